@@ -1,0 +1,46 @@
+"""Identity, order, receipts and the store: what every other room stands on. Needs numpy, pyarrow and rfc8785, no more."""
+
+from assets_data.lineage.config import from_dict, option, resolve, to_dict, with_overrides
+from assets_data.lineage.digests import array_key64, canonical_json, digest_bytes, digest_file, digest_json, text_key64
+from assets_data.lineage.errors import (
+    ConfigError,
+    DataError,
+    GateError,
+    IntegrityError,
+    StemmaError,
+    StorageError,
+    TrainingError,
+)
+from assets_data.lineage.merkle import merkle_root
+from assets_data.lineage.order import keyed_order, mix64, uniform01
+from assets_data.lineage.snapshot import Snapshot, SnapshotWriter
+from assets_data.lineage.store import Store, lease
+
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "GateError",
+    "IntegrityError",
+    "Snapshot",
+    "SnapshotWriter",
+    "StemmaError",
+    "StorageError",
+    "Store",
+    "TrainingError",
+    "array_key64",
+    "canonical_json",
+    "digest_bytes",
+    "digest_file",
+    "digest_json",
+    "from_dict",
+    "keyed_order",
+    "lease",
+    "merkle_root",
+    "mix64",
+    "option",
+    "resolve",
+    "text_key64",
+    "to_dict",
+    "uniform01",
+    "with_overrides",
+]

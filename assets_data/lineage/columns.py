@@ -1,0 +1,81 @@
+"""One column's logical digest, fed batch by batch: independent of chunking, offsets, padding and string width."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from assets_data.lineage.errors import DataError
+
+if sys.byteorder != "little":  # every digest is over little-endian values; nobody trains on a big-endian machine today
+    raise ImportError("stemma hashes little-endian arrays and runs on little-endian machines only")
+
+
+class ColumnHasher:
+    """SHA-256 over a column's type name, its values' bytes and, for strings and lists, its lengths as int64.
+
+    Nulls are refused (DataError COLUMN_NULL): an identity has no place for "unknown".
+    """
+
+    def __init__(self, field: pa.Field) -> None:
+        self.name, self.type = field.name, _logical_name(field)
+        self.values, self.lengths = hashlib.sha256(), hashlib.sha256()
+
+    def update(self, array: pa.Array) -> None:
+        """Feed the next batch of this column."""
+        if array.null_count:
+            raise DataError("COLUMN_NULL", "a snapshot's columns hold no nulls", where=self.name)
+        if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
+            array = array.cast(pa.large_binary())
+        if pa.types.is_binary(array.type) or pa.types.is_large_binary(array.type):
+            self._update_binary(array.cast(pa.large_binary()))
+        elif pa.types.is_list(array.type) or pa.types.is_large_list(array.type) or _is_fixed(array.type):
+            self._update_list(array)
+        else:
+            self.values.update(memoryview(_numbers(array)).cast("B"))
+
+    def digest(self) -> str:
+        """``sha256:`` over the type and both running digests. The column stays open for more."""
+        parts = [self.type, self.values.hexdigest(), self.lengths.hexdigest()]
+        return "sha256:" + hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    def _update_binary(self, array: pa.Array) -> None:
+        self.lengths.update(memoryview(_numbers(pc.binary_length(array).cast(pa.int64()))).cast("B"))
+        offsets = np.frombuffer(array.buffers()[1], dtype=np.int64)[array.offset : array.offset + len(array) + 1]
+        if len(array) and offsets[-1] > offsets[0]:
+            self.values.update(memoryview(array.buffers()[2])[offsets[0] : offsets[-1]])
+
+    def _update_list(self, array: pa.Array) -> None:
+        self.lengths.update(memoryview(_numbers(pc.list_value_length(array).cast(pa.int64()))).cast("B"))
+        flat = array.flatten()
+        if flat.null_count:
+            raise DataError("COLUMN_NULL", "a snapshot's columns hold no nulls", where=self.name)
+        self.values.update(memoryview(_numbers(flat)).cast("B"))
+
+
+def _numbers(array: pa.Array) -> np.ndarray:
+    if pa.types.is_boolean(array.type):
+        array = array.cast(pa.uint8())
+    if not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
+        raise DataError("COLUMN_TYPE", "this column type has no logical digest", found=str(array.type))
+    values = array.to_numpy(zero_copy_only=False)
+    return np.ascontiguousarray(values) if len(values) else np.zeros(0, np.uint8)
+
+
+def _is_fixed(data_type: pa.DataType) -> bool:
+    return pa.types.is_fixed_size_list(data_type)
+
+
+def _logical_name(field: pa.Field) -> str:
+    kind = field.type
+    if pa.types.is_large_string(kind):
+        return "string"
+    if pa.types.is_large_binary(kind):
+        return "binary"
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or _is_fixed(kind):
+        return f"list<{kind.value_type}>"
+    return str(kind)

@@ -1,0 +1,106 @@
+"""Configuration: frozen dataclasses to and from JSON, dotted overrides. Unknown keys and wrong types are errors, all at once.
+
+A config class is a frozen dataclass (``slots``, ``kw_only``) whose fields are made by :func:`option`; nested config
+classes nest as objects. Nothing is coerced except int to float and list to tuple, the two that JSON forces.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from assets_data.lineage.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def option(default: Any, doc: str) -> Any:
+    """A config field with its default and one line of documentation (kept in ``metadata["doc"]``)."""
+    return dataclasses.field(default=default, metadata={"doc": doc})
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """The JSON form of a config: nested objects for nested configs, lists for tuples."""
+    return {f.name: _to_json(getattr(config, f.name)) for f in dataclasses.fields(config)}
+
+
+def from_dict(cls: type[T], values: Mapping[str, Any]) -> T:
+    """Build ``cls`` from its JSON form. Raises ConfigError listing every unknown key and every value of a wrong type."""
+    problems: list[str] = []
+    config = _build(cls, values, "", problems)
+    if problems:
+        raise ConfigError(
+            "CONFIG_UNKNOWN_KEY" if any("unknown key" in p for p in problems) else "CONFIG_BAD_VALUE",
+            f"{cls.__name__}: " + "; ".join(problems),
+            action=f"use only the fields of {cls.__name__}: {', '.join(f.name for f in dataclasses.fields(cls))}",  # type: ignore[arg-type]
+        )
+    return config
+
+
+def with_overrides(config: T, overrides: Mapping[str, Any]) -> T:
+    """``config`` with dotted keys replaced (``{"model.d_model": 64}``). Same errors as :func:`from_dict`."""
+    values = to_dict(config)
+    for dotted, value in overrides.items():
+        *parents, last = dotted.split(".")
+        target = values
+        for name in parents:
+            target = target.get(name) if isinstance(target, dict) else None
+        if not isinstance(target, dict):
+            raise ConfigError("CONFIG_UNKNOWN_KEY", f"{type(config).__name__} has no section {'.'.join(parents)!r}")
+        target[last] = value
+    return from_dict(type(config), values)
+
+
+def resolve(presets: Mapping[str, Callable[[], T]], preset: str, overrides: Mapping[str, Any]) -> T:
+    """The full config a run uses: a preset by name, then dotted overrides. Raises ConfigError for an unknown preset."""
+    if preset not in presets:
+        raise ConfigError("CONFIG_UNKNOWN_PRESET", "no such preset", expected=f"one of {sorted(presets)}", found=preset)
+    return with_overrides(presets[preset](), overrides)
+
+
+def _to_json(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return to_dict(value)
+    if isinstance(value, Mapping):
+        return {key: _to_json(item) for key, item in value.items()}
+    return [_to_json(item) for item in value] if isinstance(value, tuple | list) else value
+
+
+def _build(cls: type, values: Mapping[str, Any], prefix: str, problems: list[str]) -> Any:
+    hints = typing.get_type_hints(cls)
+    problems += [f"unknown key {prefix}{key!r}" for key in values if key not in hints]
+    known = {k: _convert(hints[k], v, f"{prefix}{k}", problems) for k, v in values.items() if k in hints}
+    return None if problems else cls(**known)
+
+
+def _convert(hint: Any, value: Any, path: str, problems: list[str]) -> Any:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return _convert_union(args, value, path, problems)
+    if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
+        return _build(hint, value, f"{path}.", problems)  # type: ignore[arg-type]
+    if origin is tuple and isinstance(value, list | tuple):
+        return tuple(_convert(args[0], item, f"{path}[{i}]", problems) for i, item in enumerate(value))
+    if origin is typing.Literal and value in args:
+        return value
+    if origin in (dict, Mapping) and isinstance(value, Mapping):
+        return dict(value)
+    if hint is float and type(value) is int:
+        return float(value)
+    if hint is typing.Any or (isinstance(hint, type) and type(value) is hint):
+        return value
+    problems.append(f"{path} must be {getattr(hint, '__name__', None) or hint}, not {value!r}")
+    return value
+
+
+def _convert_union(args: tuple[Any, ...], value: Any, path: str, problems: list[str]) -> Any:
+    for arg in args:
+        trial: list[str] = []
+        converted = None if arg is type(None) and value is None else _convert(arg, value, path, trial)
+        if not trial and (converted is not None or value is None):
+            return converted
+    problems.append(f"{path} must be one of {args}, not {value!r}")
+    return value

@@ -1,0 +1,109 @@
+"""Receipts: an in-toto Statement v1 with the SLSA provenance v1 predicate for every materialisation.
+
+Owns the document's shape. Subjects are ids out; ``resolvedDependencies`` are the ids *actually read*, the commit and the
+environment; ``externalParameters`` hold the whole config. Same content by another route is the same id, another receipt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from assets_data.lineage import atomic, code
+from assets_data.lineage.digests import canonical_json, digest_bytes, load_json
+from assets_data.lineage.errors import IntegrityError
+from assets_data.lineage.snapshot import Snapshot
+
+STATEMENT = "https://in-toto.io/Statement/v1"
+PREDICATE = "https://slsa.dev/provenance/v1"
+BUILD_TYPE = "urn:stemma:stage:v1"
+RECEIPT_SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """What a receipt says about one run of a stage, apart from its result."""
+
+    stage: str
+    code_version: str
+    config: Mapping[str, Any]
+    arguments: Mapping[str, Any]
+    parents: Mapping[str, list[Snapshot]]
+    seeds: Mapping[str, int]
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def parent_ids(self) -> dict[str, list[str]]:
+        """``{input name: [snapshot id, ...]}`` as read."""
+        return {name: [snapshot.id for snapshot in group] for name, group in self.parents.items()}
+
+
+def statement(build: Build, result: Snapshot) -> dict[str, Any]:
+    """The in-toto Statement for ``result``: plain JSON, ready for canonical form or for a DSSE envelope."""
+    git = code.commit()
+    return {
+        "_type": STATEMENT,
+        "subject": [{"name": result.kind, "digest": {"sha256": _hex(result.id)}}],
+        "predicateType": PREDICATE,
+        "predicate": {
+            "buildDefinition": {
+                "buildType": BUILD_TYPE,
+                "externalParameters": {"stage": build.stage, "config": build.config, "arguments": build.arguments},
+                "internalParameters": {"code_version": build.code_version, "seeds": build.seeds, "schema": RECEIPT_SCHEMA},
+                "resolvedDependencies": [*_parents(build), *_tools(git)],
+            },
+            "runDetails": {
+                "builder": {"id": "urn:stemma:builder:local"},
+                "metadata": {"startedOn": _time(build.started), "finishedOn": _time(datetime.now(UTC))},
+                "byproducts": [{"name": "environment", "annotations": code.environment()}],
+            },
+        },
+    }
+
+
+def write_receipt(folder: Path, build: Build, result: Snapshot) -> Path:
+    """Write the receipt under ``folder/<subject hex>/<receipt hex>.json`` and return its path."""
+    data = canonical_json(statement(build, result))
+    path = folder / _hex(result.id) / f"{_hex(digest_bytes(data))}.json"
+    atomic.write_bytes(path, data)
+    return path
+
+
+def read_receipt(path: Path) -> dict[str, Any]:
+    """A receipt, checked against its own name. Raises IntegrityError when a byte of it changed."""
+    raw = path.read_bytes()
+    if (found := _hex(digest_bytes(raw))) != path.stem:
+        raise IntegrityError("RECEIPT_DIGEST", "a receipt was edited", expected=path.stem, found=found, where=path)
+    document = load_json(raw, path)
+    if document.get("_type") != STATEMENT or document.get("predicateType") != PREDICATE:
+        raise IntegrityError("RECEIPT_TYPE", "not an in-toto v1 provenance statement", where=path)
+    return document
+
+
+def _parents(build: Build) -> list[dict[str, Any]]:
+    return [
+        {"name": f"{name}={snapshot.kind}", "digest": {"sha256": _hex(snapshot.id)}}
+        for name, group in build.parents.items()
+        for snapshot in group
+    ]
+
+
+def _tools(git: Mapping[str, Any]) -> list[dict[str, Any]]:
+    lock = {"name": "environment-lock", "digest": {"sha256": _hex(code.environment()["lock"])}}
+    tree: dict[str, Any] = {"name": "source-tree", "digest": {}, "annotations": {"dirty": git["dirty"]}}
+    if git["commit"]:
+        tree["digest"]["gitCommit"] = git["commit"]
+    if git["diff"]:
+        tree["digest"]["sha256"] = _hex(git["diff"])
+    return [tree, lock]
+
+
+def _hex(digest: str) -> str:
+    return digest.removeprefix("sha256:")
+
+
+def _time(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
