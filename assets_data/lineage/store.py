@@ -20,7 +20,7 @@ from assets_data.lineage import atomic
 from assets_data.lineage.code import code_version
 from assets_data.lineage.config import to_dict
 from assets_data.lineage.digests import digest_json, load_json
-from assets_data.lineage.errors import IntegrityError
+from assets_data.lineage.errors import DataError, IntegrityError
 from assets_data.lineage.receipt import Build, write_receipt
 from assets_data.lineage.snapshot import Snapshot, SnapshotWriter
 
@@ -46,6 +46,41 @@ class Store:
     def receipts(self, snapshot_id: str) -> list[Path]:
         """Every receipt for this id, by name."""
         return sorted((self.root / "receipts" / snapshot_id.removeprefix("sha256:")).glob("*.json"))
+
+    def point(self, name: str, snapshot: Snapshot) -> None:
+        """Make ``name`` (``text/triples/stdlib-0``) stand for this snapshot from now on."""
+        receipt = str(snapshot.receipt.relative_to(self.root)) if snapshot.receipt else None
+        atomic.write_json(self._pointer(name), {"snapshot": snapshot.id, "receipt": receipt})
+
+    def pointed(self, name: str) -> Snapshot:
+        """The snapshot ``name`` stands for, verified. Raises DataError when nothing was published under that name."""
+        if (entry := self.pointer(name)) is None:
+            raise DataError(
+                "STORE_NOTHING_THERE",
+                "nothing was published under this name",
+                found=name,
+                where=self.root,
+                action=f"materialise {name} first",
+            )
+        receipt = self.root / entry["receipt"] if entry["receipt"] else None
+        return dataclasses.replace(self.snapshot(entry["snapshot"]), receipt=receipt)
+
+    def pointer(self, name: str) -> dict[str, Any] | None:
+        """``{"snapshot", "receipt"}`` of a name, or None; nothing is verified."""
+        path = self._pointer(name)
+        return load_json(path.read_bytes(), path) if path.is_file() else None
+
+    def all_names(self) -> list[str]:
+        """Every name anything was published under."""
+        folder = self.root / "pointers"
+        return sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.json"))
+
+    def names(self, prefix: str) -> list[str]:
+        """Every name below ``prefix`` (``text/triples``), sorted, without the prefix: the slices at hand."""
+        return sorted(path.stem for path in (self.root / "pointers" / prefix).glob("*.json"))
+
+    def _pointer(self, name: str) -> Path:
+        return self.root / "pointers" / f"{name}.json"
 
     def run_dir(self, run_id: str) -> Path:
         """The mutable directory of one training run, made if needed."""
@@ -104,6 +139,7 @@ class Store:
             try:
                 writer = SnapshotWriter(temp, work.stage)
                 build(writer)
+                writer.stats["seconds"] = round((datetime.now(UTC) - work.started).total_seconds(), 3)
                 final = self._place(temp, writer.finish())
             finally:
                 shutil.rmtree(temp, ignore_errors=True)
@@ -141,7 +177,9 @@ def stage_key(work: Build) -> str:
 @contextlib.contextmanager
 def lease(path: Path) -> Iterator[None]:
     """Hold an exclusive lock on ``path``; waits for another holder, and ends with the process however it dies."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "ab") as file:
+    with atomic.disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = open(path, "ab")  # noqa: SIM115 - held open for as long as the lease is
+    with file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

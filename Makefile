@@ -1,0 +1,39 @@
+# Plain venv and pip: every version is pinned by constraints.txt.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PRESET ?= demo
+
+.PHONY: run ui test test-all check bench clean
+
+run: $(VENV)/.installed
+	$(BIN)/stemma run --preset $(PRESET)
+
+ui: $(VENV)/.installed
+	$(BIN)/stemma ui
+
+test: $(VENV)/.tests
+	$(BIN)/python -m pytest
+
+test-all: $(VENV)/.tests
+	$(BIN)/python -m pytest -m "slow or not slow"
+
+check: $(VENV)/.tests
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pyright
+
+bench: $(VENV)/.tests
+	$(BIN)/python -m benchmarks.walk_generator && $(BIN)/python -m benchmarks.orchestration
+
+clean:
+	rm -rf .stemma
+
+# torch first and by its exact pin: a range would let pip prefer a build with gigabytes of CUDA.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --disable-pip-version-check "$$(grep '^torch==' constraints.txt)" -c constraints.txt
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.tests: $(VENV)/.installed
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e ".[test]"
+	touch $@

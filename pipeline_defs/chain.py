@@ -1,0 +1,94 @@
+"""The whole chain in one process: every slice, then what stands on all of them. What ``stemma run`` does.
+
+Each step is an ordinary Dagster run on the instance, so the UI shows it; nothing here knows what an asset computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import dagster as dg
+
+from assets_data.fetch.config import PRESETS as SOURCES
+from assets_data.fetch.sources import slice_names
+from assets_data.lineage import StemmaError, resolve
+from pipeline_defs.definitions import defs
+from pipeline_defs.recipes import RECIPES
+from pipeline_defs.slices import slices
+from pipeline_defs.text import TOKENIZER_PRESETS, TRIPLES_PRESETS, WALKS
+
+DATA = {"raw_slice": SOURCES, "tokenizer": TOKENIZER_PRESETS, "triples": TRIPLES_PRESETS, "walk_corpus": WALKS}
+
+
+class ChainFailure(Exception):
+    """A step of the chain failed; the message is that step's own error."""
+
+
+def run_chain(instance: dg.DagsterInstance, recipe: str, preset: str, overrides: Mapping[str, Mapping[str, Any]]) -> None:
+    """Materialise every slice of the source and then one recipe. Raises ChainFailure with the first failing step."""
+    config = chain_config(recipe, preset, overrides)
+    source = config["ops"]["text__raw_slice"]["config"]
+    names = slice_names(resolve(SOURCES, source["preset"], source["overrides"]))
+    instance.add_dynamic_partitions(slices.name or "", names)
+    for name in names:
+        _materialize(instance, ["text/raw_slice"], config, name)
+    _materialize(instance, ["text/tokenizer"], config)
+    for name in names:
+        _materialize(instance, ["text/triples"], config, name)
+    rest = ["text/walk_corpus", "text/dataset_manifest"]
+    nodes = ("preflight_report", "checkpoint", "gate_report")
+    _materialize(instance, [*rest, *(f"{recipe}/{node}" for node in nodes)], config)
+
+
+def chain_config(recipe: str, preset: str, overrides: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Run config for every configurable stage: the preset where the stage has one of that name, else ``demo``."""
+    stages = {f"text__{name}": presets for name, presets in DATA.items()}
+    stages[f"{recipe}__preflight_report"] = RECIPES[recipe].presets
+    return {
+        "ops": {
+            op: {
+                "config": {
+                    "preset": preset if preset in presets else "demo",
+                    "overrides": dict(overrides.get(op.split("__")[-1], {})),
+                }
+            }
+            for op, presets in stages.items()
+        }
+    }
+
+
+def _materialize(
+    instance: dg.DagsterInstance, assets: list[str], config: Mapping[str, Any], partition: str | None = None
+) -> None:
+    ops = {asset.replace("/", "__") for asset in assets}
+    result = defs.resolve_implicit_global_asset_job_def().execute_in_process(
+        instance=instance,
+        asset_selection=[dg.AssetKey.from_user_string(asset) for asset in assets],
+        partition_key=partition,
+        run_config={
+            "ops": {op: entry for op, entry in config["ops"].items() if op in ops},
+            "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+        },
+        raise_on_error=False,
+    )
+    if not result.success:
+        raise ChainFailure(_first_error(result.all_events))
+
+
+def _first_error(events: Iterable[dg.DagsterEvent]) -> str:
+    for event in events:
+        if event.is_step_failure:
+            return _message(event.step_failure_data.error)
+        if event.is_failure and event.event_specific_data is not None:
+            return event.message or "run failed"
+    return "run failed"
+
+
+def _message(error: Any) -> str:
+    while error is not None and error.cause is not None and error.cls_name not in _OWN:
+        error = error.cause
+    return error.message.strip() if error is not None else "step failed"
+
+
+_OWN = {cls.__name__ for cls in (StemmaError, *StemmaError.__subclasses__())}

@@ -1,0 +1,98 @@
+"""What Dagster shows of a snapshot: ids, parents as read, commit, sizes, speed, a preview, the receipt, the curves.
+
+Text from data is escaped before it becomes markdown: names and rows are shown, never rendered.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from assets_data.lineage import Snapshot
+from assets_data.lineage.receipt import read_receipt
+from assets_data.lineage.tables import iter_batches
+
+PREVIEW_ROWS = 5
+CELL = 60
+
+
+def published(snapshot: Snapshot, **extra: Any) -> dg.MaterializeResult[Snapshot]:
+    """The materialisation of a snapshot: its value for the IO manager, its id as data version, and its metadata."""
+    return dg.MaterializeResult(
+        value=snapshot,
+        data_version=dg.DataVersion(snapshot.id),
+        metadata={**describe(snapshot), **extra},
+    )
+
+
+def describe(snapshot: Snapshot) -> dict[str, Any]:
+    """Metadata every node carries."""
+    rows = row_count(snapshot)
+    seconds = float(snapshot.stats.get("seconds", 0.0))
+    facts: dict[str, Any] = {
+        "id": snapshot.id,
+        "bytes": snapshot.bytes,
+        "rows": rows,
+        "duration_s": seconds,
+        "rows_per_s": round(rows / seconds, 1) if seconds else 0.0,
+        "reused": snapshot.reused,
+        "stats": dg.MetadataValue.json(dict(snapshot.stats)),
+    }
+    if snapshot.receipt:
+        facts |= _from_receipt(snapshot.receipt)
+    if (preview := preview_table(snapshot)) is not None:
+        facts["preview"] = dg.MetadataValue.md(preview)
+    return facts
+
+
+def row_count(snapshot: Snapshot) -> int:
+    """Rows over all its splits, or of its tables where it has no splits."""
+    splits = snapshot.content["splits"]
+    tables = [part["rows"] for part in snapshot.content["parts"].values() if isinstance(part, dict) and "rows" in part]
+    return sum(splits.values()) if splits else sum(tables)
+
+
+def preview_table(snapshot: Snapshot) -> str | None:
+    """The first rows of its first table as a markdown table, or None where it has no table."""
+    for name, entry in snapshot.files.items():
+        if entry["part"] and Path(name).suffix in (".arrow", ".parquet"):
+            head = next(iter_batches(snapshot.file(name)), None)
+            return None if head is None else f"`{name}`\n\n{markdown_table(head.slice(0, PREVIEW_ROWS))}"
+    return None
+
+
+def markdown_table(batch: pa.RecordBatch) -> str:
+    """A markdown table; every cell is shortened and escaped."""
+    header = [escape(name) for name in batch.schema.names]
+    rows = [[escape(str(value)) for value in row.values()] for row in batch.to_pylist()]
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def escape(text: str) -> str:
+    """Plain text for markdown: control characters shown, markup characters escaped, length bounded."""
+    short = text if len(text) <= CELL else text[: CELL - 1] + "…"
+    visible = "".join(c if c.isprintable() else repr(c)[1:-1] for c in short)
+    return re.sub(r"([\\`*_{}\[\]()<>#+!|~&])", r"\\\1", visible)
+
+
+def picture(png: bytes, title: str) -> dg.MarkdownMetadataValue:
+    """A PNG inside markdown, so that it shows in the UI without a file server."""
+    return dg.MetadataValue.md(f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})")
+
+
+def _from_receipt(path: Path) -> dict[str, Any]:
+    build = read_receipt(path)["predicate"]["buildDefinition"]
+    *parents, tree, _environment = build["resolvedDependencies"]
+    return {
+        "parents": dg.MetadataValue.json([[entry["name"], f"sha256:{entry['digest']['sha256']}"] for entry in parents]),
+        "commit": tree["digest"].get("gitCommit", "not a git checkout"),
+        "dirty": bool(tree["annotations"]["dirty"]),
+        "config": dg.MetadataValue.json(build["externalParameters"]["config"]),
+        "receipt": dg.MetadataValue.path(str(path)),
+    }

@@ -1,0 +1,80 @@
+"""The recipe factory: preflight report, checkpoint and gate report for every folder under ``training/recipes``."""
+
+from typing import Any
+
+import dagster as dg
+
+from assets_data.lineage import Snapshot
+from assets_data.lineage.code import code_version
+from pipeline_defs.metadata import picture, published
+from pipeline_defs.resources import StoreResource
+from pipeline_defs.stage_config import StageConfig, describe_fields
+from training.recipe import Recipe, discover
+
+MANIFEST = dg.AssetKey(["text", "dataset_manifest"])
+GPU = {"dagster/concurrency_key": "gpu", "stemma/device": "gpu"}
+
+
+def recipe_assets(recipe: Recipe) -> list[dg.AssetsDefinition]:
+    """The three assets of a recipe. The config is chosen once, at the preflight; the others read it from there."""
+    common: dict[str, Any] = {
+        "key_prefix": recipe.name,
+        "group_name": recipe.name,
+        "code_version": code_version("training", f"training.recipes.{recipe.name}"),
+    }
+
+    @dg.asset(
+        **common,
+        ins={"manifest": dg.AssetIn(MANIFEST)},
+        kinds={"json"},
+        description=(
+            "Everything that can be known before the first update: the resolved config, all issues at once, the gate's "
+            f"thresholds, prompts and seeds, fixed and hashed.\n\n{describe_fields(recipe.presets)}"
+        ),
+    )
+    def preflight_report(
+        store: StoreResource, manifest: Snapshot, config: StageConfig
+    ) -> dg.MaterializeResult[Snapshot]:
+        from training.stages import make_preflight_report
+
+        return published(make_preflight_report(store.open(), recipe, manifest, config.resolve(recipe.presets)))
+
+    @dg.asset(
+        **common,
+        ins={"manifest": dg.AssetIn(MANIFEST)},
+        kinds={"pytorch"},
+        pool="gpu",
+        op_tags=GPU,
+        description="The trained weights. Killed at any moment, it resumes bit for bit when it runs again.",
+    )
+    def checkpoint(
+        store: StoreResource, manifest: Snapshot, preflight_report: Snapshot
+    ) -> dg.MaterializeResult[Snapshot]:
+        from pipeline_defs.plots import training_curves
+        from training.stages import make_checkpoint
+
+        snapshot = make_checkpoint(store.open(), recipe, manifest, preflight_report)
+        return published(snapshot, curves=picture(training_curves(snapshot), "training curves"))
+
+    @dg.asset(
+        **common,
+        ins={"manifest": dg.AssetIn(MANIFEST)},
+        kinds={"pytorch"},
+        pool="gpu",
+        op_tags=GPU,
+        description="The verdict on the checkpoint under the thresholds and prompts registered before training.",
+    )
+    def gate_report(
+        store: StoreResource, manifest: Snapshot, preflight_report: Snapshot, checkpoint: Snapshot
+    ) -> dg.MaterializeResult[Snapshot]:
+        from pipeline_defs.plots import gate_figure
+        from training.stages import make_gate_report
+
+        snapshot = make_gate_report(store.open(), recipe, manifest, preflight_report, checkpoint)
+        return published(snapshot, curves=picture(gate_figure(snapshot), "gate"))
+
+    return [preflight_report, checkpoint, gate_report]
+
+
+RECIPES = discover()
+ASSETS = [asset for recipe in RECIPES.values() for asset in recipe_assets(recipe)]

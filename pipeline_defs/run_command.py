@@ -1,0 +1,51 @@
+"""``stemma run``: the chain on Dagster's instance, then the verdict, the per-rule table, the ids and where to look next."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from assets_data.lineage import Snapshot, Store
+from pipeline_defs.chain import ChainFailure, run_chain
+from pipeline_defs.home import prepare_home
+from pipeline_defs.resources import stemma_root
+
+
+def run(recipe: str, preset: str, overrides: Mapping[str, Mapping[str, Any]]) -> int:
+    """Run everything, print the summary. Returns 0 when the gate passed, 1 when a step or the gate failed."""
+    root = stemma_root()
+    os.environ["STEMMA_ROOT"] = str(root)
+    prepare_home(root)
+    started = time.monotonic()
+    failure = None
+    with dg.DagsterInstance.get() as instance:
+        try:
+            run_chain(instance, recipe, preset, overrides)
+        except ChainFailure as error:
+            failure = str(error)
+    print_summary(Store(root / "store"), recipe, time.monotonic() - started, failure)
+    return 1 if failure else 0
+
+
+def print_summary(store: Store, recipe: str, seconds: float, failure: str | None) -> None:
+    """Ids of every node and the gate's own words; a failure is printed last, on stderr."""
+    print()
+    for name in [n for n in store.all_names() if n.split("/")[0] in ("text", recipe)]:
+        print(f"  {name:<28}{(store.pointer(name) or {})['snapshot']}")
+    if not failure:
+        print_verdict(store.pointed(f"{recipe}/gate_report"))
+    print(f"\n{seconds:.1f} s. Next: `stemma show {recipe}/checkpoint`, `stemma verify {recipe}/checkpoint`, `make ui`.")
+    if failure:
+        print(f"\nFAILED  {failure}", file=sys.stderr)
+
+
+def print_verdict(report: Snapshot) -> None:
+    """The lines the recipe wrote for people when it judged."""
+    print()
+    for line in report.read_json("result.json")["summary"]:
+        print(line)

@@ -1,0 +1,107 @@
+"""The text domain as assets: raw slice, tokenizer, triples, walk corpus, dataset manifest. One call into a room each."""
+
+import dagster as dg
+
+from assets_data.fetch.config import PRESETS as SOURCES
+from assets_data.lineage import Snapshot
+from assets_data.lineage.code import code_version
+from assets_data.text.config import TOKENIZER_PRESETS, TRIPLES_PRESETS
+from assets_data.walks.config import PRESETS as WALKS
+from pipeline_defs.metadata import published
+from pipeline_defs.resources import StoreResource
+from pipeline_defs.slices import slices
+from pipeline_defs.stage_config import StageConfig, describe_fields
+
+GROUP = "text"
+
+
+@dg.asset(
+    key_prefix=GROUP,
+    group_name=GROUP,
+    partitions_def=slices,
+    kinds={"parquet"},
+    code_version=code_version("assets_data.text.raw_slice"),
+    description=f"One slice of the source, as compressed records with ids and origins.\n\n{describe_fields(SOURCES)}",
+)
+def raw_slice(
+    context: dg.AssetExecutionContext, store: StoreResource, config: StageConfig
+) -> dg.MaterializeResult[Snapshot]:
+    from assets_data.text.raw_slice import make_raw_slice
+
+    context.instance.add_dynamic_partitions(slices.name or "", [context.partition_key])
+    return published(make_raw_slice(store.open(), context.partition_key, config.resolve(SOURCES)))
+
+
+@dg.asset(
+    key_prefix=GROUP,
+    group_name=GROUP,
+    ins={"raw": dg.AssetIn([GROUP, "raw_slice"])},
+    kinds={"tokenizers"},
+    code_version=code_version("assets_data.text.tokenizer"),
+    description=(
+        "Byte-level BPE over the training split of the slices at hand, trained once and pinned from then on; "
+        f"`retrain` is the explicit way to another one.\n\n{describe_fields(TOKENIZER_PRESETS)}"
+    ),
+)
+def tokenizer(
+    store: StoreResource, raw: dict[str, Snapshot], config: StageConfig
+) -> dg.MaterializeResult[Snapshot]:
+    from assets_data.text.tokenizer import make_tokenizer
+
+    return published(make_tokenizer(store.open(), list(raw.values()), config.resolve(TOKENIZER_PRESETS)))
+
+
+@dg.asset(
+    key_prefix=GROUP,
+    group_name=GROUP,
+    partitions_def=slices,
+    ins={"raw": dg.AssetIn([GROUP, "raw_slice"])},
+    kinds={"polars", "arrow"},
+    code_version=code_version("assets_data.text.triples"),
+    description=(
+        "Cleaned, deduplicated, tokenized windows as leak-free (encoder, decoder, labels) views, split by document."
+        f"\n\n{describe_fields(TRIPLES_PRESETS)}"
+    ),
+)
+def triples(
+    store: StoreResource, raw: Snapshot, tokenizer: Snapshot, config: StageConfig
+) -> dg.MaterializeResult[Snapshot]:
+    from assets_data.text.triples import make_triples
+
+    return published(make_triples(store.open(), raw, tokenizer, config.resolve(TRIPLES_PRESETS)))
+
+
+@dg.asset(
+    key_prefix=GROUP,
+    group_name=GROUP,
+    kinds={"numba", "arrow"},
+    code_version=code_version("assets_data.walks.corpus"),
+    description=(
+        "Exact random walks with planted long-range rules over the token-transition graph of all slices."
+        f"\n\n{describe_fields(WALKS)}"
+    ),
+)
+def walk_corpus(
+    store: StoreResource, triples: dict[str, Snapshot], tokenizer: Snapshot, config: StageConfig
+) -> dg.MaterializeResult[Snapshot]:
+    from assets_data.walks.corpus import make_walk_corpus
+
+    return published(make_walk_corpus(store.open(), list(triples.values()), tokenizer, config.resolve(WALKS)))
+
+
+@dg.asset(
+    key_prefix=GROUP,
+    group_name=GROUP,
+    kinds={"json"},
+    code_version=code_version("assets_data.text.manifest"),
+    description="One id over the tokenizer, every slice's triples and the walk corpus; what a recipe trains on.",
+)
+def dataset_manifest(
+    store: StoreResource, triples: dict[str, Snapshot], tokenizer: Snapshot, walk_corpus: Snapshot
+) -> dg.MaterializeResult[Snapshot]:
+    from assets_data.text.manifest import make_dataset_manifest
+
+    return published(make_dataset_manifest(store.open(), triples, tokenizer, walk_corpus))
+
+
+ASSETS = [raw_slice, tokenizer, triples, walk_corpus, dataset_manifest]

@@ -1,0 +1,104 @@
+"""Logical digests see values and nothing of the container."""
+
+import hashlib
+import json
+import struct
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from assets_data.lineage import DataError, IntegrityError, array_key64, canonical_json, digest_json
+from assets_data.lineage.digests import load_json, table_digest, tensor_entries
+
+TABLE = pa.table(
+    {
+        "number": pa.array(range(1000), pa.uint32()),
+        "text": [f"row {i} é" * (i % 3) for i in range(1000)],
+        "tokens": pa.array([list(range(i % 7)) for i in range(1000)], pa.large_list(pa.uint16())),
+        "flag": [i % 2 == 0 for i in range(1000)],
+    }
+)
+
+
+def write_arrow(path, table, chunk=None):
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table, max_chunksize=chunk)
+    return path
+
+
+def test_the_container_does_not_change_a_table_digest(tmp_path):
+    whole = table_digest(write_arrow(tmp_path / "whole.arrow", TABLE))
+    chunked = table_digest(write_arrow(tmp_path / "chunked.arrow", TABLE, chunk=7))
+    pq.write_table(TABLE, tmp_path / "t.parquet", compression="zstd", row_group_size=13)
+    assert whole == chunked == table_digest(tmp_path / "t.parquet")
+
+
+def test_a_slice_with_an_offset_digests_like_a_fresh_copy(tmp_path):
+    part = TABLE.slice(311, 200)
+    fresh = pa.Table.from_pylist(part.to_pylist(), schema=part.schema)
+    assert table_digest(write_arrow(tmp_path / "a.arrow", part)) == table_digest(write_arrow(tmp_path / "b.arrow", fresh))
+
+
+@pytest.mark.parametrize("column", TABLE.column_names)
+def test_every_column_is_covered(tmp_path, column):
+    values = TABLE.column(column).to_pylist()
+    values[500] = {"number": 7, "text": "x", "tokens": [9], "flag": not values[500]}[column]
+    other = TABLE.set_column(TABLE.column_names.index(column), TABLE.field(column), pa.array(values, TABLE.field(column).type))
+    assert table_digest(write_arrow(tmp_path / "a.arrow", TABLE)) != table_digest(write_arrow(tmp_path / "b.arrow", other))
+
+
+def test_where_one_string_ends_and_the_next_begins_matters(tmp_path):
+    one, two = pa.table({"t": ["ab", "c"]}), pa.table({"t": ["a", "bc"]})
+    assert table_digest(write_arrow(tmp_path / "a.arrow", one)) != table_digest(write_arrow(tmp_path / "b.arrow", two))
+
+
+def test_nulls_are_refused(tmp_path):
+    path = write_arrow(tmp_path / "n.arrow", pa.table({"t": pa.array([1, None])}))
+    with pytest.raises(DataError) as error:
+        table_digest(path)
+    assert error.value.code == "COLUMN_NULL"
+
+
+def safetensors_bytes(order, metadata):
+    data = {"a": np.arange(6, dtype="<f4"), "b": np.ones((2, 2), dtype="<f4")}
+    header, body = {"__metadata__": metadata}, b""
+    for name in order:
+        raw = data[name].tobytes()
+        header[name] = {"dtype": "F32", "shape": list(data[name].shape), "data_offsets": [len(body), len(body) + len(raw)]}
+        body += raw
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + body
+
+
+def test_tensor_identity_ignores_file_order_and_metadata(tmp_path):
+    (tmp_path / "x.safetensors").write_bytes(safetensors_bytes("ab", {"k": "1"}))
+    (tmp_path / "y.safetensors").write_bytes(safetensors_bytes("ba", {"other": "2"}))
+    first = tensor_entries(tmp_path / "x.safetensors")
+    assert first == tensor_entries(tmp_path / "y.safetensors")
+    assert first[0] == ["a", "F32", [6], hashlib.sha256(np.arange(6, dtype="<f4").tobytes()).hexdigest()]
+
+
+def test_a_header_that_claims_more_than_the_file_is_refused(tmp_path):
+    (tmp_path / "bomb.safetensors").write_bytes(struct.pack("<Q", 1 << 40) + b"{}")
+    with pytest.raises(IntegrityError) as error:
+        tensor_entries(tmp_path / "bomb.safetensors")
+    assert error.value.code == "SAFETENSORS_HEADER"
+
+
+def test_canonical_json_is_rfc_8785():
+    assert canonical_json({"b": 1.0, "a": "é\n"}) == '{"a":"é\\n","b":1}'.encode()
+    assert digest_json({"a": 1, "b": 2}) == digest_json({"b": 2, "a": 1})
+
+
+@pytest.mark.parametrize("text", ['{"a":1,"a":2}', '{"a":NaN}', '{"a":', "\ufeff{}", "[" * 100_000])
+def test_json_that_two_readers_could_read_differently_is_refused(text):
+    with pytest.raises(IntegrityError):
+        load_json(text.encode(), "here")
+
+
+def test_row_keys_are_the_start_of_each_rows_sha256():
+    rows = np.array([[1, 2], [3, 4]], dtype=np.uint16)
+    expected = int.from_bytes(hashlib.sha256(struct.pack("<2H", 3, 4)).digest()[:8], "big")
+    assert array_key64(rows)[1] == expected

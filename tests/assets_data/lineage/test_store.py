@@ -1,0 +1,241 @@
+"""The store: equal calls share one snapshot, broken ones are quarantined and rebuilt, half-written ones do not exist."""
+
+import multiprocessing
+import os
+import resource
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from assets_data.lineage import DataError, IntegrityError, Snapshot, StorageError, Store, canonical_json
+from assets_data.lineage.code import ROOT
+from tests.assets_data.lineage.stages import CountConfig, make_counts
+
+
+def flip_byte(path, offset=-100):
+    data = bytearray(path.read_bytes())
+    data[offset] ^= 1
+    path.write_bytes(data)
+
+
+def leftovers(store):
+    return list((store.root / "snapshots").glob(".tmp-*"))
+
+
+def test_an_equal_call_reuses_and_another_config_does_not(store):
+    first, again = make_counts(store, CountConfig()), make_counts(store, CountConfig())
+    assert (first.reused, again.reused, again.id) == (False, True, first.id)
+    assert make_counts(store, CountConfig(rows=101)).id != first.id
+
+
+def test_the_same_content_by_another_route_is_the_same_id_with_another_receipt(store):
+    first = make_counts(store, CountConfig())
+    again = make_counts(store, CountConfig(), parents=[first])
+    assert again.id == first.id and not again.reused
+    assert len(store.receipts(first.id)) == 2
+
+
+def test_two_stores_give_the_same_id(tmp_path):
+    ids = {make_counts(Store(tmp_path / name), CountConfig()).id for name in ("a", "other place")}
+    assert len(ids) == 1
+
+
+def test_f12_killed_before_snapshot_json_is_not_complete_and_a_rerun_heals(store):
+    def die(path):
+        assert (path / "numbers.arrow").is_file() and not (path / "snapshot.json").exists()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    child = multiprocessing.get_context("fork").Process(target=make_counts, args=(store, CountConfig(), (), die))
+    child.start()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL and len(leftovers(store)) == 1
+    healed = make_counts(store, CountConfig())
+    assert not healed.reused and leftovers(store) == []
+    assert healed.id == make_counts(Store(store.root / "elsewhere"), CountConfig()).id
+
+
+def test_f13_an_input_changed_after_its_snapshot_stops_the_work_before_it_starts(store):
+    upstream = make_counts(store, CountConfig())
+    flip_byte(upstream.file("numbers.arrow"))
+    with pytest.raises(IntegrityError) as error:
+        make_counts(store, CountConfig(rows=5), parents=[upstream], before_publish=lambda path: pytest.fail("work started"))
+    assert error.value.code == "SNAPSHOT_FILE_DIGEST" and "numbers.arrow" in str(error.value)
+
+
+def test_f14_a_flipped_byte_is_refused_and_rebuilding_heals(store):
+    snapshot = make_counts(store, CountConfig())
+    flip_byte(snapshot.file("numbers.arrow"))
+    with pytest.raises(IntegrityError):
+        store.snapshot(snapshot.id)
+    healed = make_counts(store, CountConfig())
+    healed.verify(deep=True)
+    assert healed.id == snapshot.id and not healed.reused
+    assert len(list((store.root / "quarantine").glob("*.json"))) == 1
+
+
+def test_f20_two_publishers_at_once_share_one_verified_result(store):
+    context = multiprocessing.get_context("fork")
+    children = [context.Process(target=make_counts, args=(store, CountConfig(rows=20_000))) for _ in range(4)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+    assert [child.exitcode for child in children] == [0] * 4
+    result = make_counts(store, CountConfig(rows=20_000))
+    assert result.reused and len(store.receipts(result.id)) == 1 and leftovers(store) == []
+
+
+def damage_empty(manifest):
+    manifest.write_bytes(b"")
+
+
+def damage_half(manifest):
+    manifest.write_bytes(manifest.read_bytes()[:40])
+
+
+def damage_count(manifest):
+    manifest.write_bytes(manifest.read_bytes().replace(b'"all":100', b'"all":101'))
+
+
+def damage_version(manifest):
+    manifest.write_bytes(manifest.read_bytes().replace(b'"schema":1', b'"schema":99'))
+
+
+def damage_shape(manifest):
+    manifest.write_bytes(canonical_json(["not", "an", "object"]))
+
+
+@pytest.mark.parametrize(
+    ("damage", "code"),
+    [
+        (damage_empty, "SNAPSHOT_EMPTY"),
+        (damage_half, "JSON_MALFORMED"),
+        (damage_count, "SNAPSHOT_ID"),
+        (damage_version, "SNAPSHOT_VERSION"),
+        (damage_shape, "SNAPSHOT_SHAPE"),
+        (os.unlink, "SNAPSHOT_INCOMPLETE"),
+    ],
+)
+def test_f21_a_damaged_snapshot_json_is_refused_with_its_own_reason(store, damage, code):
+    snapshot = make_counts(store, CountConfig())
+    damage(snapshot.path / "snapshot.json")
+    with pytest.raises(IntegrityError) as error:
+        store.snapshot(snapshot.id)
+    assert error.value.code == code
+    assert make_counts(store, CountConfig()).id == snapshot.id
+
+
+def test_f22_truncated_swapped_missing_and_added_files_are_refused(store):
+    codes = []
+    for rows, break_it in enumerate(
+        [
+            lambda s: os.truncate(s.file("numbers.arrow"), 50),
+            lambda s: os.replace(s.file("squares.json"), s.file("numbers.arrow")),
+            lambda s: os.unlink(s.file("squares.json")),
+            lambda s: (s.path / "extra.bin").write_bytes(b"x"),
+        ],
+        start=10,
+    ):
+        snapshot = make_counts(store, CountConfig(rows=rows))
+        break_it(snapshot)
+        with pytest.raises(IntegrityError) as error:
+            snapshot.verify()
+        codes.append(error.value.code)
+    assert codes == ["SNAPSHOT_FILE_SIZE", "SNAPSHOT_FILE_SIZE", "SNAPSHOT_FILE_MISSING", "SNAPSHOT_EXTRA_FILE"]
+
+
+def test_deep_verification_sees_a_forged_file_list(store):
+    """Somebody who edits a part and its listed digest together still cannot keep the id."""
+    snapshot, other = make_counts(store, CountConfig()), make_counts(store, CountConfig(start=1))
+    forged = canonical_json({"content": snapshot.content, "files": other.files, "id": snapshot.id, "stats": {}})
+    for name in snapshot.files:
+        (snapshot.path / name).write_bytes(other.file(name).read_bytes())
+    (snapshot.path / "snapshot.json").write_bytes(forged)
+    Snapshot.open(snapshot.path).verify()
+    with pytest.raises(IntegrityError) as error:
+        Snapshot.open(snapshot.path).verify(deep=True)
+    assert error.value.code == "SNAPSHOT_CONTENT"
+
+
+def test_f19_a_file_too_large_is_refused_and_the_previous_snapshot_stays(store):
+    previous = make_counts(store, CountConfig())
+
+    def limited():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+        try:
+            make_counts(store, CountConfig(rows=200_000))
+        except StorageError as error:
+            os._exit(7 if error.code == "STORAGE_EFBIG" and "bytes free" in str(error) else 8)
+        os._exit(9)
+
+    child = multiprocessing.get_context("fork").Process(target=limited)
+    child.start()
+    child.join()
+    assert child.exitcode == 7
+    assert leftovers(store) == []
+    store.snapshot(previous.id).verify(deep=True)
+
+
+def test_a_name_points_to_what_was_published_last(store):
+    one, two = make_counts(store, CountConfig()), make_counts(store, CountConfig(rows=3))
+    store.point("test/counts/a", one)
+    store.point("test/counts/a", two)
+    store.point("test/counts/b", one)
+    assert store.pointed("test/counts/a").id == two.id
+    assert store.names("test/counts") == ["a", "b"]
+    with pytest.raises(DataError) as error:
+        store.pointed("test/counts/c")
+    assert error.value.code == "STORE_NOTHING_THERE"
+
+
+def test_a_file_nobody_announced_is_not_published(store):
+    with pytest.raises(DataError) as error:
+        make_counts(store, CountConfig(), before_publish=lambda path: (path / "stray.bin").write_bytes(b"x"))
+    assert error.value.code == "SNAPSHOT_UNKNOWN_FILE" and leftovers(store) == []
+
+
+def test_s16_temp_names_are_unpredictable_and_modes_follow_the_umask(store):
+    seen = []
+    os.umask(umask := os.umask(0o027))
+    old = os.umask(0o027)
+    try:
+        snapshot = make_counts(store, CountConfig(), before_publish=lambda path: seen.append(path.name))
+        make_counts(store, CountConfig(rows=2), before_publish=lambda path: seen.append(path.name))
+    finally:
+        os.umask(old)
+    assert umask is not None and len({name[-16:] for name in seen}) == 2
+    assert (snapshot.path / "snapshot.json").stat().st_mode & 0o777 == 0o640
+
+
+IN_A_NAMESPACE = """
+mount -t tmpfs -o size=1m none {mount}
+{python} - <<'END'
+import pathlib, subprocess, sys
+from assets_data.lineage import StorageError, Store
+from assets_data.lineage.code import ROOT
+from tests.assets_data.lineage.stages import CountConfig, make_counts
+store = Store(pathlib.Path("{mount}/store"))
+previous = make_counts(store, CountConfig())
+if "{fault}" == "read-only":
+    subprocess.run(["mount", "-o", "remount,ro", "{mount}"], check=True)
+try:
+    make_counts(store, CountConfig(rows=300_000))
+except StorageError as error:
+    print(error.code, "bytes free" in str(error))
+print(store.snapshot(previous.id).id == previous.id, list((store.root / "snapshots").glob(".tmp-*")))
+END
+"""
+
+
+@pytest.mark.parametrize(("fault", "code"), [("full", "STORAGE_ENOSPC"), ("read-only", "STORAGE_EROFS")])
+def test_f18_f19_a_full_or_read_only_disk_is_refused_and_what_was_there_stays(tmp_path, fault, code):
+    (mount := tmp_path / "mount").mkdir()
+    script = IN_A_NAMESPACE.format(mount=mount, python=sys.executable, fault=fault)
+    if subprocess.run(["unshare", "-Urm", "true"]).returncode:
+        pytest.skip("this kernel allows no user namespaces, so no small disk can be mounted")
+    shell = ["unshare", "-Urm", "sh", "-ec", script]
+    result = subprocess.run(shell, capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert result.stdout.split("\n")[:2] == [f"{code} True", "True []"], result.stderr

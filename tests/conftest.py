@@ -1,0 +1,25 @@
+"""Fixtures every room's tests share: a store in a fresh directory, and no way out but loopback."""
+
+import socket
+
+import pytest
+
+from assets_data.lineage import Store
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch):
+    """S17: a test that reaches past loopback fails by name."""
+    connect = socket.socket.connect
+
+    def only_loopback(self, address):
+        if isinstance(address, tuple) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+            raise AssertionError(f"network egress to {address}")
+        return connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", only_loopback)
