@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PRESET ?= demo
 
-.PHONY: run ui test test-all check bench clean
+.PHONY: run ui test test-slow test-all check bench screenshots clean
 
 run: $(VENV)/.installed
 	$(BIN)/stemma run --preset $(PRESET)
@@ -15,11 +15,16 @@ ui: $(VENV)/.installed
 test: $(VENV)/.tests
 	$(BIN)/python -m pytest
 
-test-all: $(VENV)/.tests
-	$(BIN)/python -m pytest -m "slow or not slow"
+test-slow: $(VENV)/.tests
+	$(BIN)/python -m pytest -m slow
+
+test-all: test test-slow
 
 check: $(VENV)/.tests
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pyright
+
+screenshots: $(VENV)/.tests
+	STEMMA_SCREENSHOTS=docs $(BIN)/python -m pytest tests/pipeline_defs/test_ui.py
 
 bench: $(VENV)/.tests
 	$(BIN)/python -m benchmarks.walk_generator && $(BIN)/python -m benchmarks.orchestration

@@ -10,15 +10,14 @@ from typing import Any
 
 import dagster as dg
 
-from assets_data.fetch.config import PRESETS as SOURCES
 from assets_data.fetch.sources import slice_names
 from assets_data.lineage import StemmaError, resolve
 from pipeline_defs.definitions import defs
 from pipeline_defs.recipes import RECIPES
 from pipeline_defs.slices import slices
-from pipeline_defs.text import TOKENIZER_PRESETS, TRIPLES_PRESETS, WALKS
+from pipeline_defs.text import SOURCES, TEXT, WALKS
 
-DATA = {"raw_slice": SOURCES, "tokenizer": TOKENIZER_PRESETS, "triples": TRIPLES_PRESETS, "walk_corpus": WALKS}
+DATA = {"raw_slice": SOURCES, "tokenizer": TEXT, "triples": TEXT, "walk_corpus": WALKS}
 
 
 class ChainFailure(Exception):

@@ -37,7 +37,7 @@ def recipe_assets(recipe: Recipe) -> list[dg.AssetsDefinition]:
     ) -> dg.MaterializeResult[Snapshot]:
         from training.stages import make_preflight_report
 
-        return published(make_preflight_report(store.open(), recipe, manifest, config.resolve(recipe.presets)))
+        return published(make_preflight_report(store.open(config), recipe, manifest, config.resolve(recipe.presets)))
 
     @dg.asset(
         **common,

@@ -10,6 +10,7 @@ from pathlib import Path
 import dagster as dg
 
 from assets_data.lineage import Snapshot, Store
+from pipeline_defs.stage_config import StageConfig
 
 
 def stemma_root() -> Path:
@@ -22,9 +23,10 @@ class StoreResource(dg.ConfigurableResource):
 
     root: str = ""
 
-    def open(self) -> Store:
-        """The store; nothing is created before the first write."""
-        return Store(Path(self.root) if self.root else stemma_root() / "store")
+    def open(self, config: StageConfig | None = None) -> Store:
+        """The store; receipts written through it name the preset and overrides of ``config``."""
+        requested = {"preset": config.preset, "overrides": config.overrides} if config else {}
+        return Store(Path(self.root) if self.root else stemma_root() / "store", requested)
 
 
 class SnapshotIOManager(dg.ConfigurableIOManager):

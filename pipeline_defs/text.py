@@ -5,7 +5,7 @@ import dagster as dg
 from assets_data.fetch.config import PRESETS as SOURCES
 from assets_data.lineage import Snapshot
 from assets_data.lineage.code import code_version
-from assets_data.text.config import TOKENIZER_PRESETS, TRIPLES_PRESETS
+from assets_data.text.config import PRESETS as TEXT
 from assets_data.walks.config import PRESETS as WALKS
 from pipeline_defs.metadata import published
 from pipeline_defs.resources import StoreResource
@@ -29,7 +29,7 @@ def raw_slice(
     from assets_data.text.raw_slice import make_raw_slice
 
     context.instance.add_dynamic_partitions(slices.name or "", [context.partition_key])
-    return published(make_raw_slice(store.open(), context.partition_key, config.resolve(SOURCES)))
+    return published(make_raw_slice(store.open(config), context.partition_key, config.resolve(SOURCES)))
 
 
 @dg.asset(
@@ -40,7 +40,7 @@ def raw_slice(
     code_version=code_version("assets_data.text.tokenizer"),
     description=(
         "Byte-level BPE over the training split of the slices at hand, trained once and pinned from then on; "
-        f"`retrain` is the explicit way to another one.\n\n{describe_fields(TOKENIZER_PRESETS)}"
+        f"`retrain` is the explicit way to another one.\n\n{describe_fields(TEXT)}"
     ),
 )
 def tokenizer(
@@ -48,7 +48,7 @@ def tokenizer(
 ) -> dg.MaterializeResult[Snapshot]:
     from assets_data.text.tokenizer import make_tokenizer
 
-    return published(make_tokenizer(store.open(), list(raw.values()), config.resolve(TOKENIZER_PRESETS)))
+    return published(make_tokenizer(store.open(config), list(raw.values()), config.resolve(TEXT)))
 
 
 @dg.asset(
@@ -60,7 +60,7 @@ def tokenizer(
     code_version=code_version("assets_data.text.triples"),
     description=(
         "Cleaned, deduplicated, tokenized windows as leak-free (encoder, decoder, labels) views, split by document."
-        f"\n\n{describe_fields(TRIPLES_PRESETS)}"
+        f"\n\n{describe_fields(TEXT)}"
     ),
 )
 def triples(
@@ -68,7 +68,7 @@ def triples(
 ) -> dg.MaterializeResult[Snapshot]:
     from assets_data.text.triples import make_triples
 
-    return published(make_triples(store.open(), raw, tokenizer, config.resolve(TRIPLES_PRESETS)))
+    return published(make_triples(store.open(config), raw, tokenizer, config.resolve(TEXT)))
 
 
 @dg.asset(
@@ -86,7 +86,7 @@ def walk_corpus(
 ) -> dg.MaterializeResult[Snapshot]:
     from assets_data.walks.corpus import make_walk_corpus
 
-    return published(make_walk_corpus(store.open(), list(triples.values()), tokenizer, config.resolve(WALKS)))
+    return published(make_walk_corpus(store.open(config), list(triples.values()), tokenizer, config.resolve(WALKS)))
 
 
 @dg.asset(

@@ -23,3 +23,13 @@ def no_network(monkeypatch):
         return connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", only_loopback)
+
+
+@pytest.fixture(scope="session")
+def finished_chain(tmp_path_factory):
+    """The root of one finished smoke chain. Read-only: a test that breaks something copies it first."""
+    from tests.chain import run_chain
+
+    root = tmp_path_factory.mktemp("chain")
+    run_chain(root)
+    return root

@@ -31,6 +31,7 @@ class Build:
     code_version: str
     config: Mapping[str, Any]
     arguments: Mapping[str, Any]
+    requested: Mapping[str, Any]
     parents: Mapping[str, list[Snapshot]]
     seeds: Mapping[str, int]
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -44,6 +45,7 @@ class Build:
 def statement(build: Build, result: Snapshot) -> dict[str, Any]:
     """The in-toto Statement for ``result``: plain JSON, ready for canonical form or for a DSSE envelope."""
     git = code.commit()
+    parameters = {"stage": build.stage, "config": build.config, "arguments": build.arguments, "requested": build.requested}
     return {
         "_type": STATEMENT,
         "subject": [{"name": result.kind, "digest": {"sha256": _hex(result.id)}}],
@@ -51,7 +53,7 @@ def statement(build: Build, result: Snapshot) -> dict[str, Any]:
         "predicate": {
             "buildDefinition": {
                 "buildType": BUILD_TYPE,
-                "externalParameters": {"stage": build.stage, "config": build.config, "arguments": build.arguments},
+                "externalParameters": parameters,
                 "internalParameters": {"code_version": build.code_version, "seeds": build.seeds, "schema": RECEIPT_SCHEMA},
                 "resolvedDependencies": [*_parents(build), *_tools(git)],
             },

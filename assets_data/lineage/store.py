@@ -27,9 +27,13 @@ from assets_data.lineage.snapshot import Snapshot, SnapshotWriter
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Store:
-    """Everything Stemma keeps, under ``root``. Cheap to make; nothing is created before the first write."""
+    """Everything Stemma keeps, under ``root``. Cheap to make; nothing is created before the first write.
+
+    ``requested`` is what a person asked for (preset and overrides): noted in receipts, never part of an identity.
+    """
 
     root: Path
+    requested: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def snapshot_path(self, snapshot_id: str) -> Path:
         """Where a snapshot with this id is, or would be."""
@@ -109,6 +113,7 @@ class Store:
             code_version=code_version(*((module,) if isinstance(module, str) else module)),
             config=to_dict(config),
             arguments=dict(arguments or {}),
+            requested=self.requested,
             parents={k: [v] if isinstance(v, Snapshot) else list(v) for k, v in parents.items()},
             seeds=dict(seeds or {}),
         )

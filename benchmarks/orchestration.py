@@ -1,0 +1,83 @@
+"""What Dagster costs: the smoke chain through ``stemma run`` against the same functions called one after the other.
+
+Both in processes of their own, in turn, each in an empty store; whole-process wall seconds, imports included.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from assets_data.lineage import Store
+from assets_data.lineage.code import ROOT
+from benchmarks.result import save
+
+PAIRS = 5
+
+
+def run_plain(store: Store) -> None:
+    """The whole smoke chain as plain function calls."""
+    from assets_data.fetch.config import smoke as source
+    from assets_data.fetch.sources import slice_names
+    from assets_data.text.config import smoke as text
+    from assets_data.text.manifest import make_dataset_manifest
+    from assets_data.text.raw_slice import make_raw_slice
+    from assets_data.text.tokenizer import make_tokenizer
+    from assets_data.text.triples import make_triples
+    from assets_data.walks.config import PRESETS as WALKS
+    from assets_data.walks.corpus import make_walk_corpus
+    from training.recipe import discover
+    from training.stages import make_checkpoint, make_gate_report, make_preflight_report
+
+    raw = {name: make_raw_slice(store, name, source()) for name in slice_names(source())}
+    tokenizer = make_tokenizer(store, list(raw.values()), text())
+    triples = {name: make_triples(store, raw[name], tokenizer, text()) for name in raw}
+    walks = make_walk_corpus(store, list(triples.values()), tokenizer, WALKS["smoke"]())
+    manifest = make_dataset_manifest(store, triples, tokenizer, walks)
+    recipe = discover()["walk_lm"]
+    preflight = make_preflight_report(store, recipe, manifest, recipe.presets["smoke"]())
+    checkpoint = make_checkpoint(store, recipe, manifest, preflight)
+    make_gate_report(store, recipe, manifest, preflight, checkpoint)
+
+
+def seconds(command: list[str], root: Path) -> float:
+    """Wall seconds of one command on an empty root."""
+    started = time.perf_counter()
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, env={"PATH": "/usr/bin:/bin", "STEMMA_ROOT": str(root)})
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    """Measure the pairs and save the result."""
+    plain, orchestrated = [], []
+    for _ in range(PAIRS):
+        with tempfile.TemporaryDirectory() as folder:
+            root = Path(folder)
+            plain.append(seconds([sys.executable, "-m", "benchmarks.orchestration", "--plain"], root / "plain"))
+            chain = [sys.executable, "-m", "pipeline_defs.cli", "run", "--preset", "smoke"]
+            orchestrated.append(seconds(chain, root / "dagster"))
+    difference = [b - a for a, b in zip(plain, orchestrated, strict=True)]
+    save(
+        "orchestration",
+        ["dagster", "torch", "polars"],
+        {
+            "preset": "smoke, four slices",
+            "pairs": PAIRS,
+            "plain_s": statistics.median(plain),
+            "dagster_s": statistics.median(orchestrated),
+            "overhead_s": {"median": statistics.median(difference), "max": max(difference)},
+        },
+    )
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--plain"]:
+        import os
+
+        run_plain(Store(Path(os.environ["STEMMA_ROOT"]) / "store"))
+    else:
+        main()

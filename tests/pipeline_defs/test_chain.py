@@ -1,0 +1,101 @@
+"""The chain as its users start it: the command, Dagster's own CLI, twice, and in two places."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from assets_data.lineage import Store
+from assets_data.lineage.code import ROOT
+from pipeline_defs.chain import chain_config
+from tests.chain import environment, published_ids, run_chain
+
+NODES = {"text/tokenizer", "text/walk_corpus", "text/dataset_manifest"} | {
+    f"walk_lm/{node}" for node in ("preflight_report", "checkpoint", "gate_report")
+}
+
+
+def stemma(root, *arguments):
+    command = [sys.executable, "-m", "pipeline_defs.cli", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment(root), capture_output=True, text=True)
+
+
+def test_every_node_is_published_verified_and_receipted(finished_chain):
+    ids = published_ids(finished_chain)
+    assert NODES <= set(ids) and {"text/raw_slice/stdlib-0", "text/triples/stdlib-3"} <= set(ids)
+    store = Store(finished_chain / "store")
+    for snapshot_id in ids.values():
+        store.snapshot(snapshot_id).verify(deep=True)
+        assert store.receipts(snapshot_id)
+
+
+def test_another_directory_gives_the_same_ids_and_a_second_run_redoes_nothing(finished_chain, tmp_path):
+    run_chain(tmp_path)
+    assert published_ids(tmp_path) == published_ids(finished_chain)
+    receipts = sorted((tmp_path / "store" / "receipts").rglob("*.json"))
+    output = run_chain(tmp_path)
+    assert sorted((tmp_path / "store" / "receipts").rglob("*.json")) == receipts
+    assert published_ids(tmp_path)["walk_lm/checkpoint"] in output
+
+
+def test_the_checkpoint_receipt_names_preset_overrides_and_preflight(finished_chain):
+    shown = json.loads(stemma(finished_chain, "show", "walk_lm/preflight_report", "--json").stdout)
+    ids = published_ids(finished_chain)
+    asked = shown["receipts"][0]["predicate"]["buildDefinition"]["externalParameters"]
+    assert asked["requested"] == {"preset": "smoke", "overrides": {}}
+    assert asked["config"]["train"]["updates"] > 0 and asked["config"]["gate"]
+    checkpoint = json.loads(stemma(finished_chain, "show", "walk_lm/checkpoint", "--json").stdout)
+    read = [d["digest"]["sha256"] for d in checkpoint["receipts"][0]["predicate"]["buildDefinition"]["resolvedDependencies"][:2]]
+    assert {f"sha256:{digest}" for digest in read} == {ids["walk_lm/preflight_report"], ids["text/dataset_manifest"]}
+
+
+@pytest.mark.parametrize("node", ["walk_lm/checkpoint", "text/triples/stdlib-1", "text/tokenizer"])
+def test_verify_says_yes_by_name_by_id_and_by_path(finished_chain, node):
+    snapshot_id = published_ids(finished_chain)[node]
+    path = Store(finished_chain / "store").snapshot_path(snapshot_id)
+    for way in (node, snapshot_id, snapshot_id[7:19], str(path)):
+        result = stemma(finished_chain, "verify", way)
+        assert result.returncode == 0 and result.stdout.endswith("verified\n"), result.stdout + result.stderr
+
+
+def test_verify_says_no_and_names_the_file_after_one_bit_changed(finished_chain, tmp_path):
+    shutil.copytree(finished_chain, tmp_path / "copy")
+    store = Store(tmp_path / "copy" / "store")
+    weights = store.pointed("walk_lm/checkpoint").file("model.safetensors")
+    data = bytearray(weights.read_bytes())
+    data[-5] ^= 1
+    weights.write_bytes(data)
+    result = stemma(tmp_path / "copy", "verify", "walk_lm/checkpoint")
+    assert result.returncode == 1 and "model.safetensors" in result.stdout and "SNAPSHOT_FILE_DIGEST" in result.stdout
+
+
+@pytest.mark.parametrize("home", [False, True])
+def test_dagsters_own_command_runs_the_whole_chain_on_one_slice(tmp_path, home):
+    variables = environment(tmp_path / "root")
+    if home:
+        (tmp_path / "home").mkdir()
+        variables["DAGSTER_HOME"] = str(tmp_path / "home")
+    config = json.dumps(chain_config("walk_lm", "smoke", {}))
+    command = ["asset", "materialize", "-m", "pipeline_defs.definitions", "--select", "*", "--partition", "stdlib-2"]
+    dagster = Path(sys.executable).with_name("dagster")
+    result = subprocess.run(
+        [dagster, *command, "--config-json", config], cwd=ROOT, env=variables, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert set(published_ids(tmp_path / "root")) == NODES | {"text/raw_slice/stdlib-2", "text/triples/stdlib-2"}
+
+
+def test_a_failing_step_says_its_own_error_and_the_exit_status_is_not_zero(tmp_path):
+    result = stemma(tmp_path, "run", "--preset", "smoke", "--set", "walk_corpus.walk_length=3")
+    assert result.returncode == 1 and "[" in result.stderr and "walk_length" in result.stderr
+    assert "walk_lm/checkpoint" not in published_ids(tmp_path)
+
+
+def test_an_unknown_field_is_refused_before_anything_runs(tmp_path):
+    result = stemma(tmp_path, "run", "--preset", "smoke", "--set", "raw_slice.shrads=4")
+    assert result.returncode == 1 and "CONFIG_UNKNOWN_KEY" in result.stderr and "shrads" in result.stderr
+    assert os.listdir(tmp_path / "store") == [] if (tmp_path / "store").exists() else True
