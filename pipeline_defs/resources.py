@@ -1,7 +1,5 @@
 """The store as a Dagster resource, and the IO manager that keeps nothing but pointers to published snapshots."""
 
-from __future__ import annotations
-
 import os
 import typing
 from collections.abc import Mapping

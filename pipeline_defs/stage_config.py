@@ -1,7 +1,5 @@
 """Run config: a preset by name and dotted overrides, with every field of the stage documented in the launchpad."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any

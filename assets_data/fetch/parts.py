@@ -1,0 +1,87 @@
+"""What a source is made of: parts (files, digested before they are read), records, and slices.
+
+Owns the protocol every source keeps. A slice's parts depend only on each part's own path, so a file that is added or
+removed moves no other file to another slice.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from assets_data.fetch.config import SourceConfig
+from assets_data.lineage import DataError, digest_file, text_key64
+
+
+class Record(NamedTuple):
+    """One raw text and where it came from: the part's path, ``#``, and the place inside it."""
+
+    origin: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One file of a slice, with the size and digest it had before anything was read from it."""
+
+    origin: str
+    path: Path
+    bytes: int
+    sha256: str
+
+    def require_unchanged(self) -> None:
+        """Raise DataError SOURCE_CHANGED when the file no longer has the digest it was planned with."""
+        if (found := digest_file(self.path)) != self.sha256:
+            raise DataError(
+                "SOURCE_CHANGED",
+                "a source file changed while it was read",
+                expected=self.sha256,
+                found=found,
+                where=self.path,
+                action="let the writer finish, then run the stage again",
+            )
+
+
+class Source(Protocol):
+    """A place raw records come from. ``origin`` and ``licence`` are notes that travel with the data to its manifest."""
+
+    origin: str
+    licence: str
+
+    def slices(self) -> dict[str, list[str]]:
+        """Slice name -> paths of its parts, both in a stable order; every slice has at least one part."""
+        ...
+
+    def parts(self, slice_name: str) -> list[Part]:
+        """The slice's parts, digested now."""
+        ...
+
+    def records(self, part: Part) -> Iterator[Record]:
+        """The part's records in file order, in bounded memory. Raises DataError for bytes that break their format."""
+        ...
+
+
+def assign_slices(prefix: str, paths: Iterable[str], config: SourceConfig) -> dict[str, list[str]]:
+    """Spread relative paths over ``{prefix}-0 .. {prefix}-{shards-1}`` by each path's hash; empty slices are left out.
+
+    ``parts_per_slice`` keeps the paths with the lowest hashes, so raising it only ever adds.
+    """
+    unique = sorted(set(paths))
+    shards: dict[int, list[tuple[int, str]]] = defaultdict(list)
+    for path, key in zip(unique, text_key64(unique).tolist(), strict=True):
+        shards[key % config.shards].append((key, path))
+    limit = config.parts_per_slice or None
+    return {f"{prefix}-{n}": sorted(path for _, path in sorted(shards[n])[:limit]) for n in sorted(shards)}
+
+
+def digest_parts(root: Path, source: Source, slice_name: str) -> list[Part]:
+    """The parts of a slice whose paths are relative to ``root``. Raises DataError SLICE_UNKNOWN for another name."""
+    slices = source.slices()
+    if slice_name not in slices:
+        known = ", ".join(slices) or "none: the source is empty"
+        raise DataError("SLICE_UNKNOWN", "the source has no such slice", expected=known, found=slice_name, where=root)
+    paths = [(name, root / name) for name in slices[slice_name]]
+    return [Part(origin=n, path=p, bytes=p.stat().st_size, sha256=digest_file(p)) for n, p in paths]

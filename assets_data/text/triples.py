@@ -1,0 +1,195 @@
+"""The triples stage: windows of every document as flat token rows, one memory-mappable Arrow file per split.
+
+Each row is stored once; encoder ids, decoder ids and labels are views of it (layout in ``windows``). Streams: memory is
+bounded by ``batch_bytes`` and a few row groups of the slice, not by the slice.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tokenizers import Encoding, Tokenizer
+
+from assets_data.lineage import DataError, Snapshot, SnapshotWriter, Store, to_dict
+from assets_data.text.clean import REASONS
+from assets_data.text.config import TextConfig, TriplesConfig
+from assets_data.text.documents import iter_documents
+from assets_data.text.prefetch import ahead
+from assets_data.text.split import SPLITS
+from assets_data.text.tokenizer import BOS, EOS, PAD, UNK, load_tokenizer
+from assets_data.text.windows import SPECIALS_PER_ROW, Windows, cut_windows, lay_out, pivots, row_keys
+
+SPANS = ("encoder_begin", "encoder_end", "decoder_begin", "decoder_end")
+DROPPED = (*REASONS, "short_window")
+RECORDS_SCHEMA = pa.schema([(name, pa.string()) for name in ("record_id", "origin", "split", "text_id")])
+
+
+class Triple(NamedTuple):
+    """One training example as views of its row; labels are the decoder's input one position later."""
+
+    encoder_ids: np.ndarray
+    decoder_input_ids: np.ndarray
+    labels: np.ndarray
+
+
+def make_triples(store: Store, raw: Snapshot, tokenizer: Snapshot, config: TextConfig) -> Snapshot:
+    """Publish (or reuse) the slice's windows as a ``text/triples`` snapshot: one ``{split}.arrow`` per split,
+    ``records.parquet``, ``dropped.json`` and ``layout.json``.
+
+    Raises DataError when the tokenizer was trained under another split, or when no window is left.
+    """
+    return store.run_stage(
+        name="text/triples",
+        module=__name__,
+        config=config.triples,
+        arguments={"documents": to_dict(config.documents)},
+        parents={"raw_slice": raw, "tokenizer": tokenizer},
+        seeds={"split": config.documents.seed, "pivot": config.triples.seed},
+        build=lambda writer: _build(writer, raw, tokenizer, config),
+    )
+
+
+def iter_windows(snapshot: Snapshot, split: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Batches of plain windows, without specials: flat token ids and int64[n+1] offsets into them."""
+    for rows in snapshot.table(f"{split}.arrow").to_batches():
+        tokens = rows.column("tokens")
+        offsets = tokens.offsets.to_numpy()
+        begin, values = offsets[:-1] - offsets[0], tokens.flatten().to_numpy()
+        plain = np.ones(len(values), dtype=bool)
+        for column, shift in (("encoder_begin", 0), ("decoder_begin", 0), ("decoder_end", -1)):
+            plain[begin + rows.column(column).to_numpy() + shift] = False
+        yield values[plain], offsets - offsets[0] - SPECIALS_PER_ROW * np.arange(len(offsets))
+
+
+def triple(rows: pa.RecordBatch | pa.Table, index: int) -> Triple:
+    """The example of one row, as zero-copy views."""
+    encoder_begin, encoder_end, decoder_begin, decoder_end = (rows.column(name)[index].as_py() for name in SPANS)
+    tokens = rows.column("tokens")[index].values.to_numpy()
+    return Triple(
+        tokens[encoder_begin:encoder_end],
+        tokens[decoder_begin : decoder_end - 1],
+        tokens[decoder_begin + 1 : decoder_end],
+    )
+
+
+def _build(writer: SnapshotWriter, raw: Snapshot, tokenizer: Snapshot, config: TextConfig) -> None:
+    _require_same_documents(tokenizer, config)
+    encoder = load_tokenizer(tokenizer)
+    dropped: Counter[str] = Counter(dict.fromkeys(DROPPED, 0))
+    with ExitStack() as stack:
+        sink = _Sink(writer, stack, _token_type(encoder))
+        documents = ahead(iter_documents(raw, config.documents, dropped))
+        for batch, encodings in ahead(_encoded(documents, encoder, config.triples.batch_bytes)):
+            ids_T, lengths_D = _flat_ids(encodings, sink.token_type)
+            windows, short = cut_windows(lengths_D, config.triples)
+            dropped["short_window"] += short
+            sink.write(batch, ids_T, windows, config.triples)
+    if not sink.ids:
+        raise DataError("TRIPLES_EMPTY", "no window is left of this slice", found=dict(dropped), where=raw.path)
+    writer.write_json("dropped.json", dict(dropped))
+    writer.write_json("layout.json", _layout(raw, tokenizer, encoder.get_vocab_size(), config.triples))
+    writer.records(sink.ids)
+    writer.splits |= sink.rows
+    facts = {"rows": sum(sink.rows.values()), "tokens": sink.tokens, "documents": len(sink.ids)}
+    writer.stats |= facts | {"dropped": dict(dropped)}
+
+
+def _require_same_documents(tokenizer: Snapshot, config: TextConfig) -> None:
+    documents, trained_under = to_dict(config.documents), tokenizer.read_json("documents.json")
+    if trained_under != documents:
+        what = "the tokenizer was trained under other document settings, so on another training split"
+        action = "use the tokenizer made with these settings"
+        raise DataError("TRIPLES_TOKENIZER_SPLIT", what, expected=documents, found=trained_under, action=action)
+
+
+def _layout(raw: Snapshot, tokenizer: Snapshot, vocab_size: int, config: TriplesConfig) -> dict[str, Any]:
+    """What a reader of the rows must know, and the notes of the source that travel with the data."""
+    source = raw.read_json("parts.json")
+    return {
+        "tokenizer": tokenizer.id,
+        "vocab_size": vocab_size,
+        "window": config.window,
+        "specials": {"pad": PAD, "bos": BOS, "eos": EOS, "unk": UNK},
+        "licence": source["licence"],
+        "origin": source["origin"],
+    }
+
+
+class _Sink:
+    """The open output files of one build, and what went into them so far."""
+
+    def __init__(self, writer: SnapshotWriter, stack: ExitStack, token_type: np.dtype) -> None:
+        self.token_type = token_type
+        self.rows: dict[str, int] = dict.fromkeys(SPLITS, 0)
+        self.tokens, self.ids = 0, list[bytes]()
+        self._schema = rows_schema(token_type)
+        self._tables = {
+            split: stack.enter_context(pa.ipc.new_file(str(writer.part(f"{split}.arrow")), self._schema))
+            for split in SPLITS
+        }
+        self._records = stack.enter_context(
+            pq.ParquetWriter(writer.part("records.parquet"), RECORDS_SCHEMA, compression="zstd")
+        )
+
+    def write(self, batch: pl.DataFrame, ids_T: np.ndarray, windows: Windows, config: TriplesConfig) -> None:
+        """Lay out the batch's windows split by split, and list the documents that have at least one."""
+        used = batch[np.unique(windows.document)]
+        self._records.write_table(used.select(RECORDS_SCHEMA.names).to_arrow().cast(RECORDS_SCHEMA))
+        self.ids += map(bytes.fromhex, used.get_column("record_id"))
+        self.tokens += int(windows.length.sum())
+        splits_R = batch.get_column("split").to_numpy()[windows.document]
+        for split in SPLITS:
+            rows = windows.where(splits_R == split)
+            if len(rows.start):
+                self._tables[split].write_batch(_row_batch(batch, ids_T, rows, config, self._schema))
+                self.rows[split] += len(rows.start)
+
+
+def rows_schema(token_type: np.dtype) -> pa.Schema:
+    """Columns of a ``{split}.arrow`` file; tokens are uint16 while the vocabulary fits."""
+    spans = [(name, pa.uint32()) for name in SPANS]
+    tokens = ("tokens", pa.large_list(pa.from_numpy_dtype(token_type)))
+    return pa.schema([("row_key", pa.uint64()), ("record_id", pa.string()), ("start", pa.uint32()), tokens, *spans])
+
+
+def _row_batch(
+    batch: pl.DataFrame, ids_T: np.ndarray, windows: Windows, config: TriplesConfig, schema: pa.Schema
+) -> pa.RecordBatch:
+    record_ids = batch.get_column("record_id").gather(windows.document).to_list()
+    keys_R = row_keys(record_ids, windows.start)
+    pivot_R = pivots(keys_R, windows.length, config)
+    values, offsets = lay_out(ids_T, windows, pivot_R, BOS, EOS)
+    spans = (np.zeros_like(pivot_R), pivot_R + 1, pivot_R + 1, windows.length + SPECIALS_PER_ROW)
+    columns = [keys_R, record_ids, windows.start, pa.LargeListArray.from_arrays(offsets, values), *spans]
+    arrays = [pa.array(column).cast(field.type) for column, field in zip(columns, schema, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _token_type(tokenizer: Tokenizer) -> np.dtype:
+    return np.dtype(np.uint16 if tokenizer.get_vocab_size() <= 1 << 16 else np.uint32)
+
+
+def _encoded(
+    documents: Iterator[pl.DataFrame], tokenizer: Tokenizer, batch_bytes: int
+) -> Iterator[tuple[pl.DataFrame, list[Encoding]]]:
+    """Documents in batches of about ``batch_bytes``, each with its encodings."""
+    number = pl.col("text").str.len_bytes().cum_sum() // batch_bytes
+    for frame in documents:
+        numbered = frame.with_columns(number.alias("batch"))
+        for batch in numbered.partition_by("batch", maintain_order=True, include_key=False):
+            yield batch, tokenizer.encode_batch_fast(batch.get_column("text").to_list(), add_special_tokens=False)
+
+
+def _flat_ids(encodings: list[Encoding], token_type: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+    """The ids of all encodings in one array, and int64 tokens per encoding."""
+    lengths_D = np.fromiter(map(len, encodings), np.int64, len(encodings))
+    ids = itertools.chain.from_iterable(encoding.ids for encoding in encodings)
+    return np.fromiter(ids, token_type, int(lengths_D.sum())), lengths_D

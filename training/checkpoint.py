@@ -1,0 +1,156 @@
+"""Training checkpoints: ``checkpoints/<update>/`` with model, optimizer and generator tensors and ``state.json``.
+
+A checkpoint appears at its final name whole: written beside it, synced, read back and compared with what is in memory,
+then renamed. Nothing is opened before its digest is checked, files nobody listed are reported and never opened, and there
+is no pickle. ``checkpoint_id`` is a digest over the model's tensors, whatever file holds them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from assets_data.lineage import IntegrityError, StorageError, TrainingError, atomic, digest_file, digest_json
+from assets_data.lineage.digests import load_json, tensor_entries
+from training.state import Tensors
+
+log = logging.getLogger(__name__)
+
+STATE = "state.json"
+SCHEMA = 1
+
+
+def save(folder: Path, update: int, tensors: Mapping[str, Tensors], facts: Mapping[str, Any]) -> Path:
+    """Write the checkpoint of ``update`` (updates done) and return its path. Raises StorageError; old ones stay."""
+    final = folder / f"{update:08d}"
+    temp = atomic.temp_beside(final)
+    with atomic.disk_errors(final):
+        temp.mkdir(parents=True)
+        try:
+            files = {f"{part}.safetensors": _write(temp / f"{part}.safetensors", t) for part, t in tensors.items()}
+            model_id = digest_json(tensor_entries(temp / "model.safetensors"))
+            body = {**facts, "schema": SCHEMA, "update": update, "checkpoint_id": model_id, "files": files}
+            atomic.write_json(temp / STATE, {**body, "digest": digest_json(body)})
+            if not atomic.publish_directory(temp, final):
+                raise StorageError("CHECKPOINT_EXISTS", "a checkpoint of this update is already there", where=final)
+        finally:
+            shutil.rmtree(temp, ignore_errors=True)
+    return final
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """``state.json`` of a checkpoint whose every file was hashed and is right. Raises IntegrityError otherwise."""
+    state = path / STATE
+    document = load_json(state.read_bytes(), state) if state.is_file() else None
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        raise IntegrityError("CHECKPOINT_TORN", "no readable state.json of this version", where=path)
+    body = {key: value for key, value in document.items() if key != "digest"}
+    if digest_json(body) != document.get("digest"):
+        raise IntegrityError("CHECKPOINT_STATE", "state.json was changed", where=state)
+    for name, digest in document["files"].items():
+        found = digest_file(path / name) if (path / name).is_file() else "no file"
+        if found != digest:
+            raise IntegrityError(
+                "CHECKPOINT_FILE", "a file was changed", where=path / name, expected=digest, found=found
+            )
+    for extra in sorted({entry.name for entry in path.iterdir()} - {STATE, *document["files"]}):
+        log.warning("ignored a file that does not belong to checkpoint %s: %r", path.name, extra)
+    return document
+
+
+def load_tensors(path: Path, state: Mapping[str, Any]) -> dict[str, Tensors]:
+    """The tensors of a checkpoint that ``read_state`` accepted, by part."""
+    return {Path(name).stem: load_file(path / name) for name in state["files"]}
+
+
+def newest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
+    """The newest checkpoint that verifies, with its state; None when there is none at all.
+
+    Newer broken ones are quarantined with one warning each. Raises TrainingError CHECKPOINTS_ALL_BROKEN, and moves
+    nothing, when none of several is left: starting over is the user's decision.
+    """
+    broken: list[tuple[Path, IntegrityError]] = []
+    for path in reversed(stored(folder)):
+        try:
+            state = read_state(path)
+        except IntegrityError as error:
+            broken.append((path, error))
+            continue
+        for bad, error in broken:
+            _quarantine(bad, error)
+        return path, state
+    if broken:
+        reasons = "; ".join(f"{path.name}: {error.code}" for path, error in broken)
+        action = "restore one from a backup, or remove the run directory to start over"
+        raise TrainingError(
+            "CHECKPOINTS_ALL_BROKEN", f"no checkpoint verifies ({reasons})", where=folder, action=action
+        )
+    return None
+
+
+def prune(folder: Path, keep: int) -> None:
+    """Remove checkpoints older than the ``keep`` newest, but only when those were read back and are right.
+
+    Costs one read of the ``keep`` newest. A broken one among them lets none of the older ones go.
+    """
+    paths = stored(folder)
+    try:
+        for path in paths[-keep:]:
+            read_state(path)
+    except IntegrityError as error:
+        log.warning("kept every older checkpoint, because one is broken: %s", error)
+        return
+    for path in paths[:-keep]:
+        os.rename(path, condemned := atomic.temp_beside(path))  # a kill half-way leaves a temp, not half a checkpoint
+        shutil.rmtree(condemned)
+
+
+def stored(folder: Path) -> list[Path]:
+    """Every checkpoint directory, oldest first, verified or not."""
+    return sorted(path for path in folder.glob("[0-9]" * 8) if path.is_dir())
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a killed save left behind. Only call while holding the run's lease."""
+    for temp in folder.glob(f"{atomic.TEMP_MARK}*"):
+        shutil.rmtree(temp)
+
+
+def tensors_digest(tensors: Tensors) -> list[list[Any]]:
+    """``[name, dtype, shape, sha256]`` of in-memory CPU tensors, as ``tensor_entries`` reads them from a file."""
+    return [[name, _DTYPES[t.dtype], list(t.shape), _sha256(t)] for name, t in sorted(tensors.items())]
+
+
+def _write(path: Path, tensors: Tensors) -> str:
+    """Write, sync, read back, compare with memory; the file's digest."""
+    save_file(tensors, path)
+    atomic.sync_path(path)
+    if tensor_entries(path) != tensors_digest(tensors):
+        raise StorageError("CHECKPOINT_READBACK", "the disk gave back other bytes than were written", where=path)
+    return digest_file(path)
+
+
+def _sha256(tensor: torch.Tensor) -> str:
+    return hashlib.sha256(tensor.reshape(-1).view(torch.uint8).numpy()).hexdigest()
+
+
+def _quarantine(path: Path, error: IntegrityError) -> None:
+    target = path.parents[1] / "quarantine" / f"{path.name}-{secrets.token_hex(4)}"
+    log.warning("skipped broken checkpoint %s, moved to %s: %s", path.name, target, error)
+    target.parent.mkdir(exist_ok=True)
+    os.rename(path, target)
+
+
+_DTYPES = {
+    torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.int64: "I64",
+    torch.int32: "I32", torch.int16: "I16", torch.int8: "I8", torch.uint8: "U8", torch.bool: "BOOL",
+}  # fmt: skip

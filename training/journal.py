@@ -1,0 +1,70 @@
+"""The deterministic history of a run, one line per update, fetched from the device one interval at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from training.metrics import JsonLines
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One finished update (counted from 0): what it took and what came of it. ``scalars`` may still be on the device."""
+
+    update: int
+    epoch: int
+    rows: np.ndarray
+    lr: float
+    scalars: Mapping[str, Tensor]
+
+
+class Journal:
+    """Collects steps and measurements. ``latest`` holds the last known value of everything."""
+
+    def __init__(self, path: Path) -> None:
+        self.lines = JsonLines(path)
+        self.latest: dict[str, float] = {}
+        self._pending: list[Step] = []
+
+    def note(self, step: Step) -> None:
+        """Keep an update's numbers without asking the device for them."""
+        self._pending.append(step)
+
+    def commit(self) -> None:
+        """Write one line per pending update. Synchronises with the device once."""
+        if not self._pending:
+            return
+        names = list(self._pending[0].scalars)
+        stacked = torch.stack([step.scalars[name].float() for step in self._pending for name in names])
+        values_SN = stacked.view(len(self._pending), len(names)).tolist()
+        for step, values in zip(self._pending, values_SN, strict=True):
+            self.latest = {**self.latest, **dict(zip(names, values, strict=True)), "lr": step.lr}
+            known = {name: self.latest[name] for name in [*names, "lr"]}
+            self.lines.append({"update": step.update + 1, "epoch": step.epoch, **known})
+        self._pending.clear()
+
+    def record(self, update: int, points: Mapping[str, float]) -> None:
+        """Write held-out measurements taken after ``update`` updates."""
+        self.commit()
+        self.latest = {**self.latest, **points}
+        self.lines.append({"update": update, "monitor": dict(points)})
+
+    def position(self) -> dict[str, Any]:
+        """Length and digest of everything so far, durable."""
+        self.commit()
+        return self.lines.position()
+
+    def rewind(self, position: Mapping[str, Any]) -> None:
+        """Forget everything after ``position``; what a killed process had pending is gone with it."""
+        self.lines.rewind(position)
+
+    def close(self) -> None:
+        """Close the file; what is pending is dropped, as a run that ends well has committed."""
+        self.lines.close()

@@ -1,0 +1,72 @@
+"""JSON-lines logs of a run: an append-only file whose length and digest a checkpoint can hold.
+
+Owns the two files of a run directory: ``metrics.jsonl`` is deterministic (losses, rates, held-out measurements) and is
+rewound on resume to exactly what the checkpoint saw; ``timings.jsonl`` holds clock readings and is only ever appended to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from assets_data.lineage import TrainingError
+
+
+class JsonLines:
+    """An append-only log. What was written counts after ``flush``; a torn last line is cut off by ``rewind``."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = open(path, "ab")
+        self._digest = hashlib.sha256(path.read_bytes())
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Add one record as a line with sorted keys."""
+        line = json.dumps(record, sort_keys=True, allow_nan=False).encode() + b"\n"
+        self._file.write(line)
+        self._digest.update(line)
+
+    def flush(self) -> None:
+        """Make everything appended so far durable."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def position(self) -> dict[str, Any]:
+        """``{"bytes", "sha256"}`` of the whole log, durable when this returns."""
+        self.flush()
+        return {"bytes": self._file.tell(), "sha256": self._digest.hexdigest()}
+
+    def rewind(self, position: Mapping[str, Any]) -> None:
+        """Cut the log back to ``position``. Raises TrainingError HISTORY_CHANGED when its beginning is not the same."""
+        head = self.path.read_bytes()[: position["bytes"]]
+        self._digest = hashlib.sha256(head)
+        if len(head) != position["bytes"] or self._digest.hexdigest() != position["sha256"]:
+            raise TrainingError(
+                "HISTORY_CHANGED",
+                "the metric log is not the one this checkpoint was saved with",
+                expected=position,
+                found={"bytes": len(head), "sha256": self._digest.hexdigest()},
+                where=self.path,
+                action="restore the file, or start the run again in an empty directory",
+            )
+        self._file.truncate(position["bytes"])
+        self._file.seek(position["bytes"])
+
+    def close(self) -> None:
+        """Flush and close; further appends fail."""
+        self.flush()
+        self._file.close()
+
+
+EMPTY = {"bytes": 0, "sha256": hashlib.sha256().hexdigest()}
+"""The position before the first record."""
+
+
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The records of a closed log, in order."""
+    with open(path, "rb") as file:
+        yield from map(json.loads, file)

@@ -1,0 +1,1 @@
+"""Recipes: one folder each, found by name. Adding one edits nothing outside its folder."""

@@ -1,0 +1,73 @@
+"""Walk corpora as training rows: memory-mapped, non-overlapping chunks of context + 1 vertices.
+
+Owns the numbering of rows (walk-major) and their keys. A row's key depends on its walk's key and its place in the walk
+only, so taking a walk out of the corpus leaves every other row's place in the order as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+import numpy as np
+
+from assets_data.lineage import DataError, Snapshot, Store, mix64
+from training.recipes.walk_lm.config import WalkLmConfig
+from training.recipes.walk_lm.prompts import Prompts, trigger_prompts
+from training.recipes.walk_lm.scoring import Graph, iter_walks, read_graph
+
+
+class WalkData:
+    """Rows of the training split, the held-out walks, and the graph. ``members`` are the ids that were read."""
+
+    def __init__(self, corpus: Snapshot, config: WalkLmConfig) -> None:
+        self.members: Mapping[str, str] = {"walk_corpus": corpus.id}
+        self.graph: Graph = read_graph(corpus)
+        self.corpus, self.config = corpus, config
+        self._batches = list(iter_walks(corpus, "train"))
+        self._begins = np.cumsum([0, *map(len, self._batches)])
+        self.walk_length = self._batches[0].shape[1] if self._batches else 0
+        self.row_length = config.model.context + 1
+        self.chunks = self.walk_length // self.row_length
+        keys = self.walk_keys("train")
+        self.row_keys = (
+            np.stack([mix64(0, f"chunk/{c}", keys) for c in range(self.chunks)], 1).ravel() if self.chunks else keys[:0]
+        )
+        self.items_per_row = float(config.model.context)
+
+    def rows(self, rows: np.ndarray) -> np.ndarray:
+        """int64[B, context + 1]: the vertices of some rows."""
+        out = np.empty((len(rows), self.row_length), np.int64)
+        walks, chunks = np.divmod(rows, self.chunks)
+        batches = np.searchsorted(self._begins, walks, side="right") - 1
+        for i, (batch, walk, chunk) in enumerate(zip(batches, walks - self._begins[batches], chunks, strict=True)):
+            out[i] = self._batches[batch][walk, chunk * self.row_length : (chunk + 1) * self.row_length]
+        return out
+
+    def walk_keys(self, split: str) -> np.ndarray:
+        """uint64[N]: the keys of a split's walks."""
+        return self.corpus.table(f"{split}.arrow")["row_key"].to_numpy()
+
+    @cached_property
+    def heldout_NL(self) -> np.ndarray:
+        """Every held-out walk."""
+        return np.concatenate(list(iter_walks(self.corpus, "heldout")))
+
+    @cached_property
+    def prompts(self) -> tuple[Prompts, Prompts]:
+        """Trigger prompts for the gate and, all different, for the monitor."""
+        gate = self.config.gate
+        counts = (gate.prompts_per_rule, gate.monitor_prompts)
+        return trigger_prompts(
+            self.heldout_NL, self.walk_keys("heldout"), self.graph, gate.prompt_tokens, counts, gate.seed
+        )
+
+
+def open_corpus(store: Store, manifest: Snapshot) -> Snapshot:
+    """The walk corpus a manifest names, verified. Raises DataError MANIFEST_NO_MEMBER when it names none."""
+    members = manifest.read_json("manifest.json")["members"]
+    if not members.get("walk_corpus"):
+        raise DataError(
+            "MANIFEST_NO_MEMBER", "walk_lm needs a walk corpus", expected="walk_corpus", found=sorted(members)
+        )
+    return store.snapshot(members["walk_corpus"])

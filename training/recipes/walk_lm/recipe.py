@@ -1,0 +1,97 @@
+"""walk_lm as a recipe: what the loop and the stages call. Imports torch only inside the methods that need it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from assets_data.lineage import Snapshot, Store
+from training.config import Problem
+from training.recipe import Evaluation, Findings
+from training.recipes.walk_lm.config import WalkLmConfig, problems
+from training.recipes.walk_lm.presets import PRESETS
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from training.recipes.walk_lm.data import WalkData
+    from training.recipes.walk_lm.model import WalkTransformer
+
+
+class WalkLm:
+    """Causal language modelling on walks with planted rules."""
+
+    name = "walk_lm"
+    item = "tokens"
+    presets = PRESETS
+    config_type = WalkLmConfig
+
+    def check(self, config: WalkLmConfig) -> Iterator[Problem]:
+        """Contradictions in the config alone."""
+        return problems(config)
+
+    def open_data(self, store: Store, manifest: Snapshot, config: WalkLmConfig) -> WalkData:
+        """The manifest's walk corpus, memory-mapped."""
+        from training.recipes.walk_lm.data import WalkData, open_corpus
+
+        return WalkData(open_corpus(store, manifest), config)
+
+    def inspect(self, data: WalkData, config: WalkLmConfig) -> Findings:
+        """Ceilings, prompt counts and split checks; registers thresholds, prompts and seeds."""
+        from training.recipes.walk_lm.inspection import inspect
+
+        return inspect(data, config)
+
+    def model_inputs(self, data: WalkData, config: WalkLmConfig) -> Mapping[str, Any]:
+        """The vocabulary is the graph's vertices."""
+        return {"vocab_size": data.graph.n_vertices}
+
+    def build_model(self, config: WalkLmConfig, inputs: Mapping[str, Any]) -> WalkTransformer:
+        """A new model with weights from torch's generator."""
+        from training.recipes.walk_lm.model import WalkTransformer
+
+        return WalkTransformer(config.model, inputs["vocab_size"])
+
+    def batch(self, data: WalkData, config: WalkLmConfig, rows: np.ndarray, epochs: np.ndarray) -> dict[str, Tensor]:
+        """``tokens`` int64[B, context + 1]; every epoch sees the same chunks."""
+        import torch
+
+        return {"tokens": torch.from_numpy(data.rows(rows))}
+
+    def loss(self, model: WalkTransformer, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Mean cross-entropy in nats of every next vertex."""
+        import torch.nn.functional as F
+
+        tokens_BT = batch["tokens"]
+        logits_BTV = model(tokens_BT[:, :-1])
+        return {"loss": F.cross_entropy(logits_BTV.flatten(0, 1), tokens_BT[:, 1:].flatten())}
+
+    def monitor(self, model: WalkTransformer, data: WalkData, config: WalkLmConfig) -> dict[str, float]:
+        """Greedy compliance on the monitor's own trigger prompts."""
+        from training.recipes.walk_lm.evaluate import score_triggers
+
+        triggers = score_triggers(model, data.prompts[1], data.graph)
+        points = {
+            "edge_compliance": triggers.score.edge_compliance,
+            "rule_compliance": triggers.score.rule_compliance,
+            "rule_compliance_worst": triggers.worst(),
+        }
+        return {name: value for name, value in points.items() if value is not None}
+
+    def evaluate(self, model: WalkTransformer, data: WalkData, config: WalkLmConfig, preflight: Snapshot) -> Evaluation:
+        """The registered prompts, decoded and scored."""
+        from training.recipes.walk_lm.evaluate import evaluate
+        from training.recipes.walk_lm.prompts import read_prompts
+
+        registered = preflight.read_json("registration.json")
+        return evaluate(
+            model,
+            data.graph,
+            read_prompts(preflight.table("trigger_prompts.arrow")),
+            preflight.table("start_prompts.arrow")["vertex"].to_numpy().astype(np.int64),
+            registered["dataset"]["ceilings"],
+            walk_length=data.walk_length,
+            seed=registered["evaluation"]["seed"],
+        )

@@ -1,0 +1,155 @@
+"""The three stages of every recipe: preflight report, checkpoint, gate report. Each publishes one snapshot.
+
+The config enters once, at the preflight; training and gate read it from there, and the thresholds too. A checkpoint made
+under another preflight is not judged, and a preflight whose bytes changed is not read.
+"""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from assets_data.lineage import ConfigError, GateError, Snapshot, SnapshotWriter, Store, from_dict
+from assets_data.lineage.code import code_version, environment
+from assets_data.lineage.receipt import read_receipt
+from training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from torch import nn
+
+REGISTRATION, REPORT = "registration.json", "preflight.json"
+
+
+def make_preflight_report(store: Store, recipe: Recipe, manifest: Snapshot, config: Any) -> Snapshot:
+    """Publish what is known before training. Never fails for an issue it reports: read ``ok`` and ``issues``.
+
+    A clean report is reused on the same machine; one with errors is made anew, as what it complained of may be gone.
+    """
+
+    def build(writer: SnapshotWriter) -> None:
+        from training.preflight import Probes, inspect
+
+        report = inspect(store, recipe, manifest, config, Probes())
+        writer.write_json(REGISTRATION, report.registration)
+        writer.write_json(REPORT, report.document, sidecar=True)
+        for name, table in (report.findings.tables if report.findings else {}).items():
+            writer.write_table(name, table)
+        writer.stats |= {"ok": report.registration["ok"], "issues": len(report.document["issues"])}
+
+    for attempt in itertools.count():
+        snapshot = store.run_stage(
+            name=f"{recipe.name}/preflight_report",
+            module=("training.preflight", _folder(recipe)),
+            config=config,
+            parents={"manifest": manifest},
+            arguments={"machine": _machine(), "attempt": attempt},
+            build=build,
+        )
+        if not snapshot.reused or snapshot.read_json(REGISTRATION)["ok"]:
+            break
+    return snapshot
+
+
+def make_checkpoint(store: Store, recipe: Recipe, manifest: Snapshot, preflight: Snapshot) -> Snapshot:
+    """Train under a clean preflight, or continue where a killed process left off, and publish the final weights.
+
+    Raises ConfigError PREFLIGHT_NOT_OK listing the errors, and what :func:`training.loop.train` raises.
+    """
+    registration = _registration(manifest, preflight)
+    config = from_dict(recipe.config_type, registration["config"])
+    code = ("training.publication", _folder(recipe))
+
+    def build(writer: SnapshotWriter) -> None:
+        from training.publication import train_and_publish
+
+        train_and_publish(writer, store, recipe, manifest, preflight, config, code_version(*code))
+
+    return store.run_stage(
+        name=f"{recipe.name}/checkpoint",
+        module=code,
+        config=config,
+        parents={"manifest": manifest, "preflight": preflight},
+        seeds={"train": config.train.seed},
+        build=build,
+    )
+
+
+def make_gate_report(
+    store: Store, recipe: Recipe, manifest: Snapshot, preflight: Snapshot, checkpoint: Snapshot
+) -> Snapshot:
+    """Judge a checkpoint by the evaluation its preflight registered.
+
+    Raises GateError GATE_OTHER_PREFLIGHT when it was not trained under ``preflight``, and IntegrityError when that was
+    edited since.
+    """
+    registration = _registration(manifest, preflight)
+    _refuse_other_preflight(store, preflight, checkpoint)
+    config = from_dict(recipe.config_type, registration["config"])
+
+    def build(writer: SnapshotWriter) -> None:
+        from training.publication import judge_and_publish
+
+        judge_and_publish(writer, store, recipe, manifest, preflight, checkpoint, config)
+
+    return store.run_stage(
+        name=f"{recipe.name}/gate_report",
+        module=("training.publication", _folder(recipe)),
+        config=config,
+        parents={"manifest": manifest, "preflight": preflight, "checkpoint": checkpoint},
+        build=build,
+    )
+
+
+def load_model(recipe: Recipe, checkpoint: Snapshot) -> nn.Module:
+    """The model of a published checkpoint, on the CPU and in evaluation mode."""
+    from safetensors.torch import load_file
+
+    config = from_dict(recipe.config_type, checkpoint.read_json("config.json"))
+    model = recipe.build_model(config, checkpoint.read_json("training.json")["model_inputs"])
+    model.load_state_dict(load_file(checkpoint.file("model.safetensors")))
+    return model.eval()
+
+
+def _registration(manifest: Snapshot, preflight: Snapshot) -> dict[str, Any]:
+    """What a preflight registered, after checking it to the last value."""
+    preflight.verify(deep=True)
+    registration = preflight.read_json(REGISTRATION)
+    if registration["dataset_snapshot_id"] != manifest.id:
+        found = registration["dataset_snapshot_id"]
+        raise ConfigError("PREFLIGHT_OTHER_DATA", "made for other data", expected=manifest.id, found=found)
+    if not registration["ok"]:
+        errors = [issue for issue in preflight.read_json(REPORT)["issues"] if issue["severity"] == "error"]
+        listed = "; ".join(f"{issue['code']} at {issue['path']}: {issue['message']}" for issue in errors)
+        action = "change what the issues name, then run the preflight again"
+        raise ConfigError("PREFLIGHT_NOT_OK", f"{len(errors)} errors: {listed}", where=preflight.path, action=action)
+    return registration
+
+
+def _refuse_other_preflight(store: Store, preflight: Snapshot, checkpoint: Snapshot) -> None:
+    """The receipts say under which preflights these very weights were made; equal weights may have several."""
+    wanted = preflight.id.removeprefix("sha256:")
+    recorded = {
+        dependency["digest"].get("sha256")
+        for path in store.receipts(checkpoint.id)
+        for dependency in read_receipt(path)["predicate"]["buildDefinition"]["resolvedDependencies"]
+        if dependency["name"].startswith("preflight=")
+    }
+    if wanted not in recorded:
+        raise GateError(
+            "GATE_OTHER_PREFLIGHT",
+            "the checkpoint was not trained under this preflight: its thresholds and prompts were not fixed before",
+            expected=f"one of {sorted(r for r in recorded if r)}",
+            found=wanted,
+            action="judge with the preflight it was trained under, or train again under this one",
+        )
+
+
+def _folder(recipe: Recipe) -> str:
+    return f"training.recipes.{recipe.name}"
+
+
+def _machine() -> dict[str, Any]:
+    """What of the machine a clean preflight depends on, found without torch: installed packages and GPUs."""
+    gpus = sorted(path.name for path in Path("/dev").glob("nvidia[0-9]*"))
+    return {"packages": environment()["lock"], "gpus": gpus}
