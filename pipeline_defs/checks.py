@@ -1,5 +1,6 @@
 """Asset checks. Blocking ones stop what lies downstream; each can also be run alone from the UI at any later time."""
 
+import warnings
 from typing import Any
 
 import dagster as dg
@@ -10,6 +11,9 @@ from pipeline_defs.recipes import RECIPES
 from pipeline_defs.slices import slices
 
 SHOWN = 20
+
+# Checks per slice are a preview feature of the pinned Dagster; the pin is what keeps it still.
+warnings.filterwarnings("ignore", category=dg.PreviewWarning, message="Specifying a partitions_def")
 
 
 def _schema_check(asset: str, partitions: dg.PartitionsDefinition | None = None) -> dg.AssetChecksDefinition:

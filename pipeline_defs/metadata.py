@@ -26,7 +26,7 @@ def published(snapshot: Snapshot, **extra: Any) -> dg.MaterializeResult[Snapshot
     return dg.MaterializeResult(
         value=snapshot,
         data_version=dg.DataVersion(snapshot.id),
-        metadata={**describe(snapshot), **extra},
+        metadata={**extra, **describe(snapshot)},
     )
 
 
@@ -51,10 +51,11 @@ def describe(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def row_count(snapshot: Snapshot) -> int:
-    """Rows over all its splits, or of its tables where it has no splits."""
-    splits = snapshot.content["splits"]
-    tables = [part["rows"] for part in snapshot.content["parts"].values() if isinstance(part, dict) and "rows" in part]
-    return sum(splits.values()) if splits else sum(tables)
+    """Rows over all its splits; without splits, the rows it says it took or made, else those of its tables."""
+    splits, parts = snapshot.content["splits"], snapshot.content["parts"].values()
+    if splits:
+        return sum(splits.values())
+    return snapshot.stats.get("rows") or sum(part["rows"] for part in parts if isinstance(part, dict) and "rows" in part)
 
 
 def preview_table(snapshot: Snapshot) -> str | None:

@@ -41,7 +41,7 @@ class FilesSource:
         return digest_parts(self.root, self, slice_name)
 
     def records(self, part: Part) -> Iterator[Record]:
-        """One record per row of ``part``; a .txt file is one record. Origins name the line, row or the whole text."""
+        """One record per row of ``part`` (``path#row:n``, from 1); a .txt file is one record (``path#text``)."""
         suffix = _format(part.path)
         if suffix in TABLE_FORMATS:
             yield from _table_records(part, self.config.files.text_field)
@@ -76,7 +76,7 @@ def _require_readable(path: Path) -> None:
 
 
 def _json_records(rows: Iterable[tuple[int, Any]], field: str, origin: str) -> Iterator[Record]:
-    for line, row in rows:
+    for number, (line, row) in enumerate(rows, 1):
         text = row.get(field) if isinstance(row, dict) else None
         if not isinstance(text, str):
             found = sorted(row)[:10] if isinstance(row, dict) else type(row).__name__
@@ -84,7 +84,7 @@ def _json_records(rows: Iterable[tuple[int, Any]], field: str, origin: str) -> I
             raise DataError(
                 "ROW_NO_TEXT", "a row has no text", expected=expected, found=found, where=f"{origin}:{line}"
             )
-        yield Record(f"{origin}#line:{line}", text)
+        yield Record(f"{origin}#row:{number}", text)
 
 
 def _table_records(part: Part, field: str) -> Iterator[Record]:

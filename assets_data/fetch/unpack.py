@@ -97,7 +97,7 @@ class _Gzip:
 
     def feed(self, block: bytes) -> Iterator[bytes]:
         full = True
-        while block or full:  # a full piece may leave output inside zlib although no input is left
+        while (block or full) and not self._inner.eof:  # a full piece may leave output inside zlib, with no input left
             piece = self._inner.decompress(block, BLOCK_BYTES)
             yield piece
             block, full = self._inner.unconsumed_tail, len(piece) == BLOCK_BYTES

@@ -84,7 +84,17 @@ def schema_problems(corpus: Snapshot) -> list[str]:
         "train": walks,
         "heldout": walks,
     }
-    return [f"{name}.arrow: {line}" for name, schema in schemas.items() for line in _problems(frames[name], schema)]
+    return [f"{name}.arrow: {line}" for name, schema in schemas.items() for line in problems(frames[name], schema)]
+
+
+def problems(frame: pl.DataFrame, schema: pa.DataFrameSchema) -> list[str]:
+    """Every way a table breaks its schema, one line per column and check with the number of rows; empty when sound."""
+    try:
+        schema.validate(frame, lazy=True)
+    except pa.errors.SchemaErrors as errors:
+        counted = errors.failure_cases.group_by("column", "check", maintain_order=True).len()
+        return [f"{column or 'table'}: {check} ({rows} rows)" for column, check, rows in counted.iter_rows()]
+    return []
 
 
 def _frame(corpus: Snapshot, name: str) -> pl.DataFrame:
@@ -93,12 +103,3 @@ def _frame(corpus: Snapshot, name: str) -> pl.DataFrame:
 
 def _each(expression: pl.Expr, name: str) -> pa.Check:
     return pa.Check(lambda data: data.lazyframe.select(expression), name=name, error=name)
-
-
-def _problems(frame: pl.DataFrame, schema: pa.DataFrameSchema) -> list[str]:
-    try:
-        schema.validate(frame, lazy=True)
-    except pa.errors.SchemaErrors as errors:
-        counted = errors.failure_cases.group_by("column", "check", maintain_order=True).len()
-        return [f"{column or 'table'}: {check} ({rows} rows)" for column, check, rows in counted.iter_rows()]
-    return []

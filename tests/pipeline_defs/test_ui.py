@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -16,6 +15,7 @@ from tests.chain import environment
 CHROMIUM = shutil.which("chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 TIMEOUT_MS = 60_000
+VIEWPORT = {"width": 1600, "height": 1000}
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no `chromium` on PATH: apt-get install chromium")
 
@@ -48,37 +48,43 @@ def page(server):
     playwright = pytest.importorskip("playwright.sync_api")
     with playwright.sync_playwright() as api:
         browser = api.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1600, "height": 1000})
+        page = browser.new_page(viewport=VIEWPORT)
         page.set_default_timeout(TIMEOUT_MS)
         yield page
         browser.close()
 
 
-def keep(page, name):
+def keep(shown, name):
     """A screenshot into the folder STEMMA_SCREENSHOTS names; `make screenshots` refreshes docs/ with it."""
     if folder := os.environ.get("STEMMA_SCREENSHOTS"):
-        page.screenshot(path=Path(ROOT / folder / f"{name}.png"))
+        shown.screenshot(path=ROOT / folder / f"{name}.png")
 
 
 def test_the_graph_shows_every_group_and_asset(page, server):
-    page.goto(f"{server}/asset-groups?expanded=text,walk_lm")
-    page.get_by_text("raw_slice", exact=True).first.wait_for()
-    for name in ("text", "walk_lm", "tokenizer", "triples", "walk_corpus", "dataset_manifest", "checkpoint", "gate_report"):
-        page.get_by_text(name, exact=True).first.wait_for()
+    page.set_viewport_size({"width": 3200, "height": 900})  # wide enough that the nodes show their checks
+    page.goto(f"{server}/asset-groups?expanded=global@global:text,global@global:walk_lm")
+    drawn = page.locator("foreignObject")
+    for name in ("text", "raw_slice", "tokenizer", "triples", "walk_corpus", "dataset_manifest"):
+        drawn.get_by_text(name, exact=True).first.wait_for()
+    for name in ("walk_lm", "preflight_report", "checkpoint", "gate_report"):
+        drawn.get_by_text(name, exact=True).first.wait_for()
+    drawn.get_by_text("4 partitions").first.wait_for()
     keep(page, "asset_graph")
+    page.set_viewport_size(VIEWPORT)
 
 
-def test_the_gate_shows_as_a_check_on_its_report(page, server):
+def test_the_gate_shows_as_a_passed_check_on_its_report(page, server):
     page.goto(f"{server}/assets/walk_lm/gate_report?view=checks")
     page.get_by_text("gate", exact=True).first.wait_for()
     page.get_by_text("Passed").first.wait_for()
     keep(page, "gate_check")
 
 
-def test_the_checkpoint_shows_its_curves_as_a_picture(page, server):
-    page.goto(f"{server}/assets/walk_lm/checkpoint?view=overview")
+@pytest.mark.parametrize("asset", ["checkpoint", "gate_report"])
+def test_curves_show_as_pictures(page, server, asset):
+    page.goto(f"{server}/assets/walk_lm/{asset}?view=overview")
     page.get_by_text("Show markdown").first.click()
-    image = page.locator('img[src^="data:image/png;base64,"]')
-    image.first.wait_for()
-    assert image.first.evaluate("image => image.naturalWidth") > 300
-    keep(page, "checkpoint_curves")
+    image = page.locator('img[src^="data:image/png;base64,"]').first
+    image.wait_for()
+    assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") > 300
+    keep(image, f"{asset}_curves")

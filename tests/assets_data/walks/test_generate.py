@@ -1,4 +1,7 @@
 import itertools
+import os
+import subprocess
+import sys
 import tracemalloc
 from collections import Counter
 
@@ -6,6 +9,7 @@ import numpy as np
 import pytest
 
 from assets_data.lineage import DataError, digest_bytes
+from assets_data.lineage.code import ROOT
 from assets_data.walks import generate
 from assets_data.walks.config import RulesConfig
 from assets_data.walks.generate import alias_table
@@ -77,7 +81,9 @@ def test_free_steps_follow_the_weights():
 
 def conditional_paths(graph, rule):
     """Probability of each r-step path from the jumper, given that it keeps the rule, by listing all of them."""
-    weight = dict(zip(zip(graph.sources.tolist(), graph.targets.tolist(), strict=True), graph.weights.tolist(), strict=True))
+    weight = dict(
+        zip(zip(graph.sources.tolist(), graph.targets.tolist(), strict=True), graph.weights.tolist(), strict=True)
+    )
     strength = graph.strengths.tolist()
     paths = {}
     for rest in itertools.product(range(graph.n_vertices), repeat=rule.r):
@@ -137,7 +143,10 @@ def test_the_share_of_jumper_starts_is_exact_and_spread_evenly_over_the_rules(an
 def test_the_anchor_walks_are_the_same_on_every_machine(anchor):
     graph, rules = anchor
     walks = sampler(graph, rules, 256, seed=42).draw("train", 0, 64).walks
-    assert digest_bytes(walks.astype("<u2").tobytes()) == "sha256:?"
+    assert (
+        digest_bytes(walks.astype("<u2").tobytes())
+        == "sha256:93521ce227bf63f6cd9e98ad3c8f9679e48941a61d7121df49402f59f2f0fd34"
+    )
 
 
 def test_f16_batch_size_and_workers_do_not_show(anchor, monkeypatch):
@@ -211,3 +220,37 @@ def test_rules_that_do_not_fit_the_graph_are_refused(rules):
     with pytest.raises(DataError) as error:
         sampler(skewed_graph(0), rules, 8)
     assert error.value.code == "WALK_BAD_RULE"
+
+
+# --- not enough memory ---
+
+STARVED = """
+import hashlib, resource
+from assets_data.walks import generate
+from assets_data.walks.rules import Rule
+from tests.assets_data.walks.graphs import sampler, skewed_graph
+graph = skewed_graph(0)
+source = sampler(graph, [Rule(vertex=0, r=8, target_block=int(graph.blocks[0] == 0))], 256)
+FULL = (4 << 20) // 256
+def drawn():
+    sizes, digest = [], hashlib.sha256()
+    for batch in source.batches("train", 0, 3 * FULL, workers=5):
+        sizes.append(len(batch.walks))
+        digest.update(batch.walks)
+        del batch
+    return sizes, digest.hexdigest()
+small, expected = drawn()
+generate.BATCH_STEPS = 4 << 20  # 8 MiB a batch
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (20 << 20), resource.RLIM_INFINITY))
+sizes, digest = drawn()
+print(max(sizes) == FULL, min(sizes) < FULL, sum(sizes) == 3 * FULL, digest == expected)
+"""
+
+
+def test_f15_batches_that_do_not_fit_into_memory_are_drawn_in_pieces_and_the_others_kept():
+    exact = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "1000000"}  # glibc: what is freed is really given back
+    result = subprocess.run(
+        [sys.executable, "-c", STARVED], capture_output=True, text=True, cwd=ROOT, env={**os.environ, **exact}
+    )
+    assert result.stdout.split() == ["True"] * 4, result.stdout + result.stderr

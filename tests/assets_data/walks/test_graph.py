@@ -78,8 +78,14 @@ def test_every_vertex_of_an_assembled_graph_reaches_every_other(seed):
         ("WALK_BAD_EDGES", {"targets": np.array([1, 2, 3])}),
         ("WALK_BAD_EDGES", {"targets": np.array([1, 2, -1])}),
         ("WALK_BAD_EDGES", {"offsets": np.array([0, 1, 2, 2])}),
-        ("WALK_BAD_EDGES", {"offsets": np.array([0, 2, 3, 4]), "targets": np.array([2, 1, 2, 0]), "weights": np.ones(4, int)}),
-        ("WALK_BAD_EDGES", {"offsets": np.array([0, 2, 3, 4]), "targets": np.array([1, 1, 2, 0]), "weights": np.ones(4, int)}),
+        (
+            "WALK_BAD_EDGES",
+            {"offsets": np.array([0, 2, 3, 4]), "targets": np.array([2, 1, 2, 0]), "weights": np.ones(4, int)},
+        ),
+        (
+            "WALK_BAD_EDGES",
+            {"offsets": np.array([0, 2, 3, 4]), "targets": np.array([1, 1, 2, 0]), "weights": np.ones(4, int)},
+        ),
         ("WALK_BAD_WEIGHTS", {"weights": np.array([1, 0, 1])}),
         ("WALK_BAD_WEIGHTS", {"weights": np.array([1, MAX_STRENGTH + 1, 1])}),
         ("WALK_BAD_BLOCKS", {"blocks": np.zeros(2, np.uint16)}),

@@ -74,7 +74,9 @@ def test_a_vertex_without_a_usable_target_gives_way_to_another_of_its_block(seed
 
 def test_both_outcomes_happen_over_seeds():
     config = RulesConfig(r=(1,), jumpers_per_block=1, max_chance=0.9)
-    found = {len([r for r in plant_rules(two_way_block(), config, 8, seed).rules if r.vertex < 3]) for seed in range(20)}
+    found = {
+        len([r for r in plant_rules(two_way_block(), config, 8, seed).rules if r.vertex < 3]) for seed in range(20)
+    }
     assert found == {0, 1}
 
 

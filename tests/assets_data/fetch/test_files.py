@@ -1,0 +1,128 @@
+"""Local files: one text, whatever the format; a refusal with file and line, whatever the fault."""
+
+import gzip
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+
+from assets_data.fetch.config import FilesConfig, SourceConfig
+from assets_data.fetch.files import FilesSource
+from assets_data.lineage import ConfigError, DataError
+
+TEXTS = ["plain", "é 漢字 🙂", "two\nlines", ""]
+LINES = "".join(json.dumps({"text": text, "id": i}) + "\n" for i, text in enumerate(TEXTS)).encode()
+ARRAY = json.dumps([{"text": text} for text in TEXTS], ensure_ascii=False).encode()
+TABLE = pa.table({"id": range(len(TEXTS)), "text": TEXTS})
+
+
+def write_arrow(path, table=TABLE):
+    with pa.ipc.new_file(str(path), table.schema) as writer:
+        writer.write_table(table)
+
+
+FORMATS = {
+    "a.jsonl": lambda path: path.write_bytes(LINES),
+    "a.ndjson": lambda path: path.write_bytes(LINES),
+    "a.jsonl.gz": lambda path: path.write_bytes(gzip.compress(LINES)),
+    "a.jsonl.zst": lambda path: path.write_bytes(zstandard.compress(LINES)),
+    "a.json": lambda path: path.write_bytes(ARRAY),
+    "a.json.zst": lambda path: path.write_bytes(zstandard.compress(ARRAY)),
+    "a.parquet": lambda path: pq.write_table(TABLE, path),
+    "a.arrow": write_arrow,
+}
+
+
+def source_of(root, pattern="**/*", **settings):
+    files = FilesConfig(root=str(root), patterns=(pattern,), **settings)
+    return FilesSource(SourceConfig(source="files", shards=1, files=files))
+
+
+def records(source):
+    return [record for name in source.slices() for part in source.parts(name) for record in source.records(part)]
+
+
+def refusal(root, **settings):
+    with pytest.raises(DataError) as error:
+        records(source_of(root, **settings))
+    return error.value
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_gives_the_same_texts(tmp_path, name):
+    FORMATS[name](tmp_path / name)
+    found = records(source_of(tmp_path))
+    assert [record.text for record in found] == TEXTS
+    assert len({record.origin for record in found}) == len(TEXTS)
+    assert all(record.origin.startswith(f"{name}#") for record in found)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstandard.compress])
+def test_a_text_file_is_one_record(tmp_path, pack):
+    suffix = {bytes: "", gzip.compress: ".gz"}.get(pack, ".zst")
+    (tmp_path / f"b.txt{suffix}").write_bytes(pack("one\n\ntwo é".encode()))
+    assert [record.text for record in records(source_of(tmp_path))] == ["one\n\ntwo é"]
+
+
+def test_origins_are_relative_to_the_root_and_number_the_rows(tmp_path):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "a.jsonl").write_bytes(b"\n" + LINES)
+    assert records(source_of(tmp_path))[1].origin == "deep/a.jsonl#row:2"
+
+
+def test_a_file_matched_by_two_patterns_is_read_once(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(LINES)
+    config = SourceConfig(source="files", files=FilesConfig(root=str(tmp_path), patterns=("*.jsonl", "a.*")))
+    assert len(records(FilesSource(config))) == len(TEXTS)
+
+
+@pytest.mark.parametrize("row", ['{"body": "x"}', '{"text": null}', '{"text": ["x"]}', '"x"', "[1]"])
+def test_f11_a_row_without_text_is_refused_with_file_and_line(tmp_path, row):
+    (tmp_path / "a.jsonl").write_text('{"text": "fine"}\n' + row + "\n")
+    error = refusal(tmp_path)
+    assert (error.code, error.where) == ("ROW_NO_TEXT", "a.jsonl:2")
+
+
+def test_the_text_field_is_a_setting(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"body": "x", "text": "y"}\n')
+    assert records(source_of(tmp_path, text_field="body"))[0].text == "x"
+
+
+@pytest.mark.parametrize("write", [pq.write_table, lambda table, path: write_arrow(path, table)])
+@pytest.mark.parametrize(
+    "column",
+    [pa.array([1, 2]), pa.array(["fine", b"\xff"], pa.binary()).view(pa.string()), pa.array([b"a", b"b"])],
+    ids=["numbers", "bad utf-8", "binary"],
+)
+def test_f11_a_column_that_is_not_text_is_refused(tmp_path, column, write):
+    name = "a.parquet" if write is pq.write_table else "a.arrow"
+    write(pa.table({"text": column}), tmp_path / name)
+    assert refusal(tmp_path).code == "TABLE_COLUMN"
+
+
+def test_f11_a_null_a_missing_column_and_a_cut_table_are_refused(tmp_path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": ["x", None]}), path)
+    assert (refusal(tmp_path).code, refusal(tmp_path).where) == ("ROW_NO_TEXT", "a.parquet:2")
+    assert refusal(tmp_path, text_field="body").code == "TABLE_COLUMN"
+    path.write_bytes(path.read_bytes()[:-20])
+    assert refusal(tmp_path).code == "TABLE_COLUMN"
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet.gz", "a", "a.gz", "a.pkl"])
+def test_a_file_nobody_reads_is_refused_not_skipped(tmp_path, name):
+    (tmp_path / name).write_bytes(b"x")
+    assert refusal(tmp_path).code == "FILE_FORMAT"
+
+
+def test_a_file_name_that_is_not_text_is_refused(tmp_path):
+    (tmp_path / "bad\udcff\n.txt").write_bytes(b"x")
+    assert refusal(tmp_path).code == "FILE_NAME"
+
+
+@pytest.mark.parametrize("pattern", ["../*.jsonl", "/etc/*", "a/../../b"])
+def test_a_pattern_cannot_leave_the_root(tmp_path, pattern):
+    with pytest.raises(ConfigError, match="below root"):
+        source_of(tmp_path, pattern)
