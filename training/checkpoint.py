@@ -1,8 +1,8 @@
 """Training checkpoints: ``checkpoints/<update>/`` with model, optimizer and generator tensors and ``state.json``.
 
 A checkpoint appears at its final name whole: written beside it, synced, read back and compared with what is in memory,
-then renamed. Nothing is opened before its digest is checked, files nobody listed are reported and never opened, and there
-is no pickle. ``checkpoint_id`` is a digest over the model's tensors, whatever file holds them.
+then renamed. Nothing is opened before its digest is checked, files nobody listed are reported and never opened, and
+there is no pickle. ``checkpoint_id`` is a digest over the model's tensors, whatever file holds them.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def _write(path: Path, tensors: Tensors) -> str:
 
 
 def _sha256(tensor: torch.Tensor) -> str:
-    return hashlib.sha256(tensor.reshape(-1).view(torch.uint8).numpy()).hexdigest()
+    return hashlib.sha256(tensor.reshape(-1).view(torch.uint8).numpy().data).hexdigest()
 
 
 def _quarantine(path: Path, error: IntegrityError) -> None:

@@ -1,7 +1,7 @@
 """Where a run happens: device, determinism settings, derived seeds, and a report of what could change its bits.
 
-Promises that nothing set here outlives the ``with`` block. ``bit_facts`` are the facts under which a resume is bit-equal;
-``report`` adds what people want to know.
+Promises that no setting made here outlives its ``with`` block. ``bit_facts`` are the facts under which a resume is
+bit-equal; ``report`` adds what people want to know.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def pick_device(config: TrainConfig) -> torch.device:
     return torch.device("cuda" if available and config.device != "cpu" else "cpu")
 
 
-def autocast(config: TrainConfig, device: torch.device) -> contextlib.AbstractContextManager[None]:
+def autocast(config: TrainConfig, device: torch.device) -> contextlib.AbstractContextManager[Any]:
     """bf16 autocast where the config (or, for ``auto``, CUDA) calls for it; otherwise nothing."""
     wanted = config.precision == "bf16" or (config.precision == "auto" and device.type == "cuda")
     return torch.autocast(device.type, dtype=torch.bfloat16) if wanted else contextlib.nullcontext()
@@ -45,20 +45,21 @@ def reproducible(config: TrainConfig) -> Iterator[torch.device]:
     """Threads, deterministic algorithms and torch's generators set for the run, and all put back afterwards."""
     device = pick_device(config)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read once, when cuBLAS starts
+    memory: Any = torch.utils.deterministic
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    fill, benchmark = torch.utils.deterministic.fill_uninitialized_memory, torch.backends.cudnn.benchmark
+    fill, benchmark = memory.fill_uninitialized_memory, torch.backends.cudnn.benchmark
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         try:
             torch.set_num_threads(config.threads or threads)
             torch.use_deterministic_algorithms(True)
-            torch.utils.deterministic.fill_uninitialized_memory = False  # costs a pass over every fresh buffer
+            memory.fill_uninitialized_memory = False  # costs a pass over every fresh buffer
             torch.backends.cudnn.benchmark = False
             torch.manual_seed(derived_seed(config.seed, "train"))
             yield device
         finally:
             torch.set_num_threads(threads)
             torch.use_deterministic_algorithms(deterministic)
-            torch.utils.deterministic.fill_uninitialized_memory = fill
+            memory.fill_uninitialized_memory = fill
             torch.backends.cudnn.benchmark = benchmark
 
 

@@ -45,7 +45,7 @@ def blame(
     epochs: np.ndarray,
     losses: Callable[[np.ndarray, np.ndarray], Mapping[str, Tensor]],
 ) -> TrainingError:
-    """The error for a non-finite ``update``: replays its rows one by one, on the untouched weights, to name the culprits."""
+    """The error for a non-finite update. Replays its rows one by one on the untouched weights to name the culprits."""
     model.zero_grad(set_to_none=True)
     bad_rows = [int(row) for row, epoch in zip(rows, epochs, strict=True) if not _replay(losses, row, epoch)]
     gradients = ((name, p.grad) for name, p in model.named_parameters() if p.grad is not None)

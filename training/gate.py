@@ -1,7 +1,7 @@
 """The gate: measurements against thresholds that were fixed before training. Owns intervals and the verdict.
 
-Thresholds come from the preflight's registration and from nowhere else. Nothing measured is "undetermined", which is not
-a pass. Point estimates decide, as in published runs; Wilson intervals are reported beside them.
+Thresholds come from the preflight's registration and from nowhere else. Nothing measured is "undetermined", which is
+not a pass. Point estimates decide, as in published runs; Wilson intervals are reported beside them.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from training.metrics import JsonLines
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One finished update (counted from 0): what it took and what came of it. ``scalars`` may still be on the device."""
+    """One finished update (counted from 0): what it took and what came of it. ``scalars`` may be on the device."""
 
     update: int
     epoch: int

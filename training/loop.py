@@ -31,8 +31,8 @@ def train(
 ) -> Run:
     """Train to ``config.train.updates`` in ``directory`` and return the finished run; a finished one returns at once.
 
-    ``code`` is the version of the code that trains. Raises TrainingError for a run directory in use (RUN_IN_USE), one of
-    another corpus, config or code (RESUME_MISMATCH), a non-finite number (NON_FINITE) and a stop signal (STOPPED).
+    ``code`` is the version of the code that trains. Raises TrainingError for a run directory in use (RUN_IN_USE) or of
+    another corpus, config or code (RESUME_MISMATCH), for a non-finite number (NON_FINITE) and a stop signal (STOPPED).
     """
     with run_lease(directory), reproducible(config.train) as device, stop_requests() as stop:
         run = open_run(recipe, config, data, directory, device, code)

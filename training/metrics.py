@@ -1,7 +1,7 @@
 """JSON-lines logs of a run: an append-only file whose length and digest a checkpoint can hold.
 
-Owns the two files of a run directory: ``metrics.jsonl`` is deterministic (losses, rates, held-out measurements) and is
-rewound on resume to exactly what the checkpoint saw; ``timings.jsonl`` holds clock readings and is only ever appended to.
+A run directory has two. ``metrics.jsonl`` is deterministic (losses, rates, held-out measurements) and is rewound on
+resume to exactly what the checkpoint saw; ``timings.jsonl`` holds clock readings and is only ever appended to.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ UNDECAYED_MODULES = (
 
 
 def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
-    """The optimizer named in ``config``, fused where torch has it. Raises ConfigError for a name or argument it lacks."""
+    """The optimizer of ``config``, fused where torch has it. Raises ConfigError for a name or argument it lacks."""
     cls = optimizer_class(config.name)
     kwargs: dict[str, Any] = dict(config.kwargs)
     if "fused" in inspect.signature(cls).parameters:

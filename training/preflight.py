@@ -58,7 +58,7 @@ class Probes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """``registration`` is what training and gate are bound to, ``document`` all there is to read, ``findings`` its tables."""
+    """``registration`` binds training and gate, ``document`` is all there is to read, ``findings`` holds the tables."""
 
     registration: dict[str, Any]
     document: dict[str, Any]

@@ -1,7 +1,7 @@
 """What a finished run and a finished evaluation publish: weights, logs, provenance for people, ``result.json``.
 
 Identity is the weights alone; everything else of a checkpoint is a sidecar. ``result.json`` has the shape of published
-walk-transformer results (config, metrics with scalars and curves, metadata with ids), and one run id goes through it all.
+walk-transformer results: config, metrics with scalars and curves, metadata with ids. One run id goes through it all.
 """
 
 from __future__ import annotations

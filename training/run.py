@@ -1,4 +1,4 @@
-"""One run: everything it holds, how it begins, how it is saved, how it continues. The updates are in :mod:`training.loop`."""
+"""One run: what it holds, how it begins, is saved, continues. The updates are in :mod:`training.loop`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The three stages of every recipe: preflight report, checkpoint, gate report. Each publishes one snapshot.
 
-The config enters once, at the preflight; training and gate read it from there, and the thresholds too. A checkpoint made
-under another preflight is not judged, and a preflight whose bytes changed is not read.
+The config enters once, at the preflight; training and gate read it from there, and the thresholds too. A checkpoint
+made under another preflight is not judged, and a preflight whose bytes changed is not read.
 """
 
 from __future__ import annotations

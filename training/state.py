@@ -1,7 +1,7 @@
 """Model, optimizer and generator state as flat named tensors, and back. Owns the names; writes no files.
 
-Optimizer state is named by parameter (``blocks.0.attention.out.weight/exp_avg``). What an optimizer keeps as numbers, in
-its state or in its groups, goes into the JSON part. Row order and other keyed randomness need no state.
+Optimizer state is named by parameter (``blocks.0.attention.out.weight/exp_avg``). What an optimizer keeps as numbers,
+in its state or in its groups, goes into the JSON part. Row order and other keyed randomness need no state.
 """
 
 from __future__ import annotations

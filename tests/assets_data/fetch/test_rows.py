@@ -12,7 +12,9 @@ from assets_data.lineage import DataError
 
 LIMIT = 1 << 20
 
-rows = st.lists(st.fixed_dictionaries({"text": st.text(max_size=20), "n": st.lists(st.integers(), max_size=3)}), max_size=8)
+rows = st.lists(
+    st.fixed_dictionaries({"text": st.text(max_size=20), "n": st.lists(st.integers(), max_size=3)}), max_size=8
+)
 widths = st.integers(1, 40)
 
 

@@ -74,14 +74,13 @@ def test_what_is_not_a_docstring_stays_where_it_was():
 
 def test_the_real_library_loses_its_docstrings_and_nothing_else():
     source = StdlibSource(smoke())
-    part = source.parts("stdlib-0")[0]
     for part in source.parts("stdlib-0"):
         original = part.path.read_text(encoding="utf-8")
         kept, docstrings = split_docstrings(original, part.origin)
         nodes = [n for n in ast.walk(ast.parse(original)) if isinstance(n, ast.Module | ast.ClassDef | ast.FunctionDef)]
         assert len(docstrings) >= sum(ast.get_docstring(node) is not None for node in nodes)
-        lines = iter(original.splitlines())
-        assert all(line in lines or "def " in line for line in kept.splitlines())  # in order, so `in` consumes
+        lines = iter(original.splitlines())  # consumed in order; a comment behind a docstring stays, as """doc"""#"
+        assert all(any(line == old or old.endswith(f'"{line}') for old in lines) for line in kept.splitlines())
 
 
 def test_tests_packages_and_per_machine_files_are_left_out(tmp_path):
@@ -106,7 +105,7 @@ def test_reading_the_library_imports_none_of_it():
     before = set(sys.modules)
     source = StdlibSource(SourceConfig(shards=1))
     antigravity = next(p for p in source.parts("stdlib-0") if p.origin == "antigravity.py")
-    assert list(source.records(antigravity))[0].origin == "antigravity.py#source"
+    assert next(source.records(antigravity)).origin == "antigravity.py#source"
     assert not {"antigravity", "this"} & (set(sys.modules) - before)
 
 

@@ -12,6 +12,7 @@ import pytest
 from assets_data.lineage import DataError, Store, array_key64
 from assets_data.text.tokenizer import load_tokenizer
 from assets_data.text.triples import iter_windows
+from assets_data.walks import config
 from assets_data.walks.config import RulesConfig
 from assets_data.walks.corpus import iter_walks, read_graph, read_rules
 
@@ -141,3 +142,20 @@ def test_f15_killed_while_it_writes_a_second_run_makes_the_same_corpus(text_snap
     undisturbed = make(text_snapshots, Store(tmp_path / "undisturbed"), LARGE)
     assert healed.id == undisturbed.id
     assert len(list(store.root.rglob("train.arrow"))) == 1
+
+
+@pytest.mark.slow
+def test_every_promise_is_kept_in_the_whole_anchor_corpus(text_snapshots, store):
+    anchor = make(text_snapshots, store, config.anchor())
+    graph, rules = read_graph(anchor), read_rules(anchor)
+    edges = np.zeros((graph.n_vertices, graph.n_vertices), bool)
+    edges[graph.sources, graph.targets] = True
+    checks = 0
+    for walks in (walks.astype(np.int64) for split in ("train", "heldout") for walks in iter_walks(anchor, split)):
+        assert edges[walks[:, :-1], walks[:, 1:]].all()
+        for rule in rules:
+            row, step = np.nonzero(walks[:, : -rule.r] == rule.vertex)
+            assert (graph.blocks[walks[row, step + rule.r]] == rule.target_block).all()
+            checks += len(row)
+    assert (anchor.stats["edges"], checks) == (13_370, sum(rule["encounters"] for rule in anchor.stats["rules"]))
+    assert anchor.stats["train_redraws"] < 0.01 * 200_000

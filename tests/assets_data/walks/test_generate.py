@@ -72,7 +72,9 @@ def test_a_jumper_that_would_contradict_a_promise_is_not_stepped_on():
 def test_free_steps_follow_the_weights():
     graph = skewed_graph(5, n=8)
     rules = [Rule(vertex=0, r=500, target_block=1)]  # no deadline in sight of a walk of 40
-    walks = sampler(graph, rules, 40).draw("train", 0, 4000).walks.astype(int)
+    batch = sampler(graph, rules, 40).draw("train", 0, 4000)
+    walks = batch.walks.astype(int)
+    assert batch.redraws == 0
     for vertex in range(8):
         at = graph.sources == vertex
         expected = dict(zip(graph.targets[at].tolist(), graph.weights[at] / graph.weights[at].sum(), strict=True))

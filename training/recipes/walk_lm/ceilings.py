@@ -1,7 +1,7 @@
-"""What the gate can reach at best, known before training: the corpus's own compliance, and what the context lets through.
+"""What the gate can reach at best, known before training: the corpus's own compliance and what the context lets see.
 
-A model that cannot see the jumper when the deadline comes can only guess, so a rule longer than the context is capped at
-chance. Per rule: ceiling = corpus compliance where r <= context, else chance.
+A model that cannot see the jumper when the deadline comes can only guess, so a rule longer than the context is capped
+at chance. Per rule: ceiling = corpus compliance where r <= context, else chance.
 """
 
 from __future__ import annotations

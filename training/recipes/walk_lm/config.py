@@ -36,7 +36,7 @@ class GateConfig:
     least_prompts: int = option(100, "fewest trigger prompts per rule the preflight accepts")
     prompt_tokens: int = option(16, "length of a trigger prompt, its jumper included")
     start_prompts: int = option(1000, "held-out walks whose first vertex is a start prompt")
-    monitor_prompts: int = option(16, "trigger prompts per rule for the curves, from other walks than the gate's")
+    monitor_prompts: int = option(16, "trigger prompts per rule for the curves, none of them the gate's")
     seed: int = option(0, "chooses prompts and drives sampling at temperature 1")
     unattainable: Literal["error", "warning"] = option(
         "error", "what a gate that cannot be reached is, in the preflight"

@@ -1,7 +1,7 @@
 """Measures a model by decoding: trigger prompts (greedy decides, sampled is reported) and start prompts (reported).
 
-Owns what is measured; the verdict is :mod:`training.gate`'s, the thresholds are the preflight's. A trigger prompt is scored
-on one deadline, its jumper's, and on the edges of the steps up to it.
+Owns what is measured; the verdict is :mod:`training.gate`'s, the thresholds are the preflight's. A trigger prompt is
+scored on one deadline, its jumper's, and on the edges of the steps up to it.
 """
 
 from __future__ import annotations

@@ -5,8 +5,6 @@ Shapes: B batch, T new positions, S all positions so far, D width, H heads, E he
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -25,7 +23,7 @@ class Cache:
     def extend(self, layer: int, key_BHTE: Tensor, value_BHTE: Tensor) -> tuple[Tensor, Tensor]:
         """Add the new positions of one layer; returns keys and values of all S positions."""
         end = self.length + key_BHTE.shape[2]
-        keys, values = self._store[layer]
+        keys, values = self._store[layer].unbind()
         keys[:, :, self.length : end], values[:, :, self.length : end] = key_BHTE, value_BHTE
         return keys[:, :, :end], values[:, :, :end]
 
@@ -67,6 +65,9 @@ class Block(nn.Module):
 class WalkTransformer(nn.Module):
     """Next-vertex logits for sequences of at most ``context`` vertices."""
 
+    cos: Tensor
+    sin: Tensor
+
     def __init__(self, config: ModelConfig, vocab_size: int) -> None:
         super().__init__()
         self.config, self.vocab_size = config, vocab_size
@@ -93,14 +94,14 @@ class WalkTransformer(nn.Module):
 
     def _initialise(self) -> None:
         """Variance-preserving weights; what writes to the residual stream starts smaller with depth (GPT-2)."""
-        for module in self.modules():
+        for name, module in self.named_modules():
             if isinstance(module, nn.Linear):
-                nn.init.normal_(module.weight, std=module.in_features**-0.5)
+                writes = name.endswith(("out", "down"))
+                nn.init.normal_(
+                    module.weight, std=(module.in_features * (2 * len(self.blocks) if writes else 1)) ** -0.5
+                )
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-        for block in self.blocks:
-            for writer in (block.attention.out, block.down):
-                writer.weight.data.mul_(1.0 / math.sqrt(2 * len(self.blocks)))
 
 
 def rotary_tables(positions: int, width: int, base: float) -> tuple[Tensor, Tensor]:

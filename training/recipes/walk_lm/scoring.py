@@ -1,7 +1,7 @@
 """Does a sequence walk along edges, and does it keep the planted rules? Pure NumPy, vectorised over whole corpora.
 
-Owns the gate's metric; the corpus check uses the same code. A rule (v, r, target) asks, for every t with seq[t] == v and
-t + r inside the sequence, that seq[t + r] is in the target block. Nested encounters count like any other.
+Owns the gate's metric; the corpus check uses the same code. A rule (v, r, target) asks, for every t with seq[t] == v
+and t + r inside the sequence, that seq[t + r] is in the target block. Nested encounters count like any other.
 
 Shapes: N sequences, L vertices each, R rules, V vertices.
 """

@@ -1,0 +1,96 @@
+"""F29: a number that is not finite stops the run before it reaches the weights."""
+
+import numpy as np
+import pytest
+import torch
+
+from assets_data.lineage import TrainingError
+from tests.training.toy import ToyRecipe, toy_config, toy_data
+from training import run as run_module
+from training.callbacks import Callback
+from training.environment import derived_seed
+from training.loop import train
+from training.order import Order
+from training.run_directory import CHECKPOINTS
+
+BAD_UPDATE = 7  # 0-based; not on a log (2), monitor (4) or checkpoint (3) edge
+
+
+def poisoned(value: float):
+    """Toy data whose update 7 is the first to take a row with ``value`` in it, and that row's number."""
+    data = toy_data(200)
+    order = Order(derived_seed(0, "order"), data.row_keys, 4)
+    row = int(order.batch(BAD_UPDATE)[0][1])
+    pinned = Pinned(data.rows, data.row_keys)  # a changed row would move in the order
+    pinned.rows[row, 0] = value
+    return pinned, row
+
+
+class Pinned:
+    members, items_per_row = {"toy": "sha256:toy"}, 6.0
+
+    def __init__(self, rows, row_keys):
+        self.rows, self.row_keys = rows, row_keys
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_f29_stops_before_the_update_naming_step_rows_and_parameter(tmp_path, value):
+    data, row = poisoned(value)
+    with pytest.raises(TrainingError) as caught:
+        train(ToyRecipe(), toy_config(), data, tmp_path, code="c")
+    assert caught.value.code == "NON_FINITE"
+    assert "update 8 " in caught.value.what and f"rows [{row}]" in str(caught.value.found)
+    assert "0.weight" in str(caught.value.found)
+    assert sorted(p.name for p in (tmp_path / CHECKPOINTS).iterdir()) == ["00000003", "00000006"]
+
+
+def test_f29_a_non_finite_gradient_behind_a_finite_loss_is_caught(tmp_path):
+    class Sharp(ToyRecipe):
+        def loss(self, model, batch):
+            losses = super().loss(model, batch)
+            spread = batch["x"].std() * 0  # 0, and sqrt has no derivative there
+            return {"loss": losses["loss"] + (spread * model[0].weight.sum()).abs().sqrt()}
+
+    with pytest.raises(TrainingError) as caught:
+        train(Sharp(), toy_config(), toy_data(), tmp_path, code="c")
+    assert caught.value.code == "NON_FINITE" and "0.weight" in str(caught.value.found)
+
+
+@pytest.mark.parametrize("optimizer", ["AdamW", "Lion"])
+def test_f29_without_a_look_at_every_update_the_weights_still_stay_untouched(tmp_path, monkeypatch, optimizer):
+    """As on CUDA: the host looks at log edges only. A fused optimizer skips on the device, another one is asked."""
+    asked = run_module.Run.asks_device
+    monkeypatch.setattr(run_module.Run, "asks_device", lambda run, update: asked(PretendCuda(run), update))
+    data, row = poisoned(np.nan)
+    kept = {}
+
+    class Opened(ToyRecipe):
+        def build_model(self, config, inputs):
+            kept["model"] = super().build_model(config, inputs)
+            return kept["model"]
+
+    config = toy_config(**{"train.optimizer": {"name": optimizer, "lr": 1e-3, "weight_decay": 0.0, "kwargs": {}}})
+    with pytest.raises(TrainingError) as caught:
+        train(Opened(), config, data, tmp_path / "bad", code="c")
+    assert "update 8 " in caught.value.what and f"rows [{row}]" in str(caught.value.found)
+
+    class Keep(Callback):
+        def step_end(self, run):
+            if run.update == BAD_UPDATE:
+                kept["good"] = [p.detach().clone() for p in run.model.parameters()]
+
+    with pytest.raises(TrainingError):
+        train(ToyRecipe(), config, data, tmp_path / "good", code="c", callbacks=[Keep()])
+    assert all(torch.equal(a, b) for a, b in zip(kept["model"].parameters(), kept["good"], strict=True))
+
+
+class PretendCuda:
+    """A run that says it is on CUDA and is otherwise the run."""
+
+    device = torch.device("cuda")
+
+    def __init__(self, run):
+        self._run = run
+
+    def __getattr__(self, name):
+        return getattr(self._run, name)
