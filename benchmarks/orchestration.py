@@ -47,7 +47,9 @@ def run_plain(store: Store) -> None:
 def seconds(command: list[str], root: Path) -> float:
     """Wall seconds of one command on an empty root."""
     started = time.perf_counter()
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, env={"PATH": "/usr/bin:/bin", "STEMMA_ROOT": str(root)})
+    subprocess.run(
+        command, cwd=ROOT, check=True, capture_output=True, env={"PATH": "/usr/bin:/bin", "STEMMA_ROOT": str(root)}
+    )
     return time.perf_counter() - started
 
 

@@ -1,1 +1,1 @@
-"""Thin Dagster glue over the rooms: assets, checks, resources and the ``stemma`` command. Importing it imports no torch."""
+"""Thin Dagster glue over the rooms: assets, checks, resources, the ``stemma`` command. Importing it needs no torch."""

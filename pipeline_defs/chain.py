@@ -24,7 +24,9 @@ class ChainFailure(Exception):
     """A step of the chain failed; the message is that step's own error."""
 
 
-def run_chain(instance: dg.DagsterInstance, recipe: str, preset: str, overrides: Mapping[str, Mapping[str, Any]]) -> None:
+def run_chain(
+    instance: dg.DagsterInstance, recipe: str, preset: str, overrides: Mapping[str, Mapping[str, Any]]
+) -> None:
     """Materialise every slice of the source and then one recipe. Raises ChainFailure with the first failing step."""
     config = chain_config(recipe, preset, overrides)
     source = config["ops"]["text__raw_slice"]["config"]

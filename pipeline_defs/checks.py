@@ -50,8 +50,11 @@ def rule_compliance(walk_corpus: Snapshot) -> dg.AssetCheckResult:
     score = score_corpus(walk_corpus)
     return dg.AssetCheckResult(
         passed=score.rule_compliance == 1.0 and score.edge_compliance == 1.0,
-        metadata={"rule_compliance": score.rule_compliance, "edge_compliance": score.edge_compliance,
-                  "rule_checks": score.rule_checks},
+        metadata={
+            "rule_compliance": score.rule_compliance,
+            "edge_compliance": score.edge_compliance,
+            "rule_checks": score.rule_checks,
+        },
     )
 
 
@@ -65,7 +68,9 @@ def splits_disjoint(dataset_manifest: Snapshot, triples: dict[str, Snapshot]) ->
     from assets_data.text.checks import split_overlaps
 
     overlaps = split_overlaps(list(triples.values()))
-    return dg.AssetCheckResult(passed=overlaps.count == 0, metadata={"documents": overlaps.rows, "in_two_splits": overlaps.count})
+    return dg.AssetCheckResult(
+        passed=overlaps.count == 0, metadata={"documents": overlaps.rows, "in_two_splits": overlaps.count}
+    )
 
 
 def recipe_checks(recipe: str) -> list[dg.AssetChecksDefinition]:
@@ -96,7 +101,10 @@ def recipe_checks(recipe: str) -> list[dg.AssetChecksDefinition]:
         result = gate_report.read_json("result.json")
         return dg.AssetCheckResult(
             passed=result["gate"]["verdict"] == "pass",
-            metadata={"verdict": result["gate"]["verdict"], "reasons": dg.MetadataValue.json(result["gate"]["reasons"])},
+            metadata={
+                "verdict": result["gate"]["verdict"],
+                "reasons": dg.MetadataValue.json(result["gate"]["reasons"]),
+            },
         )
 
     return [no_errors, loads_and_rehashes, gate]

@@ -55,7 +55,9 @@ def row_count(snapshot: Snapshot) -> int:
     splits, parts = snapshot.content["splits"], snapshot.content["parts"].values()
     if splits:
         return sum(splits.values())
-    return snapshot.stats.get("rows") or sum(part["rows"] for part in parts if isinstance(part, dict) and "rows" in part)
+    return snapshot.stats.get("rows") or sum(
+        part["rows"] for part in parts if isinstance(part, dict) and "rows" in part
+    )
 
 
 def preview_table(snapshot: Snapshot) -> str | None:

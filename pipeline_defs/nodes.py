@@ -55,7 +55,7 @@ def describe_node(node: str) -> dict[str, Any]:
 
 
 def verify_node(node: str) -> dict[str, Any]:
-    """Re-hash every file and part, every receipt, and the presence of every parent. ``ok`` is False at the first fault."""
+    """Re-hash files, parts and receipts, and look for every parent. ``ok`` is False at the first fault."""
     snapshot = find_node(node)
     store = Store(store_root())
     report: dict[str, Any] = {"id": snapshot.id, "kind": snapshot.kind, "ok": True, "checked": [], "error": None}
@@ -81,7 +81,8 @@ def print_node(description: dict[str, Any]) -> None:
             print(f"  {name[:-1]:<6}{key:<24}{value}")
     for receipt in description["receipts"]:
         build = receipt["predicate"]["buildDefinition"]
-        print(f"  made by {build['externalParameters']['stage']} at {receipt['predicate']['runDetails']['metadata']['startedOn']}")
+        started = receipt["predicate"]["runDetails"]["metadata"]["startedOn"]
+        print(f"  made by {build['externalParameters']['stage']} at {started}")
         for entry in build["resolvedDependencies"]:
             print(f"    from  {entry['name']:<44}{' '.join(f'{k}:{v[:16]}' for k, v in entry['digest'].items())}")
         for key, value in build["externalParameters"]["config"].items():

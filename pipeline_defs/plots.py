@@ -12,50 +12,63 @@ from matplotlib.figure import Figure
 
 from assets_data.lineage import Snapshot
 
+LOSS = "train_loss"
+Curves = Mapping[str, Mapping[str, Sequence[float]]]
+"""Name to ``{"updates", "values"}``."""
 
-def training_curves(checkpoint: Snapshot) -> bytes:
+
+def training_figure(checkpoint: Snapshot) -> bytes:
     """Loss per update, and every held-out measurement over the updates, side by side."""
-    records = [json.loads(line) for line in checkpoint.file("metrics.jsonl").read_bytes().splitlines()]
     figure = Figure(figsize=(11, 4), layout="constrained")
-    losses, measures = figure.subplots(1, 2)
-    _draw_loss(losses, [record for record in records if "loss" in record])
-    _draw_monitor(measures, [record for record in records if "monitor" in record])
+    loss, measured = figure.subplots(1, 2)
+    _draw_curves(loss, measured, _logged(checkpoint))
     return _png(figure)
 
 
 def gate_figure(report: Snapshot) -> bytes:
-    """Each judged measurement with its 95% interval and the threshold registered for it."""
-    criteria = report.read_json("result.json")["gate"]["criteria"]
-    figure = Figure(figsize=(8, 1 + 0.4 * len(criteria)), layout="constrained")
-    _draw_criteria(figure.subplots(), criteria)
+    """The training's curves, and each judged measurement with its 95% interval and its registered threshold."""
+    result = report.read_json("result.json")
+    criteria = result["gate"]["criteria"]
+    figure = Figure(figsize=(15, max(4, 0.4 * len(criteria))), layout="constrained")
+    loss, measured, judged = figure.subplots(1, 3)
+    _draw_curves(loss, measured, result["metrics"]["curves"])
+    _draw_criteria(judged, criteria)
     return _png(figure)
 
 
-def _draw_loss(axes: Axes, records: Sequence[Mapping[str, Any]]) -> None:
-    axes.plot([r["update"] for r in records], [r["loss"] for r in records], linewidth=0.8)
-    axes.set(title="training loss", xlabel="update", ylabel="nats")
+def _logged(checkpoint: Snapshot) -> dict[str, dict[str, list[float]]]:
+    curves: dict[str, dict[str, list[float]]] = {}
+    for line in checkpoint.file("metrics.jsonl").read_bytes().splitlines():
+        record = json.loads(line)
+        points: Mapping[str, float] = record.get("monitor", {LOSS: record.get("loss")})
+        for name, value in points.items():
+            curve = curves.setdefault(name, {"updates": [], "values": []})
+            curve["updates"].append(record["update"])
+            curve["values"].append(value)
+    return curves
 
 
-def _draw_monitor(axes: Axes, records: Sequence[Mapping[str, Any]]) -> None:
-    for name in sorted({name for record in records for name in record["monitor"]}):
-        points = [(r["update"], r["monitor"][name]) for r in records if name in r["monitor"]]
-        axes.plot(*zip(*points, strict=True), marker=".", label=name.replace("_", " "))
-    axes.set(title="held out, during training", xlabel="update")
-    if records:
-        axes.legend(fontsize="small")
+def _draw_curves(loss: Axes, measured: Axes, curves: Curves) -> None:
+    loss.plot(curves[LOSS]["updates"], curves[LOSS]["values"], linewidth=0.8)
+    loss.set(title="training loss", xlabel="update", ylabel="nats")
+    for name in sorted(set(curves) - {LOSS}):
+        measured.plot(curves[name]["updates"], curves[name]["values"], marker=".", label=name.replace("_", " "))
+    measured.set(title="held out, during training", xlabel="update")
+    if set(curves) - {LOSS}:
+        measured.legend(fontsize="small")
 
 
 def _draw_criteria(axes: Axes, criteria: Sequence[Mapping[str, Any]]) -> None:
     for row, criterion in enumerate(criteria):
-        value, (low, high) = criterion["value"] or 0.0, criterion["interval"] or (criterion["value"],) * 2
+        value = criterion["value"] or 0.0
         colour = {"pass": "tab:green", "fail": "tab:red"}.get(criterion["verdict"], "tab:gray")
         axes.barh(row, value, color=colour, alpha=0.5)
-        axes.plot([low, high], [row, row], color="black", linewidth=1.5)
-        axes.plot([criterion["threshold"]] * 2, [row - 0.4, row + 0.4], color="tab:blue", linewidth=2)
-    names = [f"{c['name'].replace('_', ' ')} ({c['checks']})" for c in criteria]
+        axes.plot(criterion["interval"] or (value, value), (row, row), color="black", linewidth=1.5)
+        axes.plot((criterion["threshold"],) * 2, (row - 0.4, row + 0.4), color="tab:blue", linewidth=2)
+    names = [f"{criterion['name'].replace('_', ' ')} ({criterion['checks']})" for criterion in criteria]
     axes.set_yticks(range(len(criteria)), names)
     axes.invert_yaxis()
-    axes.set(title="gate: value, 95% interval, registered threshold (blue)", xlim=(0, 1.02))
+    axes.set(title="gate: value, 95% interval, threshold (blue)")
 
 
 def _png(figure: Figure) -> bytes:

@@ -1,7 +1,5 @@
 """The recipe factory: preflight report, checkpoint and gate report for every folder under ``training/recipes``."""
 
-from typing import Any
-
 import dagster as dg
 
 from assets_data.lineage import Snapshot
@@ -17,14 +15,13 @@ GPU = {"dagster/concurrency_key": "gpu", "stemma/device": "gpu"}
 
 def recipe_assets(recipe: Recipe) -> list[dg.AssetsDefinition]:
     """The three assets of a recipe. The config is chosen once, at the preflight; the others read it from there."""
-    common: dict[str, Any] = {
-        "key_prefix": recipe.name,
-        "group_name": recipe.name,
-        "code_version": code_version("training", f"training.recipes.{recipe.name}"),
-    }
+    name = recipe.name
+    version = code_version("training.preflight", "training.publication", f"training.recipes.{name}")
 
     @dg.asset(
-        **common,
+        key_prefix=name,
+        group_name=name,
+        code_version=version,
         ins={"manifest": dg.AssetIn(MANIFEST)},
         kinds={"json"},
         description=(
@@ -40,7 +37,9 @@ def recipe_assets(recipe: Recipe) -> list[dg.AssetsDefinition]:
         return published(make_preflight_report(store.open(config), recipe, manifest, config.resolve(recipe.presets)))
 
     @dg.asset(
-        **common,
+        key_prefix=name,
+        group_name=name,
+        code_version=version,
         ins={"manifest": dg.AssetIn(MANIFEST)},
         kinds={"pytorch"},
         pool="gpu",
@@ -50,14 +49,16 @@ def recipe_assets(recipe: Recipe) -> list[dg.AssetsDefinition]:
     def checkpoint(
         store: StoreResource, manifest: Snapshot, preflight_report: Snapshot
     ) -> dg.MaterializeResult[Snapshot]:
-        from pipeline_defs.plots import training_curves
+        from pipeline_defs.plots import training_figure
         from training.stages import make_checkpoint
 
         snapshot = make_checkpoint(store.open(), recipe, manifest, preflight_report)
-        return published(snapshot, curves=picture(training_curves(snapshot), "training curves"))
+        return published(snapshot, curves=picture(training_figure(snapshot), "training curves"))
 
     @dg.asset(
-        **common,
+        key_prefix=name,
+        group_name=name,
+        code_version=version,
         ins={"manifest": dg.AssetIn(MANIFEST)},
         kinds={"pytorch"},
         pool="gpu",

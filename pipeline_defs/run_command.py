@@ -1,4 +1,4 @@
-"""``stemma run``: the chain on Dagster's instance, then the verdict, the per-rule table, the ids and where to look next."""
+"""``stemma run``: the chain on Dagster's instance, then the ids, the verdict per rule, and where to look next."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ def print_summary(store: Store, recipe: str, seconds: float, failure: str | None
         print(f"  {name:<28}{(store.pointer(name) or {})['snapshot']}")
     if not failure:
         print_verdict(store.pointed(f"{recipe}/gate_report"))
-    print(f"\n{seconds:.1f} s. Next: `stemma show {recipe}/checkpoint`, `stemma verify {recipe}/checkpoint`, `make ui`.")
+    print(
+        f"\n{seconds:.1f} s. Next: `stemma show {recipe}/checkpoint`, `stemma verify {recipe}/checkpoint`, `make ui`."
+    )
     if failure:
         print(f"\nFAILED  {failure}", file=sys.stderr)
 

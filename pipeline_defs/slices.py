@@ -1,4 +1,4 @@
-"""Slices as Dagster partitions: a dynamic set named ``slices`` in which the embedded source's slices are always members."""
+"""Slices as Dagster partitions: a dynamic set named ``slices``; the embedded source's are always members."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The text domain as assets: raw slice, tokenizer, triples, walk corpus, dataset manifest. One call into a room each."""
+"""The text domain as assets: raw slice, tokenizer, triples, walk corpus, manifest. One call into a room each."""
 
 import dagster as dg
 
@@ -43,9 +43,7 @@ def raw_slice(
         f"`retrain` is the explicit way to another one.\n\n{describe_fields(TEXT)}"
     ),
 )
-def tokenizer(
-    store: StoreResource, raw: dict[str, Snapshot], config: StageConfig
-) -> dg.MaterializeResult[Snapshot]:
+def tokenizer(store: StoreResource, raw: dict[str, Snapshot], config: StageConfig) -> dg.MaterializeResult[Snapshot]:
     from assets_data.text.tokenizer import make_tokenizer
 
     return published(make_tokenizer(store.open(config), list(raw.values()), config.resolve(TEXT)))

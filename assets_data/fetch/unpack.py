@@ -96,11 +96,9 @@ class _Gzip:
         self._inner = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
 
     def feed(self, block: bytes) -> Iterator[bytes]:
-        full = True
-        while (block or full) and not self._inner.eof:  # a full piece may leave output inside zlib, with no input left
-            piece = self._inner.decompress(block, BLOCK_BYTES)
-            yield piece
-            block, full = self._inner.unconsumed_tail, len(piece) == BLOCK_BYTES
+        while block and not self._inner.eof:
+            yield self._inner.decompress(block, BLOCK_BYTES)
+            block = self._inner.unconsumed_tail
 
     def ended(self) -> bool:
         return self._inner.eof

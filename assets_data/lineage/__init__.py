@@ -1,4 +1,4 @@
-"""Identity, order, receipts and the store: what every other room stands on. Needs numpy, pyarrow and rfc8785, no more."""
+"""Identity, order, receipts and the store: what every room stands on. Needs numpy, pyarrow and rfc8785, no more."""
 
 from assets_data.lineage.config import from_dict, option, resolve, to_dict, with_overrides
 from assets_data.lineage.digests import array_key64, canonical_json, digest_bytes, digest_file, digest_json, text_key64

@@ -15,6 +15,7 @@ def check_statement(document: Mapping[str, Any], where: object) -> None:
     from in_toto_attestation.v1.statement import Statement
 
     try:
-        Statement.copy_from_pb(ParseDict(dict(document), statement_pb2.Statement())).validate()
+        message = statement_pb2.Statement()  # type: ignore[attr-defined]
+        Statement.copy_from_pb(ParseDict(dict(document), message)).validate()
     except (ParseError, ValueError) as error:
         raise IntegrityError("RECEIPT_STATEMENT", f"not a valid in-toto statement: {error}", where=where) from error

@@ -48,7 +48,9 @@ def commit() -> dict[str, Any]:
         return {"commit": None, "dirty": None, "diff": code_version(*ROOMS)}
     diff = _git("diff", "HEAD", "--no-ext-diff", "--no-color") or ""
     untracked = _git("ls-files", "--others", "--exclude-standard") or ""
-    extra = {name: digest_bytes((ROOT / name).read_bytes()) for name in untracked.splitlines() if (ROOT / name).is_file()}
+    extra = {
+        name: digest_bytes((ROOT / name).read_bytes()) for name in untracked.splitlines() if (ROOT / name).is_file()
+    }
     dirty = bool(diff or extra)
     return {"commit": head, "dirty": dirty, "diff": digest_json([diff, extra]) if dirty else None}
 
@@ -89,7 +91,11 @@ def _imports(path: Path) -> list[Path]:
         if isinstance(node, ast.Import):
             found += [p for alias in node.names for p in _module_files(alias.name)]
         elif isinstance(node, ast.ImportFrom):
-            base = ".".join((*package[: len(package) - node.level + 1], node.module or "")).strip(".") if node.level else node.module
+            base = (
+                ".".join((*package[: len(package) - node.level + 1], node.module or "")).strip(".")
+                if node.level
+                else node.module
+            )
             found += [p for alias in node.names for p in _module_files(f"{base}.{alias.name}")]
     return found
 

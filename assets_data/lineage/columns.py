@@ -36,7 +36,7 @@ class ColumnHasher:
         elif pa.types.is_list(array.type) or pa.types.is_large_list(array.type) or _is_fixed(array.type):
             self._update_list(array)
         else:
-            self.values.update(memoryview(_numbers(array)).cast("B"))
+            self.values.update(_numbers(array).data)
 
     def digest(self) -> str:
         """``sha256:`` over the type and both running digests. The column stays open for more."""
@@ -44,17 +44,17 @@ class ColumnHasher:
         return "sha256:" + hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def _update_binary(self, array: pa.Array) -> None:
-        self.lengths.update(memoryview(_numbers(pc.binary_length(array).cast(pa.int64()))).cast("B"))
+        self.lengths.update(_numbers(_lengths("binary_length", array)).data)
         offsets = np.frombuffer(array.buffers()[1], dtype=np.int64)[array.offset : array.offset + len(array) + 1]
         if len(array) and offsets[-1] > offsets[0]:
             self.values.update(memoryview(array.buffers()[2])[offsets[0] : offsets[-1]])
 
     def _update_list(self, array: pa.Array) -> None:
-        self.lengths.update(memoryview(_numbers(pc.list_value_length(array).cast(pa.int64()))).cast("B"))
+        self.lengths.update(_numbers(_lengths("list_value_length", array)).data)
         flat = array.flatten()
         if flat.null_count:
             raise DataError("COLUMN_NULL", "a snapshot's columns hold no nulls", where=self.name)
-        self.values.update(memoryview(_numbers(flat)).cast("B"))
+        self.values.update(_numbers(flat).data)
 
 
 def _numbers(array: pa.Array) -> np.ndarray:
@@ -64,6 +64,10 @@ def _numbers(array: pa.Array) -> np.ndarray:
         raise DataError("COLUMN_TYPE", "this column type has no logical digest", found=str(array.type))
     values = array.to_numpy(zero_copy_only=False)
     return np.ascontiguousarray(values) if len(values) else np.zeros(0, np.uint8)
+
+
+def _lengths(function: str, array: pa.Array) -> pa.Array:
+    return pc.call_function(function, [array]).cast(pa.int64())
 
 
 def _is_fixed(data_type: pa.DataType) -> bool:

@@ -1,4 +1,4 @@
-"""Configuration: frozen dataclasses to and from JSON, dotted overrides. Unknown keys and wrong types are errors, all at once.
+"""Configuration: frozen dataclasses to and from JSON, dotted overrides. All unknown keys and wrong types at once.
 
 A config class is a frozen dataclass (``slots``, ``kw_only``) whose fields are made by :func:`option`; nested config
 classes nest as objects. Nothing is coerced except int to float and list to tuple, the two that JSON forces.
@@ -28,7 +28,7 @@ def to_dict(config: Any) -> dict[str, Any]:
 
 
 def from_dict(cls: type[T], values: Mapping[str, Any]) -> T:
-    """Build ``cls`` from its JSON form. Raises ConfigError listing every unknown key and every value of a wrong type."""
+    """Build ``cls`` from its JSON form. Raises ConfigError listing every unknown key and every wrong type."""
     problems: list[str] = []
     config = _build(cls, values, "", problems)
     if problems:

@@ -53,7 +53,7 @@ def array_key64(rows: np.ndarray) -> np.ndarray:
     """Row keys, uint64[n]: the first 8 bytes (big-endian) of the SHA-256 of each row of a 2-D array, little-endian."""
     packed = np.ascontiguousarray(rows).astype(rows.dtype.newbyteorder("<"), copy=False)
     width = packed.shape[1] * packed.itemsize
-    view = memoryview(packed).cast("B") if packed.size else memoryview(b"")
+    view = packed.data.cast("B") if packed.size else memoryview(b"")
     keys = b"".join(hashlib.sha256(view[i : i + width]).digest()[:8] for i in range(0, len(view), width or 1))
     return np.frombuffer(keys, dtype=">u8").astype(np.uint64)
 
@@ -95,7 +95,7 @@ def table_digest(path: Path) -> dict[str, Any]:
 
 
 def logical_digest(path: Path) -> Any:
-    """What a part contributes to its snapshot's identity, by suffix: table, JSON document, tensors, else plain bytes."""
+    """What a part contributes to its snapshot's identity, by suffix: table, JSON, tensors, else plain bytes."""
     if path.suffix in (".arrow", ".parquet"):
         return table_digest(path)
     if path.suffix == ".json":

@@ -16,7 +16,7 @@ def sorted_records(records: Iterable[bytes]) -> list[bytes]:
 
 
 def merkle_root(records: Iterable[bytes]) -> str:
-    """The root, 64 hex characters, over sorted unique 32-byte record digests. The empty set gives SHA-256 of nothing."""
+    """The root, 64 hex characters, over sorted unique 32-byte record digests. Of no records: SHA-256 of nothing."""
     level = [_leaf(record) for record in sorted_records(records)]
     if not level:
         return hashlib.sha256().hexdigest()

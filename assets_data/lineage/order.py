@@ -1,7 +1,7 @@
 """Keyed randomness: every random number is a pure function of (seed, stream name, index). Nothing is stored to resume.
 
-``mix64`` is the SplitMix64 finaliser (Steele, Lea, Flood 2014, "Fast splittable pseudorandom number generators") applied
-to the index and a 64-bit key hashed from (seed, stream). It is statistics-grade, not a secret.
+``mix64`` is the SplitMix64 finaliser (Steele, Lea, Flood 2014, "Fast splittable pseudorandom number generators")
+applied to the index and a 64-bit key hashed from (seed, stream). It is statistics-grade, not a secret.
 """
 
 from __future__ import annotations

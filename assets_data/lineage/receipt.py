@@ -1,7 +1,7 @@
 """Receipts: an in-toto Statement v1 with the SLSA provenance v1 predicate for every materialisation.
 
-Owns the document's shape. Subjects are ids out; ``resolvedDependencies`` are the ids *actually read*, the commit and the
-environment; ``externalParameters`` hold the whole config. Same content by another route is the same id, another receipt.
+Owns the document's shape. Subjects are ids out; ``resolvedDependencies`` are the ids *actually read*, the commit and
+the environment; ``externalParameters`` hold the whole config. Same content by another route: same id, another receipt.
 """
 
 from __future__ import annotations
@@ -45,7 +45,12 @@ class Build:
 def statement(build: Build, result: Snapshot) -> dict[str, Any]:
     """The in-toto Statement for ``result``: plain JSON, ready for canonical form or for a DSSE envelope."""
     git = code.commit()
-    parameters = {"stage": build.stage, "config": build.config, "arguments": build.arguments, "requested": build.requested}
+    parameters = {
+        "stage": build.stage,
+        "config": build.config,
+        "arguments": build.arguments,
+        "requested": build.requested,
+    }
     return {
         "_type": STATEMENT,
         "subject": [{"name": result.kind, "digest": {"sha256": _hex(result.id)}}],
@@ -54,7 +59,11 @@ def statement(build: Build, result: Snapshot) -> dict[str, Any]:
             "buildDefinition": {
                 "buildType": BUILD_TYPE,
                 "externalParameters": parameters,
-                "internalParameters": {"code_version": build.code_version, "seeds": build.seeds, "schema": RECEIPT_SCHEMA},
+                "internalParameters": {
+                    "code_version": build.code_version,
+                    "seeds": build.seeds,
+                    "schema": RECEIPT_SCHEMA,
+                },
                 "resolvedDependencies": [*_parents(build), *_tools(git)],
             },
             "runDetails": {

@@ -1,8 +1,8 @@
 """Snapshots: immutable published directories whose id depends on what they say and on nothing else.
 
-``snapshot.json`` is written last and is the only proof that a snapshot is complete. It holds the *content* (kind, schema,
-logical digest of every part, splits, record root), whose canonical JSON gives the id, and the physical files with size
-and SHA-256, for fast verification. Sidecars are listed and hashed but stay outside the identity.
+``snapshot.json`` is written last and is the only proof that a snapshot is complete. It holds the *content* (kind,
+schema, logical digest of every part, splits, record root), whose canonical JSON gives the id, and the physical files
+with size and SHA-256, for fast verification. Sidecars are listed and hashed but stay outside the identity.
 """
 
 from __future__ import annotations

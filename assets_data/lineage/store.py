@@ -43,7 +43,9 @@ class Store:
         """The snapshot, every file verified. Raises IntegrityError when it is missing or differs from its id."""
         snapshot = Snapshot.open(self.snapshot_path(snapshot_id))
         if snapshot.id != snapshot_id:
-            raise IntegrityError("SNAPSHOT_MISPLACED", "another snapshot is in its place", expected=snapshot_id, found=snapshot.id)
+            raise IntegrityError(
+                "SNAPSHOT_MISPLACED", "another snapshot is in its place", expected=snapshot_id, found=snapshot.id
+            )
         snapshot.verify()
         return snapshot
 
@@ -150,7 +152,9 @@ class Store:
                 shutil.rmtree(temp, ignore_errors=True)
         receipt = write_receipt(self.root / "receipts", work, Snapshot.open(final))
         snapshot = dataclasses.replace(Snapshot.open(final), receipt=receipt)
-        atomic.write_json(record, {"snapshot": snapshot.id, "stage": work.stage, "receipt": str(receipt.relative_to(self.root))})
+        atomic.write_json(
+            record, {"snapshot": snapshot.id, "stage": work.stage, "receipt": str(receipt.relative_to(self.root))}
+        )
         return snapshot
 
     def _place(self, temp: Path, snapshot_id: str) -> Path:
@@ -170,7 +174,9 @@ class Store:
             target = self.root / "quarantine" / f"{path.name[:16]}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
             target.parent.mkdir(parents=True, exist_ok=True)
             os.rename(path, target)
-            atomic.write_json(target.with_suffix(".json"), {"code": reason.code, "reason": str(reason), "was": str(path)})
+            atomic.write_json(
+                target.with_suffix(".json"), {"code": reason.code, "reason": str(reason), "was": str(path)}
+            )
 
 
 def stage_key(work: Build) -> str:

@@ -145,10 +145,11 @@ def _write_split(
     facts = Counter(rows=0, redraws=0, left_out=0)
     with pa.ipc.new_file(str(writer.part(f"{split}.arrow")), schema) as sink:
         for rows in batches:
-            tokens = pa.FixedSizeListArray.from_arrays(pa.array(rows.walks.reshape(-1)), type=walk)
-            sink.write_batch(pa.record_batch([tokens, pa.array(rows.keys)], schema=schema))
-            census.add(rows.walks)
             facts.update(rows=len(rows.walks), redraws=rows.redraws, left_out=rows.left_out)
+            if len(rows.walks):
+                tokens = pa.FixedSizeListArray.from_arrays(pa.array(rows.walks.reshape(-1)), type=walk)
+                sink.write_batch(pa.record_batch([tokens, pa.array(rows.keys)], schema=schema))
+                census.add(rows.walks)
     writer.splits[split] = facts["rows"]
     writer.stats |= {f"{split}_redraws": facts["redraws"], f"{split}_left_out": facts["left_out"]}
 

@@ -65,9 +65,9 @@ def test_no_pickle_and_no_torch_load_anywhere_s01():
 
 
 def test_the_code_location_loads_without_torch():
-    code = "import sys, pipeline_defs.definitions as d; print(len(d.defs.assets), 'torch' in sys.modules, 'numba' in sys.modules)"
+    code = "import sys, pipeline_defs.definitions; print(*({'torch', 'numba', 'dagster'} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
-    assert result.stdout.split()[1:] == ["False", "False"], result.stderr
+    assert result.stdout.split() == ["dagster"], result.stderr
 
 
 def test_show_and_verify_start_without_dagster_or_torch(tmp_path):

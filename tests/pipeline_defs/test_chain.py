@@ -49,7 +49,10 @@ def test_the_checkpoint_receipt_names_preset_overrides_and_preflight(finished_ch
     assert asked["requested"] == {"preset": "smoke", "overrides": {}}
     assert asked["config"]["train"]["updates"] > 0 and asked["config"]["gate"]
     checkpoint = json.loads(stemma(finished_chain, "show", "walk_lm/checkpoint", "--json").stdout)
-    read = [d["digest"]["sha256"] for d in checkpoint["receipts"][0]["predicate"]["buildDefinition"]["resolvedDependencies"][:2]]
+    read = [
+        d["digest"]["sha256"]
+        for d in checkpoint["receipts"][0]["predicate"]["buildDefinition"]["resolvedDependencies"][:2]
+    ]
     assert {f"sha256:{digest}" for digest in read} == {ids["walk_lm/preflight_report"], ids["text/dataset_manifest"]}
 
 

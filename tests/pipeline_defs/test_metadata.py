@@ -23,7 +23,14 @@ def test_every_fact_the_field_expects_is_there(store):
 
 @pytest.mark.parametrize(
     "hostile",
-    ["<script>alert(1)</script>", "[x](javascript:alert(1))", "![x](http://127.0.0.1/x.png)", "\x1b[31mred", "a|b\nc", "`code`"],
+    [
+        "<script>alert(1)</script>",
+        "[x](javascript:alert(1))",
+        "![x](http://127.0.0.1/x.png)",
+        "\x1b[31mred",
+        "a|b\nc",
+        "`code`",
+    ],
 )
 def test_s15_names_and_rows_are_shown_as_text(hostile):
     shown = markdown_table(pa.RecordBatch.from_pydict({hostile: [hostile]}))

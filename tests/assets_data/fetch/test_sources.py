@@ -35,6 +35,12 @@ def test_a_higher_cap_only_adds_files_to_a_slice(members, cap):
     assert all(len(small[name]) <= cap and set(small[name]) <= set(large[name]) for name in small)
 
 
+def test_a_capped_slice_is_a_sample_not_the_head_of_the_alphabet():
+    members = [f"{i:03}" for i in range(200)]
+    (kept,) = assign_slices("x", members, SourceConfig(shards=1, parts_per_slice=20)).values()
+    assert min(kept) < "070" and max(kept) > "130"
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_the_embedded_source_has_four_slices_under_every_preset(preset):
     config = PRESETS[preset]()

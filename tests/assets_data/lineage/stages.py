@@ -16,7 +16,9 @@ class CountConfig:
     start: int = option(0, "first value")
 
 
-def make_counts(store: Store, config: CountConfig, parents: list[Snapshot] = (), before_publish=lambda path: None) -> Snapshot:
+def make_counts(
+    store: Store, config: CountConfig, parents: list[Snapshot] = (), before_publish=lambda path: None
+) -> Snapshot:
     """Publish the numbers from start to start+rows, with their squares as a sidecar."""
 
     def build(writer):
@@ -26,5 +28,10 @@ def make_counts(store: Store, config: CountConfig, parents: list[Snapshot] = (),
         writer.splits = {"all": config.rows}
         before_publish(writer.path)
 
-    return store.run_stage(name="test/counts", module="assets_data.lineage.store", config=config,
-                           parents={"upstream": list(parents)}, build=build)
+    return store.run_stage(
+        name="test/counts",
+        module="assets_data.lineage.store",
+        config=config,
+        parents={"upstream": list(parents)},
+        build=build,
+    )

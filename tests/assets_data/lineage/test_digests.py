@@ -38,15 +38,21 @@ def test_the_container_does_not_change_a_table_digest(tmp_path):
 def test_a_slice_with_an_offset_digests_like_a_fresh_copy(tmp_path):
     part = TABLE.slice(311, 200)
     fresh = pa.Table.from_pylist(part.to_pylist(), schema=part.schema)
-    assert table_digest(write_arrow(tmp_path / "a.arrow", part)) == table_digest(write_arrow(tmp_path / "b.arrow", fresh))
+    assert table_digest(write_arrow(tmp_path / "a.arrow", part)) == table_digest(
+        write_arrow(tmp_path / "b.arrow", fresh)
+    )
 
 
 @pytest.mark.parametrize("column", TABLE.column_names)
 def test_every_column_is_covered(tmp_path, column):
     values = TABLE.column(column).to_pylist()
     values[500] = {"number": 7, "text": "x", "tokens": [9], "flag": not values[500]}[column]
-    other = TABLE.set_column(TABLE.column_names.index(column), TABLE.field(column), pa.array(values, TABLE.field(column).type))
-    assert table_digest(write_arrow(tmp_path / "a.arrow", TABLE)) != table_digest(write_arrow(tmp_path / "b.arrow", other))
+    other = TABLE.set_column(
+        TABLE.column_names.index(column), TABLE.field(column), pa.array(values, TABLE.field(column).type)
+    )
+    assert table_digest(write_arrow(tmp_path / "a.arrow", TABLE)) != table_digest(
+        write_arrow(tmp_path / "b.arrow", other)
+    )
 
 
 def test_where_one_string_ends_and_the_next_begins_matters(tmp_path):
@@ -66,7 +72,11 @@ def safetensors_bytes(order, metadata):
     header, body = {"__metadata__": metadata}, b""
     for name in order:
         raw = data[name].tobytes()
-        header[name] = {"dtype": "F32", "shape": list(data[name].shape), "data_offsets": [len(body), len(body) + len(raw)]}
+        header[name] = {
+            "dtype": "F32",
+            "shape": list(data[name].shape),
+            "data_offsets": [len(body), len(body) + len(raw)],
+        }
         body += raw
     text = json.dumps(header).encode()
     return struct.pack("<Q", len(text)) + text + body

@@ -1,4 +1,4 @@
-"""The store: equal calls share one snapshot, broken ones are quarantined and rebuilt, half-written ones do not exist."""
+"""The store: equal calls share one snapshot, broken ones are rebuilt, half-written ones do not exist."""
 
 import multiprocessing
 import os
@@ -60,7 +60,9 @@ def test_f13_an_input_changed_after_its_snapshot_stops_the_work_before_it_starts
     upstream = make_counts(store, CountConfig())
     flip_byte(upstream.file("numbers.arrow"))
     with pytest.raises(IntegrityError) as error:
-        make_counts(store, CountConfig(rows=5), parents=[upstream], before_publish=lambda path: pytest.fail("work started"))
+        make_counts(
+            store, CountConfig(rows=5), parents=[upstream], before_publish=lambda path: pytest.fail("work started")
+        )
     assert error.value.code == "SNAPSHOT_FILE_DIGEST" and "numbers.arrow" in str(error.value)
 
 

@@ -86,6 +86,10 @@ def test_every_bound_drops_with_its_own_reason(text, reason):
     assert reasons(text) == [reason]
 
 
+def test_combining_marks_count_as_letters():
+    assert reasons("q\u0323\u0307\u0302" * 10) == [None]
+
+
 def test_bounds_are_exact():
     assert reasons("a" * 32, "a" * 31) == [None, "too_short"]
     assert reasons("a" * 50, "a" * 51, max_chars=50) == [None, "too_long"]

@@ -25,6 +25,7 @@ BLOCK_MODEL = WalkConfig(
     train_walks=6000,
     heldout_walks=300,
 )
+SHORT = replace(SMALL, rules=RulesConfig(r=(2, 3), max_chance=0.7), walk_length=4)  # so few walks that many coincide
 
 
 class Text(NamedTuple):
@@ -53,9 +54,10 @@ def make(text: Text, store: Store, config: WalkConfig = SMALL, triples: list[Sna
 @pytest.fixture(scope="session")
 def corpora(text_snapshots, tmp_path_factory):
     store = Store(tmp_path_factory.mktemp("corpora") / "store")
-    return {"text": make(text_snapshots, store), "dcsbm": make(text_snapshots, store, BLOCK_MODEL)}
+    configs = {"text": SMALL, "dcsbm": BLOCK_MODEL, "short": SHORT}
+    return {name: make(text_snapshots, store, config) for name, config in configs.items()}
 
 
-@pytest.fixture(params=["text", "dcsbm"])
+@pytest.fixture(params=["text", "dcsbm", "short"])
 def corpus(request, corpora):
     return corpora[request.param]

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from assets_data.lineage import DataError
+from assets_data.walks import dcsbm
 from assets_data.walks.config import DcsbmGraph
 from assets_data.walks.dcsbm import edge_probabilities, sample_dcsbm
 
@@ -49,3 +50,14 @@ def test_a_graph_too_sparse_is_refused_with_a_reason_per_attempt():
         sample_dcsbm(DcsbmGraph(n=100), 42)
     assert error.value.code == "WALK_DCSBM_INVALID"
     assert str(error.value).count("lowest expected out-degree") == 10
+
+
+def test_densities_off_by_more_than_two_standard_deviations_are_refused(monkeypatch):
+    config = DcsbmGraph(n=100, p_in=0.5, p_out=0.1)
+    _, attempt = sample_dcsbm(config, 42)
+    monkeypatch.setattr(dcsbm, "DENSITY_SIGMAS", 200.0)
+    assert sample_dcsbm(config, 42)[1] < attempt
+    monkeypatch.setattr(dcsbm, "DENSITY_SIGMAS", 0.0)
+    with pytest.raises(DataError) as error:
+        sample_dcsbm(config, 42)
+    assert str(error.value).count("density of blocks") == 10

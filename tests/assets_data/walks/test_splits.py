@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from assets_data.lineage import DataError, array_key64
+from assets_data.walks import generate
 from assets_data.walks.rules import Rule
 from assets_data.walks.splits import HeldoutKeys, draw_split
 
@@ -20,7 +21,9 @@ def walks_of(batches):
     return np.concatenate([batch.walks for batch in batches]), sum(batch.left_out for batch in batches)
 
 
-def test_heldout_walks_are_distinct_and_none_is_a_training_walk(narrow):
+@pytest.mark.parametrize("batch", [1, 5, 1000])
+def test_heldout_walks_are_distinct_and_none_is_a_training_walk(narrow, monkeypatch, batch):
+    monkeypatch.setattr(generate, "BATCH_STEPS", 7 * batch)
     heldout = HeldoutKeys()
     kept, repeated = walks_of(draw_split(narrow, "heldout", 12, 1, heldout.admit))
     train, left_out = walks_of(draw_split(narrow, "train", 200, 1, heldout.spare))
