@@ -10,7 +10,7 @@ from pipeline_defs.stage_config import StageConfig, describe_fields
 from training.recipe import Recipe, discover
 
 MANIFEST = dg.AssetKey(["text", "dataset_manifest"])
-GPU = {"dagster/concurrency_key": "gpu", "stemma/device": "gpu"}
+GPU = {"stemma/device": "gpu"}  # for run launchers that route by tag; the pool is what limits
 
 
 def recipe_assets(recipe: Recipe) -> list[dg.AssetsDefinition]:

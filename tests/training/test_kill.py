@@ -11,7 +11,7 @@ from training.checkpoint import read_state, stored
 
 ROOT = Path(__file__).parents[2]
 AT_UPDATES = [f"u{update}" for update in range(1, 12)]
-IN_SAVES = [f"e{event}" for event in range(2, 100, 5)]
+IN_SAVES = [f"e{event}" for event in range(2, 100, 7)]
 REPEATED = ["u5,e2,e7", "e40,e12,e30", "u2,u2,u4", "u11,e5,e6,e9"]
 
 

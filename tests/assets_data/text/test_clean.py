@@ -51,7 +51,7 @@ def test_cleaning_only_composes_and_removes_blanks_and_controls(text):
 
 
 def test_indentation_and_single_empty_lines_stay():
-    code = "def f():\n\tif x:\n        return 1\n\n    return 2"
+    code = "    @decorated\ndef f():\n\tif x:\n        return 1\n\n    return 2"
     assert clean(f"\r\n{code}  \n\n\n\n") == [code]
 
 

@@ -95,6 +95,15 @@ def test_what_is_dropped_is_counted_by_reason(chain):
     assert dropped == {"duplicate": 3, "too_short": 1, "few_letters": 1, "too_long": 0, "repetitive": 0} and short > 0
 
 
+def test_a_document_without_a_window_is_not_listed(chain, tmp_path):
+    _, raw, tokenizer, triples = chain
+    strict = dataclasses.replace(TEXT, triples=dataclasses.replace(TEXT.triples, window=200, min_window=200))
+    fewer = make_triples(Store(tmp_path), raw, tokenizer, strict)
+    listed = set(fewer.table("records.parquet")["record_id"].to_pylist())
+    assert listed == {row["record_id"] for _, row in rows_of(fewer)}
+    assert len(listed) == fewer.content["records"]["count"] < triples.content["records"]["count"]
+
+
 def test_row_keys_are_distinct_and_starts_are_token_positions(chain):
     _, _, _, triples = chain
     rows = rows_of(triples)
