@@ -27,7 +27,7 @@ screenshots: $(VENV)/.tests
 	STEMMA_SCREENSHOTS=docs $(BIN)/python -m pytest tests/pipeline_defs/test_ui.py
 
 bench: $(VENV)/.tests
-	$(BIN)/python -m benchmarks.walk_generator && $(BIN)/python -m benchmarks.orchestration
+	for name in walk_generator orchestration loading chain; do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 clean:
 	rm -rf .stemma

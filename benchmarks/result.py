@@ -14,8 +14,8 @@ from assets_data.lineage.code import commit, environment
 RESULTS = Path(__file__).parent / "results"
 
 
-def save(name: str, packages: list[str], figures: dict[str, Any]) -> None:
-    """Write and print ``results/<name>.json``."""
+def save(name: str, packages: list[str], figures: dict[str, Any], variant: str = "") -> None:
+    """Write and print ``results/<name>.json``, or ``results/<name>_<variant>.json``."""
     document = {
         "command": f"python -m benchmarks.{name} {' '.join(sys.argv[1:])}".strip(),
         "commit": commit()["commit"],
@@ -27,5 +27,5 @@ def save(name: str, packages: list[str], figures: dict[str, Any]) -> None:
         "figures": figures,
     }
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(document, indent=2) + "\n")
+    (RESULTS / f"{'_'.join(filter(None, (name, variant)))}.json").write_text(json.dumps(document, indent=2) + "\n")
     print(json.dumps(document["figures"], indent=2))

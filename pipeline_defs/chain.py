@@ -5,6 +5,7 @@ Each step is an ordinary Dagster run on the instance, so the UI shows it; nothin
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -37,9 +38,8 @@ def run_chain(
     _materialize(instance, ["text/tokenizer"], config)
     for name in names:
         _materialize(instance, ["text/triples"], config, name)
-    rest = ["text/walk_corpus", "text/dataset_manifest"]
-    nodes = ("preflight_report", "checkpoint", "gate_report")
-    _materialize(instance, [*rest, *(f"{recipe}/{node}" for node in nodes)], config)
+    _materialize(instance, ["text/walk_corpus", "text/dataset_manifest"], config)
+    _materialize(instance, [f"{recipe}/{node}" for node in ("preflight_report", "checkpoint", "gate_report")], config)
 
 
 def chain_config(recipe: str, preset: str, overrides: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -63,6 +63,7 @@ def _materialize(
     instance: dg.DagsterInstance, assets: list[str], config: Mapping[str, Any], partition: str | None = None
 ) -> None:
     ops = {asset.replace("/", "__") for asset in assets}
+    started = time.monotonic()
     result = defs.resolve_implicit_global_asset_job_def().execute_in_process(
         instance=instance,
         asset_selection=[dg.AssetKey.from_user_string(asset) for asset in assets],
@@ -73,6 +74,8 @@ def _materialize(
         },
         raise_on_error=False,
     )
+    name = " ".join([*assets, *([partition] if partition else [])])
+    print(f"  {time.monotonic() - started:6.1f} s  {'done' if result.success else 'FAILED'}  {name}", flush=True)
     if not result.success:
         raise ChainFailure(_first_error(result.all_events))
 

@@ -9,11 +9,19 @@ from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
+from dagster._core.instance.ref import InstanceRef
 
 from assets_data.lineage import Snapshot, Store
 from pipeline_defs.chain import ChainFailure, run_chain
 from pipeline_defs.home import prepare_home
 from pipeline_defs.resources import stemma_root
+
+UNCAPTURED = {
+    "compute_logs": {
+        "module": "dagster._core.storage.noop_compute_log_manager",
+        "class": "NoOpComputeLogManager",
+    }
+}
 
 
 def run(recipe: str, preset: str, overrides: Mapping[str, Mapping[str, Any]]) -> int:
@@ -23,13 +31,19 @@ def run(recipe: str, preset: str, overrides: Mapping[str, Mapping[str, Any]]) ->
     prepare_home(root)
     started = time.monotonic()
     failure = None
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         try:
             run_chain(instance, recipe, preset, overrides)
         except ChainFailure as error:
             failure = str(error)
     print_summary(Store(root / "store"), recipe, time.monotonic() - started, failure)
     return 1 if failure else 0
+
+
+def open_instance() -> dg.DagsterInstance:
+    """The instance of DAGSTER_HOME. On a terminal its capture of stdout is off, so that the progress bar is seen."""
+    reference = InstanceRef.from_dir(os.environ["DAGSTER_HOME"], overrides=UNCAPTURED if sys.stderr.isatty() else None)
+    return dg.DagsterInstance.from_ref(reference)
 
 
 def print_summary(store: Store, recipe: str, seconds: float, failure: str | None) -> None:

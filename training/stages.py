@@ -28,7 +28,8 @@ def make_preflight_report(store: Store, recipe: Recipe, manifest: Snapshot, conf
     """
 
     def build(writer: SnapshotWriter) -> None:
-        from training.preflight import Probes, inspect
+        from training.machine import Probes
+        from training.preflight import inspect
 
         report = inspect(store, recipe, manifest, config, Probes())
         writer.write_json(REGISTRATION, report.registration)

@@ -97,6 +97,9 @@ def _convert(hint: Any, value: Any, path: str, problems: list[str]) -> Any:
 
 
 def _convert_union(args: tuple[Any, ...], value: Any, path: str, problems: list[str]) -> Any:
+    if isinstance(value, Mapping) and (configs := [arg for arg in args if dataclasses.is_dataclass(arg)]):
+        meant = max(configs, key=lambda cls: len(value.keys() & {f.name for f in dataclasses.fields(cls)}))
+        return _build(meant, value, f"{path}.", problems)  # type: ignore[arg-type]
     for arg in args:
         trial: list[str] = []
         converted = None if arg is type(None) and value is None else _convert(arg, value, path, trial)

@@ -23,7 +23,7 @@ def iter_batches(path: Path) -> Iterator[pa.RecordBatch]:
     """Record batches in file order; memory is bounded by one batch."""
     if path.suffix == ".parquet":
         with pq.ParquetFile(path) as file:
-            yield from file.iter_batches()
+            yield from file.iter_batches(batch_size=8192)  # bounds memory where rows are long texts
         return
     with pa.memory_map(str(path)) as source:
         reader = pa.ipc.open_file(source)

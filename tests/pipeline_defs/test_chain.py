@@ -1,7 +1,9 @@
 """The chain as its users start it: the command, Dagster's own CLI, twice, and in two places."""
 
+import contextlib
 import json
 import os
+import pty
 import shutil
 import subprocess
 import sys
@@ -102,3 +104,16 @@ def test_an_unknown_field_is_refused_before_anything_runs(tmp_path):
     result = stemma(tmp_path, "run", "--preset", "smoke", "--set", "raw_slice.shrads=4")
     assert result.returncode == 1 and "CONFIG_UNKNOWN_KEY" in result.stderr and "shrads" in result.stderr
     assert os.listdir(tmp_path / "store") == [] if (tmp_path / "store").exists() else True
+
+
+def test_on_a_terminal_the_training_shows_its_bar(tmp_path):
+    """The chain under a pseudo-terminal, as a person starts it."""
+    leader, follower = pty.openpty()
+    command = [sys.executable, "-m", "pipeline_defs.cli", "run", "--preset", "smoke"]
+    process = subprocess.Popen(command, cwd=ROOT, env=environment(tmp_path), stdout=follower, stderr=follower)
+    os.close(follower)
+    shown = b""
+    with open(leader, "rb", buffering=0) as terminal, contextlib.suppress(OSError):  # EIO: the other end is closed
+        while chunk := terminal.read(4096):
+            shown += chunk
+    assert process.wait() == 0 and b"400/400" in shown and b"update/s" in shown, shown.decode()[-3000:]

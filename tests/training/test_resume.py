@@ -40,9 +40,7 @@ class SignalAt(StopAt):
 
 
 def go(directory, data=None, code="c", callbacks=(), **overrides):
-    return train(
-        ToyRecipe(), toy_config(**overrides), data or toy_data(), directory, code=code, callbacks=callbacks
-    )
+    return train(ToyRecipe(), toy_config(**overrides), data or toy_data(), directory, code=code, callbacks=callbacks)
 
 
 def interrupted(directory, update, **overrides):

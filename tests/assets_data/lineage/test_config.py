@@ -15,11 +15,18 @@ class Inner:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Other:
+    depth: int = option(2, "depth")
+    width: int = option(8, "width")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outer:
     name: Literal["a", "b"] = option("a", "name")
     sizes: tuple[int, ...] = option((1, 2), "sizes")
     limit: int | None = option(None, "limit")
     inner: Inner = option(Inner(), "nested")
+    either: Inner | Other = option(Inner(), "one of two")
 
 
 def test_a_config_survives_json():
@@ -52,3 +59,11 @@ def test_an_unknown_preset_names_the_known_ones():
     with pytest.raises(ConfigError) as error:
         resolve({"demo": Outer}, "dmeo", {})
     assert "demo" in str(error.value) and error.value.code == "CONFIG_UNKNOWN_PRESET"
+
+
+def test_of_several_config_classes_the_one_with_those_fields_is_meant():
+    assert with_overrides(Outer(), {"either": {"depth": 3}}).either == Other(depth=3)
+    assert from_dict(Outer, to_dict(Outer(either=Other()))).either == Other()
+    with pytest.raises(ConfigError) as error:
+        with_overrides(Outer(), {"either.widht": 3})
+    assert "either.'widht'" in str(error.value)

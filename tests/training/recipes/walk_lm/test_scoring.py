@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+
+from tests.training.walks import RULES, VERTICES, exact_walks, make_manifest, neighbours
+from training.recipes.walk_lm import scoring
+from training.recipes.walk_lm.scoring import Count, Graph, Rule, score_corpus
+
+
+def small_graph() -> Graph:
+    edges = neighbours()
+    sources = np.repeat(np.arange(VERTICES), edges.shape[1])
+    return Graph(sources, edges.ravel(), np.arange(VERTICES) // 8, [Rule(*rule) for rule in RULES])
+
+
+def brute_force(tokens: np.ndarray) -> tuple[int, int, dict[int, list[int]]]:
+    """The metric word for word, one position at a time."""
+    allowed = {(v, int(u)) for v, row in enumerate(neighbours()) for u in row}
+    pairs = valid = 0
+    rules = {vertex: [0, 0] for vertex, *_ in RULES}
+    for walk in tokens.tolist():
+        for a, b in zip(walk, walk[1:], strict=False):
+            pairs, valid = pairs + 1, valid + ((a, b) in allowed)
+        for vertex, r, target in RULES:
+            for t, here in enumerate(walk):
+                if here == vertex and t + r < len(walk):
+                    rules[vertex][1] += 1
+                    rules[vertex][0] += walk[t + r] // 8 == target
+    return valid, pairs, rules
+
+
+@pytest.mark.parametrize("length", [2, 4, 5, 10, 40])
+def test_counts_agree_with_brute_force(length):
+    tokens = np.random.default_rng(length).integers(0, VERTICES, (60, length)).astype(np.uint16)
+    valid, pairs, rules = brute_force(tokens)
+    score = small_graph().score(tokens)
+    assert (score.edges.hits, score.edges.checks) == (valid, pairs) and 0 < valid < pairs
+    assert [[count.hits, count.checks] for count in score.rules] == list(rules.values())
+
+
+def test_the_sparse_edge_lookup_agrees_with_the_dense_one(monkeypatch):
+    tokens = np.random.default_rng(0).integers(0, VERTICES, (60, 30))
+    dense = small_graph().edges(tokens)
+    monkeypatch.setattr(scoring, "DENSE_VERTICES", 0)
+    assert small_graph().edges(tokens) == dense
+
+
+def test_nested_encounters_count_and_the_last_position_is_a_deadline():
+    graph = Graph(np.array([0]), np.array([1]), np.array([0, 1]), [Rule(0, 2, 1)])
+    score = graph.score(np.array([[0, 0, 1, 0]]))
+    assert score.rules == (Count(1, 2),)
+
+
+def test_tokens_outside_the_graph_are_no_edge_and_in_no_block():
+    score = small_graph().score(np.array([[0, VERTICES, 65535, 3, VERTICES + 8]], np.uint16))
+    assert score.edges.hits == 0 and score.rules[0] == Count(0, 1)
+
+
+def test_exact_walks_score_one_and_shuffled_ones_do_not():
+    walks = exact_walks(100, 0)
+    score = small_graph().score(walks)
+    assert score.edge_compliance == score.rule_compliance == 1.0 and min(c.checks for c in score.rules) > 20
+    shuffled = np.random.default_rng(0).permuted(walks, axis=1)
+    assert small_graph().score(shuffled).rule_compliance < 0.6
+
+
+def test_zero_checks_have_no_rate():
+    score = small_graph().score(np.full((2, 3), 5))
+    assert score.rule_compliance is None and score.rule_checks == 0
+
+
+def test_a_corpus_is_scored_whole_over_all_its_batches(store):
+    manifest = make_manifest(store, train=50, heldout=20)
+    corpus = store.snapshot(manifest.read_json("manifest.json")["members"]["walk_corpus"])
+    score = score_corpus(corpus)
+    whole = small_graph().score(np.concatenate([exact_walks(50, 0), exact_walks(20, 1)]))
+    assert score == whole and score.edges.checks == 70 * 47

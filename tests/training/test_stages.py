@@ -1,0 +1,176 @@
+import dataclasses
+import json
+import shutil
+
+import pytest
+import torch
+
+from assets_data.lineage import ConfigError, GateError, IntegrityError, Store, with_overrides
+from tests.training.recipes.walk_lm.conftest import tiny
+from tests.training.walks import make_manifest
+from training import publication
+from training.metrics import read_lines
+from training.recipe import discover
+from training.stages import load_model, make_checkpoint, make_gate_report, make_preflight_report
+
+RECIPE = discover()["walk_lm"]
+
+
+@dataclasses.dataclass
+class Chain:
+    store: Store
+    manifest: object
+    preflight: object
+    checkpoint: object
+    report: object
+
+
+def run_chain(store, config) -> Chain:
+    manifest = make_manifest(store)
+    preflight = make_preflight_report(store, RECIPE, manifest, config)
+    checkpoint = make_checkpoint(store, RECIPE, manifest, preflight)
+    report = make_gate_report(store, RECIPE, manifest, preflight, checkpoint)
+    return Chain(store, manifest, preflight, checkpoint, report)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """One finished chain; tests that break something copy it."""
+    return run_chain(Store(tmp_path_factory.mktemp("chain")), tiny())
+
+
+@pytest.fixture
+def chain(shared, tmp_path):
+    shutil.copytree(shared.store.root, tmp_path / "store")
+    store = Store(tmp_path / "store")
+    names = ("manifest", "preflight", "checkpoint", "report")
+    return Chain(store=store, **{name: store.snapshot(getattr(shared, name).id) for name in names})
+
+
+def test_every_stage_is_reused_when_nothing_changed(chain):
+    again = run_chain(chain.store, tiny())
+    assert again.preflight.reused and again.checkpoint.reused and again.report.reused
+    assert (again.checkpoint.id, again.report.id) == (chain.checkpoint.id, chain.report.id)
+
+
+def test_another_store_gives_the_same_ids(chain, tmp_path):
+    other = run_chain(Store(tmp_path / "other"), tiny())
+    assert [other.preflight.id, other.checkpoint.id] == [chain.preflight.id, chain.checkpoint.id]
+
+
+def test_a_checkpoint_is_its_weights_and_everything_else_is_beside_it(shared):
+    parts = {name for name, entry in shared.checkpoint.files.items() if entry["part"]}
+    assert parts == {"model.safetensors"}
+    assert set(shared.checkpoint.files) - parts == {"config.json", "metrics.jsonl", "timings.jsonl", "training.json"}
+    facts = shared.checkpoint.read_json("training.json")
+    assert facts["preflight"] == shared.preflight.id and facts["bit_exact"] and facts["updates"] == 8
+    assert facts["tokens_per_s"] > 0 and facts["environment"]["torch"] == torch.__version__
+
+
+def test_the_published_model_loads_and_predicts(shared):
+    model = load_model(RECIPE, shared.checkpoint)
+    assert model(torch.zeros(1, 15, dtype=torch.int64)).shape == (1, 15, 24) and not model.training
+
+
+def test_the_result_has_config_scalars_curves_and_ids(shared):
+    result = shared.report.read_json("result.json")
+    curves, scalars = result["metrics"]["curves"], result["metrics"]["scalars"]
+    losses = [record["loss"] for record in read_lines(shared.checkpoint.file("metrics.jsonl")) if "loss" in record]
+    assert curves["train_loss"] == {"updates": list(range(1, 9)), "values": losses}
+    assert curves["edge_compliance"]["updates"] == curves["rule_compliance"]["updates"] == [8]
+    assert scalars["gate_passed"] is False and len(result["metrics"]["rules"]) == 3
+    metadata = result["metadata"]
+    assert metadata["checkpoint"] == shared.checkpoint.id and metadata["preflight_report"] == shared.preflight.id
+    assert metadata["run_id"] == shared.checkpoint.read_json("training.json")["run_id"]
+    assert result["gate"]["verdict"] == "fail" and result["gate"]["reasons"]
+    assert result["summary"][0].startswith("gate: fail")
+    assert result["gate"]["registered"] == shared.preflight.read_json("registration.json")["evaluation"]
+
+
+def test_a_killed_training_resumes_in_its_run_directory(store, monkeypatch):
+    manifest = make_manifest(store)
+    preflight = make_preflight_report(store, RECIPE, manifest, tiny())
+    train = publication.train
+
+    def stopped(*arguments, **keywords):
+        train(*arguments, **keywords)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(publication, "train", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            make_checkpoint(store, RECIPE, manifest, preflight)
+    runs = list((store.root / "runs").iterdir())
+    before = (runs[0] / "timings.jsonl").read_bytes()
+    checkpoint = make_checkpoint(store, RECIPE, manifest, preflight)
+    assert list((store.root / "runs").iterdir()) == runs and checkpoint.file("timings.jsonl").read_bytes() == before
+
+
+def test_a_preflight_with_errors_trains_nothing_and_lists_them(store):
+    manifest = make_manifest(store)
+    preflight = make_preflight_report(store, RECIPE, manifest, tiny(**{"model.context": 8, "train.updates": 2}))
+    with pytest.raises(ConfigError) as caught:
+        make_checkpoint(store, RECIPE, manifest, preflight)
+    assert caught.value.code == "PREFLIGHT_NOT_OK" and "TRAIN_CONFIG_WARMUP" in str(caught.value)
+    assert not (store.root / "runs").exists()
+
+
+def test_a_preflight_with_errors_is_made_anew_and_a_clean_one_reused(store):
+    manifest = make_manifest(store)
+    wrong = tiny(**{"model.context": 8})
+    reports = [make_preflight_report(store, RECIPE, manifest, wrong) for _ in range(3)]
+    assert not any(report.reused for report in reports) and len({report.id for report in reports}) == 1
+    assert [make_preflight_report(store, RECIPE, manifest, tiny()).reused for _ in range(2)] == [False, True]
+
+
+def test_a_preflight_for_other_data_is_refused(chain):
+    other = make_manifest(chain.store, seed=50)
+    with pytest.raises(ConfigError) as caught:
+        make_checkpoint(chain.store, RECIPE, other, chain.preflight)
+    assert caught.value.code == "PREFLIGHT_OTHER_DATA"
+
+
+def test_the_gate_refuses_a_preflight_registered_after_training(chain):
+    lowered = with_overrides(tiny(), {"gate.rule_threshold": 0.0, "gate.edge_threshold": 0.0})
+    easier = make_preflight_report(chain.store, RECIPE, chain.manifest, lowered)
+    with pytest.raises(GateError) as caught:
+        make_gate_report(chain.store, RECIPE, chain.manifest, easier, chain.checkpoint)
+    assert caught.value.code == "GATE_OTHER_PREFLIGHT"
+    again = make_checkpoint(chain.store, RECIPE, chain.manifest, easier)  # the honest way: register, then train
+    report = make_gate_report(chain.store, RECIPE, chain.manifest, easier, again)
+    assert again.id == chain.checkpoint.id
+    assert report.read_json("result.json")["gate"]["registered"]["thresholds"]["rule"] == 0
+
+
+@pytest.mark.parametrize("careful", [False, True], ids=["bytes edited", "file list edited too"])
+def test_the_gate_refuses_thresholds_edited_in_place(chain, careful):
+    path = chain.preflight.file("registration.json")
+    document = json.loads(path.read_text())
+    document["evaluation"]["thresholds"] = {"edge": 0.0, "rule": 0.0}
+    path.write_text(json.dumps(document))
+    preflight = chain.preflight
+    if careful:
+        preflight = forge_file_list(chain.preflight.path, "registration.json")
+    with pytest.raises(IntegrityError):
+        make_gate_report(chain.store, RECIPE, chain.manifest, preflight, chain.checkpoint)
+
+
+def forge_file_list(path, name):
+    """Make size and digest of a changed file right again, and leave the identity as it was."""
+    from assets_data.lineage import Snapshot, digest_file
+
+    manifest = path / "snapshot.json"
+    document = json.loads(manifest.read_text())
+    entry = {"bytes": (path / name).stat().st_size, "sha256": digest_file(path / name)}
+    document["files"][name] |= entry
+    manifest.write_text(json.dumps(document))
+    forged = Snapshot.open(path)
+    forged.verify()
+    return forged
+
+
+def test_a_failed_gate_is_published_with_its_reasons(shared):
+    verdict = shared.report.read_json("result.json")["gate"]
+    failed = [criterion for criterion in verdict["criteria"] if criterion["verdict"] == "fail"]
+    assert len(verdict["reasons"]) == len(failed) > 0
+    assert all(criterion["checks"] == 12 for criterion in verdict["criteria"][1:])

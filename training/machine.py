@@ -1,0 +1,113 @@
+"""What a run needs of the machine, and what the machine has: disk, CUDA devices, packages. The preflight asks here.
+
+The machine is looked at through ``Probes``, so that any machine can be stood in for.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from training.config import TrainConfig
+from training.optim import TORCH_OPTIMIZERS
+from training.recipe import Issue
+
+BYTES_PER_PARAMETER = 4
+STATE_COPIES = 3
+"""A checkpoint holds the weights and, for Adam's family, two moments of the same size."""
+PACKAGES = ("torch", "numpy", "pyarrow", "safetensors", "tqdm")
+
+
+def free_bytes(path: Path) -> int:
+    """Free space where ``path`` is or will be."""
+    return shutil.disk_usage(next(p for p in (path, *path.parents) if p.exists())).free
+
+
+def cuda_devices() -> list[dict[str, Any]]:
+    """``{"name", "bytes"}`` of every CUDA device."""
+    devices = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
+    return [{"name": device.name, "bytes": device.total_memory} for device in devices]
+
+
+def installed_version(package: str) -> str | None:
+    """The installed version of a distribution, or None."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probes:
+    """How the preflight looks at the machine."""
+
+    free_bytes: Callable[[Path], int] = free_bytes
+    cuda_devices: Callable[[], list[dict[str, Any]]] = cuda_devices
+    installed_version: Callable[[str], str | None] = installed_version
+
+
+def accelerator(plan: TrainConfig, devices: list[dict[str, Any]], parameters: int) -> dict[str, Any]:
+    """What was asked for and what is there, in bytes."""
+    first = devices[0] if devices else {"name": None, "bytes": None}
+    return {
+        "requested": plan.device,
+        "required": plan.require_accelerator,
+        "available": bool(devices),
+        "count": len(devices),
+        "name": first["name"],
+        "memory_bytes": first["bytes"],
+        "minimum_bytes": _least_device_bytes(parameters),
+    }
+
+
+def accelerator_issues(plan: TrainConfig, devices: list[dict[str, Any]], parameters: int) -> Iterator[Issue]:
+    """A device that is missing, unused or too small. Activations are not counted: they depend on the batch."""
+    if plan.device == "cpu":
+        if plan.require_accelerator:
+            yield Issue(
+                "ACCELERATOR_UNUSED", "error", "train.device", "an accelerator is required but the device is cpu"
+            )
+    elif not devices:
+        if plan.require_accelerator or plan.device == "cuda":
+            yield Issue("ACCELERATOR_MISSING", "error", "train.device", "the run needs a CUDA device and there is none")
+    elif devices[0]["bytes"] < (least := _least_device_bytes(parameters)):
+        has = f"{devices[0]['name']} has {devices[0]['bytes']:,}"
+        message = f"weights, gradients and moments need {least:,} bytes; {has}"
+        yield Issue("DEVICE_MEMORY_SHORT", "error", "train.device", message)
+
+
+def disk_issues(plan: TrainConfig, parameters: int, free: int) -> Iterator[Issue]:
+    """Space for the checkpoints that are kept and for one being written."""
+    needed = parameters * BYTES_PER_PARAMETER * STATE_COPIES * (plan.keep_checkpoints + 1)
+    if free < needed:
+        message = f"{plan.keep_checkpoints + 1} checkpoints need {needed:,} bytes and {free:,} are free"
+        yield Issue("DISK_SHORT", "error", "train.keep_checkpoints", message)
+
+
+def dependencies(plan: TrainConfig, probes: Probes) -> list[dict[str, Any]]:
+    """Package, whether this run requires it, its version if it is there, and the reason it is an issue (or empty)."""
+    rows = []
+    for package in (*PACKAGES, "pytorch_optimizer"):
+        required = package in PACKAGES or plan.optimizer.name.lower() not in TORCH_OPTIMIZERS
+        version = probes.installed_version(package)
+        reason = f"{package} is required and not installed" if required and version is None else ""
+        row = {"import": package, "package": package, "required": required, "available": version is not None}
+        rows.append({**row, "version": version, "reason": reason})
+    return rows
+
+
+def dependency_issues(rows: list[dict[str, Any]]) -> Iterator[Issue]:
+    """One issue per package with a reason."""
+    for row in rows:
+        if row["reason"]:
+            yield Issue("DEPENDENCY_MISSING", "error", row["package"], row["reason"])
+
+
+def _least_device_bytes(parameters: int) -> int:
+    return parameters * BYTES_PER_PARAMETER * (STATE_COPIES + 1)
