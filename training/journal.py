@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,11 +15,10 @@ from training.metrics import JsonLines
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One finished update (counted from 0): what it took and what came of it. ``scalars`` may be on the device."""
+    """One finished update (counted from 0). Its numbers may still be on the device."""
 
     update: int
     epoch: int
-    rows: np.ndarray
     lr: float
     scalars: Mapping[str, Tensor]
 
@@ -45,15 +43,15 @@ class Journal:
         stacked = torch.stack([step.scalars[name].float() for step in self._pending for name in names])
         values_SN = stacked.view(len(self._pending), len(names)).tolist()
         for step, values in zip(self._pending, values_SN, strict=True):
-            self.latest = {**self.latest, **dict(zip(names, values, strict=True)), "lr": step.lr}
-            known = {name: self.latest[name] for name in [*names, "lr"]}
+            known = {**dict(zip(names, values, strict=True)), "lr": step.lr}
+            self.latest |= known
             self.lines.append({"update": step.update + 1, "epoch": step.epoch, **known})
         self._pending.clear()
 
     def record(self, update: int, points: Mapping[str, float]) -> None:
         """Write held-out measurements taken after ``update`` updates."""
         self.commit()
-        self.latest = {**self.latest, **points}
+        self.latest |= points
         self.lines.append({"update": update, "monitor": dict(points)})
 
     def position(self) -> dict[str, Any]:

@@ -58,6 +58,7 @@ def _loop(run: Run, hooks: Sequence[Callback], stop: StopRequest) -> None:
         if run.finished or run.order.epoch(update + 1) != run.order.epoch(update):
             _fire(hooks, "epoch_end", run)
         if stop.signal and not run.finished:
+            _refuse_non_finite(run)
             run.save()
             action = "run again to continue"
             raise TrainingError("STOPPED", f"{stop.signal} after update {run.update}, state saved", action=action)
@@ -82,7 +83,7 @@ def _update(run: Run, update: int) -> Step:
         group["lr"] = lr
     run.optimizer.step()
     run.optimizer.zero_grad(set_to_none=True)
-    return Step(update=update, epoch=int(epochs[0]), rows=rows, lr=lr, scalars={**total, "grad_norm": grad_norm})
+    return Step(update=update, epoch=int(epochs[0]), lr=lr, scalars={**total, "grad_norm": grad_norm})
 
 
 def _refuse_non_finite(run: Run) -> None:

@@ -1,6 +1,6 @@
 """Everything that can be known before the first update, in one report: all issues at once, and the gate's registration.
 
-Owns the checks common to all recipes and the report's shape. Warnings never flip ``ok``. What is found about the machine
+Owns the checks common to all recipes and the report. Warnings never flip ``ok``. What is found about the machine
 stays out of the registration, so the same data and config are registered under the same digest everywhere.
 """
 

@@ -18,6 +18,8 @@ def test_a_window_of_64_gives_the_published_r_set():
 def test_small_windows_give_each_r_once():
     assert RulesConfig(window=1).r_values() == (1, 2)
 
+BASE = WalkConfig(rules=RulesConfig(r=(8, 12, 16, 20, 24, 32, 40, 48), min_visits=0.2, max_visits=2.0), walk_length=160)
+
 
 @pytest.mark.parametrize(
     ("code", "overrides"),
@@ -47,18 +49,18 @@ def test_small_windows_give_each_r_once():
 )
 def test_values_that_contradict_each_other_are_refused(code, overrides):
     with pytest.raises(ConfigError) as error:
-        with_overrides(demo(), overrides)
+        with_overrides(BASE, overrides)
     assert error.value.code == code
 
 
 @pytest.mark.parametrize("overrides", [{"walk_length": 49}, {"train_walks": 12_800}, {"jumper_starts": 1}, {"seed": 0}])
 def test_the_bounds_themselves_are_allowed(overrides):
-    with_overrides(demo(), overrides)
+    with_overrides(BASE, overrides)
 
 
 def test_all_problems_are_named_at_once():
     with pytest.raises(ConfigError) as error:
-        replace(demo(), walk_length=2, workers=0, train_walks=1)
+        replace(BASE, walk_length=2, workers=0, train_walks=1)
     assert all(name in str(error.value) for name in ("walk_length=2", "workers=0", "train_walks=1"))
 
 

@@ -40,6 +40,8 @@ def _choose(logits_NV: Tensor, step: int, sample_seed: int | None) -> Tensor:
     if sample_seed is None:
         return logits_NV.argmax(dim=-1)
     u_N = uniform01(sample_seed, f"sample/{step}", np.arange(len(logits_NV), dtype=np.uint64))
-    cumulative_NV = logits_NV.double().softmax(dim=-1).cumsum(dim=-1)
-    target_N1 = torch.as_tensor(u_N, device=logits_NV.device)[:, None] * cumulative_NV[:, -1:]
-    return torch.searchsorted(cumulative_NV, target_N1, right=True).squeeze(1).clamp_(max=logits_NV.shape[1] - 1)
+    # On the host: a float cumsum has no deterministic CUDA kernel, and N x V numbers are few.
+    cumulative_NV = logits_NV.cpu().double().softmax(dim=-1).cumsum(dim=-1)
+    target_N1 = torch.from_numpy(u_N)[:, None] * cumulative_NV[:, -1:]
+    chosen_N1 = torch.searchsorted(cumulative_NV, target_N1, right=True)
+    return chosen_N1.squeeze(1).to(logits_NV.device)

@@ -29,27 +29,27 @@ def smoke() -> WalkLmConfig:
 
 
 def demo() -> WalkLmConfig:
-    """The default: passes the gate on two CPU cores."""
+    """The default: passes the gate on two CPU cores in minutes; a row is a whole walk of the demo corpus."""
     return WalkLmConfig(
-        model=ModelConfig(layers=2, width=64, heads=2, context=79),
+        model=ModelConfig(layers=2, width=64, heads=2, context=96, rotary_base=10_000.0),
         train=TrainConfig(
-            updates=4000,
+            updates=3000,
             batch_rows=32,
-            optimizer=OptimizerConfig(lr=3e-3, kwargs=ADAMW),
+            optimizer=OptimizerConfig(lr=4e-3, kwargs=ADAMW),
             schedule=ScheduleConfig(name="wsd", warmup=200),
             threads=2,
             log_every=50,
             monitor_every=250,
             checkpoint_every=500,
         ),
-        gate=GateConfig(prompt_tokens=31),
+        gate=GateConfig(prompt_tokens=32),
     )
 
 
 def anchor() -> WalkLmConfig:
     """The published graph and rules, for a GPU."""
     return WalkLmConfig(
-        model=ModelConfig(layers=4, width=128, heads=4, context=191, rotary_base=1000.0),
+        model=ModelConfig(layers=4, width=128, heads=4, context=255),
         train=TrainConfig(
             updates=20_000,
             batch_rows=64,
