@@ -19,7 +19,7 @@ def smoke() -> WalkLmConfig:
             batch_rows=32,
             optimizer=OptimizerConfig(lr=4e-3, kwargs=ADAMW),
             schedule=ScheduleConfig(name="wsd", warmup=40),
-            threads=2,
+            threads=1,  # two would save a third of the time on an idle machine and lose far more on a busy one
             log_every=20,
             monitor_every=100,
             checkpoint_every=100,
@@ -37,7 +37,7 @@ def demo() -> WalkLmConfig:
             batch_rows=32,
             optimizer=OptimizerConfig(lr=4e-3, kwargs=ADAMW),
             schedule=ScheduleConfig(name="wsd", warmup=200),
-            threads=2,
+            threads=1,
             log_every=50,
             monitor_every=250,
             checkpoint_every=500,

@@ -23,6 +23,12 @@ def test_trigger_prompts_are_distinct_heldout_prefixes_that_end_on_their_jumper(
     assert len(np.unique(gate.tokens_NP, axis=0)) == 36
 
 
+def test_short_prompts_that_repeat_are_taken_once(data):
+    gate, monitor = sets(data, counts=(4, 4), length=2)
+    taken = [tuple(prompt) for part in (gate, monitor) for prompt in part.tokens_NP.tolist()]
+    assert len(set(taken)) == len(taken) > 12
+
+
 def test_the_monitor_has_other_prompts_than_the_gate(data):
     gate, monitor = sets(data)
     assert len(monitor.tokens_NP) == 12

@@ -53,6 +53,8 @@ def test_nested_encounters_count_and_the_last_position_is_a_deadline():
 def test_tokens_outside_the_graph_are_no_edge_and_in_no_block():
     score = small_graph().score(np.array([[0, VERTICES, 65535, 3, VERTICES + 8]], np.uint16))
     assert score.edges.hits == 0 and score.rules[0] == Count(0, 1)
+    looped = Graph(np.array([0]), np.array([0]), np.array([0, 1]), [])
+    assert looped.edges(np.array([[0, 0, 7, 7, 0]])) == Count(1, 4)
 
 
 def test_exact_walks_score_one_and_shuffled_ones_do_not():
