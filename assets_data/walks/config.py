@@ -77,13 +77,13 @@ class WalkConfig:
 
 
 def smoke() -> WalkConfig:
-    """A corpus in about a second, for tests and first runs."""
+    """A corpus in about a second, for tests and first runs: short rules, common jumpers, a walk per training row."""
     return WalkConfig(
         graph=TransitionsGraph(vocab_size=32, min_count=2, blocks=3),
-        rules=RulesConfig(r=(4, 6, 8, 12, 16), max_chance=0.7),
-        walk_length=64,
-        train_walks=4_000,
-        heldout_walks=500,
+        rules=RulesConfig(r=(2, 3, 4, 5, 6, 8), max_chance=0.7, min_visits=0.5, max_visits=3.0),
+        walk_length=32,
+        train_walks=8_000,
+        heldout_walks=2_000,
     )
 
 

@@ -7,6 +7,7 @@ import pty
 import shutil
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,7 @@ def test_an_unknown_field_is_refused_before_anything_runs(tmp_path):
 def test_on_a_terminal_the_training_shows_its_bar(tmp_path):
     """The chain under a pseudo-terminal, as a person starts it."""
     leader, follower = pty.openpty()
+    termios.tcsetwinsize(follower, (24, 120))
     command = [sys.executable, "-m", "pipeline_defs.cli", "run", "--preset", "smoke"]
     process = subprocess.Popen(command, cwd=ROOT, env=environment(tmp_path), stdout=follower, stderr=follower)
     os.close(follower)
@@ -116,4 +118,4 @@ def test_on_a_terminal_the_training_shows_its_bar(tmp_path):
     with open(leader, "rb", buffering=0) as terminal, contextlib.suppress(OSError):  # EIO: the other end is closed
         while chunk := terminal.read(4096):
             shown += chunk
-    assert process.wait() == 0 and b"400/400" in shown and b"update/s" in shown, shown.decode()[-3000:]
+    assert process.wait() == 0 and b"600/600" in shown and b"update/s" in shown, shown.decode()[-3000:]

@@ -18,6 +18,7 @@ def test_a_window_of_64_gives_the_published_r_set():
 def test_small_windows_give_each_r_once():
     assert RulesConfig(window=1).r_values() == (1, 2)
 
+
 BASE = WalkConfig(rules=RulesConfig(r=(8, 12, 16, 20, 24, 32, 40, 48), min_visits=0.2, max_visits=2.0), walk_length=160)
 
 

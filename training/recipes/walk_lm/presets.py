@@ -13,9 +13,9 @@ ADAMW = {"betas": (0.9, 0.98)}
 def smoke() -> WalkLmConfig:
     """The whole path in seconds."""
     return WalkLmConfig(
-        model=ModelConfig(layers=2, width=32, heads=2, context=31),
+        model=ModelConfig(layers=2, width=32, heads=2, context=31, rotary_base=10_000.0),
         train=TrainConfig(
-            updates=400,
+            updates=600,
             batch_rows=32,
             optimizer=OptimizerConfig(lr=4e-3, kwargs=ADAMW),
             schedule=ScheduleConfig(name="wsd", warmup=40),
