@@ -12,51 +12,67 @@ from typing import Any
 import dagster as dg
 
 from assets_data.fetch.sources import slice_names
-from assets_data.lineage import StemmaError, resolve
+from assets_data.lineage import ConfigError, StemmaError, resolve
 from pipeline_defs.definitions import defs
 from pipeline_defs.recipes import RECIPES
 from pipeline_defs.slices import slices
 from pipeline_defs.text import SOURCES, TEXT, WALKS
+from training.recipe import STAGES
 
 DATA = {"raw_slice": SOURCES, "tokenizer": TEXT, "triples": TEXT, "walk_corpus": WALKS}
+RUN_TAGS = {"stemma/command": "run"}  # how a later `stemma run` knows the runs of one that was killed
 
 
 class ChainFailure(Exception):
     """A step of the chain failed; the message is that step's own error."""
 
 
-def run_chain(
-    instance: dg.DagsterInstance, recipe: str, preset: str, overrides: Mapping[str, Mapping[str, Any]]
-) -> None:
+def run_chain(instance: dg.DagsterInstance, recipe: str, config: Mapping[str, Any]) -> None:
     """Materialise every slice of the source and then one recipe. Raises ChainFailure with the first failing step."""
-    config = chain_config(recipe, preset, overrides)
-    source = config["ops"]["text__raw_slice"]["config"]
-    names = slice_names(resolve(SOURCES, source["preset"], source["overrides"]))
+    names = slice_names(_resolved(config, "text__raw_slice", SOURCES))
     instance.add_dynamic_partitions(slices.name or "", names)
+    config = {**config, "resources": {"io_manager": {"config": {"slices": names}}}}
     for name in names:
         _materialize(instance, ["text/raw_slice"], config, name)
     _materialize(instance, ["text/tokenizer"], config)
     for name in names:
         _materialize(instance, ["text/triples"], config, name)
     _materialize(instance, ["text/walk_corpus", "text/dataset_manifest"], config)
-    _materialize(instance, [f"{recipe}/{node}" for node in ("preflight_report", "checkpoint", "gate_report")], config)
+    _materialize(instance, [f"{recipe}/{node}" for node in STAGES], config)
 
 
 def chain_config(recipe: str, preset: str, overrides: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Run config for every configurable stage: the preset where the stage has one of that name, else ``demo``."""
+    """Run config for every configurable stage: the preset where the stage has one of that name, else ``demo``.
+
+    Raises ConfigError for a recipe, preset, stage or field that does not exist, before anything runs.
+    """
+    _require("recipe", [recipe], RECIPES)
     stages = {f"text__{name}": presets for name, presets in DATA.items()}
     stages[f"{recipe}__preflight_report"] = RECIPES[recipe].presets
-    return {
-        "ops": {
-            op: {
-                "config": {
-                    "preset": preset if preset in presets else "demo",
-                    "overrides": dict(overrides.get(op.split("__")[-1], {})),
-                }
+    _require("preset", [preset], {name for presets in stages.values() for name in presets})
+    _require("stage", overrides, {op.split("__")[1] for op in stages})
+    ops = {
+        op: {
+            "config": {
+                "preset": preset if preset in presets else "demo",
+                "overrides": dict(overrides.get(op.split("__")[1], {})),
             }
-            for op, presets in stages.items()
         }
+        for op, presets in stages.items()
     }
+    for op, presets in stages.items():
+        _resolved({"ops": ops}, op, presets)
+    return {"ops": ops}
+
+
+def _require(what: str, names: Iterable[str], known: Iterable[str]) -> None:
+    if unknown := sorted(set(names) - set(known)):
+        raise ConfigError(f"CHAIN_UNKNOWN_{what.upper()}", f"no such {what}", expected=sorted(known), found=unknown)
+
+
+def _resolved(config: Mapping[str, Any], op: str, presets: Mapping[str, Any]) -> Any:
+    chosen = config["ops"][op]["config"]
+    return resolve(presets, chosen["preset"], chosen["overrides"])
 
 
 def _materialize(
@@ -68,7 +84,9 @@ def _materialize(
         instance=instance,
         asset_selection=[dg.AssetKey.from_user_string(asset) for asset in assets],
         partition_key=partition,
+        tags=RUN_TAGS,
         run_config={
+            **config,
             "ops": {op: entry for op, entry in config["ops"].items() if op in ops},
             "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
         },

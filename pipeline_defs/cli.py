@@ -59,8 +59,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _ui(options: argparse.Namespace) -> int:
     from assets_data.lineage.code import ROOT
-    from pipeline_defs.home import prepare_home
-    from pipeline_defs.resources import stemma_root
+    from pipeline_defs.home import prepare_home, stemma_root
 
     os.environ["STEMMA_ROOT"] = str(stemma_root())
     prepare_home(stemma_root())

@@ -8,26 +8,20 @@ from typing import Any
 from assets_data.lineage import DataError, IntegrityError, Snapshot, StemmaError, Store
 from assets_data.lineage.attestation import check_statement
 from assets_data.lineage.receipt import read_receipt
-
-
-def store_root() -> Path:
-    """The store below the Stemma root, found without importing Dagster."""
-    import os
-
-    return Path(os.environ.get("STEMMA_ROOT") or ".stemma").absolute() / "store"
+from pipeline_defs.home import stemma_root
 
 
 def find_node(node: str) -> Snapshot:
     """The snapshot meant by an id, an unambiguous beginning of one, an asset name, or a directory. Not yet verified."""
-    store = Store(store_root())
+    store = Store(stemma_root() / "store")
     if (Path(node) / "snapshot.json").is_file():
         return Snapshot.open(Path(node))
     if (entry := store.pointer(node)) is not None:
-        return Snapshot.open(store.snapshot_path(entry["snapshot"]))
+        return store.opened(entry["snapshot"])
     prefix = node.removeprefix("sha256:")
     found = sorted((store.root / "snapshots").glob(f"{prefix}*")) if prefix.isalnum() else []
     if len(found) == 1:
-        return Snapshot.open(found[0])
+        return store.opened(found[0].name)
     raise DataError(
         "NODE_AMBIGUOUS" if found else "NODE_UNKNOWN",
         "several nodes begin like that" if found else "no node has this id, name or path",
@@ -40,7 +34,7 @@ def find_node(node: str) -> Snapshot:
 def describe_node(node: str) -> dict[str, Any]:
     """What a node is: its content, statistics, files and every receipt's account of how it was made."""
     snapshot = find_node(node)
-    receipts = [read_receipt(path) for path in Store(store_root()).receipts(snapshot.id)]
+    receipts = [read_receipt(path) for path in Store(stemma_root() / "store").receipts(snapshot.id)]
     return {
         "id": snapshot.id,
         "kind": snapshot.kind,
@@ -55,9 +49,9 @@ def describe_node(node: str) -> dict[str, Any]:
 
 
 def verify_node(node: str) -> dict[str, Any]:
-    """Re-hash files, parts and receipts, and look for every parent. ``ok`` is False at the first fault."""
+    """Re-hash files, parts, receipts and the files of every parent. ``ok`` is False at the first fault."""
     snapshot = find_node(node)
-    store = Store(store_root())
+    store = Store(stemma_root() / "store")
     report: dict[str, Any] = {"id": snapshot.id, "kind": snapshot.kind, "ok": True, "checked": [], "error": None}
     try:
         snapshot.verify(deep=True)
@@ -66,7 +60,8 @@ def verify_node(node: str) -> dict[str, Any]:
         if not receipts:
             raise IntegrityError("RECEIPT_MISSING", "no receipt says how this was made", where=snapshot.path)
         for path in receipts:
-            report["checked"].append(f"receipt {path.stem[:12]} with {_verify_receipt(store, snapshot, path)} parents")
+            parents = _verify_receipt(store, snapshot, path)
+            report["checked"].append(f"receipt {path.stem[:12]} with {parents} verified parents")
     except StemmaError as error:
         report |= {"ok": False, "error": str(error)}
     return report
@@ -104,5 +99,5 @@ def _verify_receipt(store: Store, snapshot: Snapshot, path: Path) -> int:
         raise IntegrityError("RECEIPT_SUBJECT", "the receipt is about another node", expected=snapshot.id, where=path)
     *parents, _tree, _environment = document["predicate"]["buildDefinition"]["resolvedDependencies"]
     for parent in parents:
-        Snapshot.open(store.snapshot_path(parent["digest"]["sha256"]))
+        store.snapshot(parent["digest"]["sha256"])
     return len(parents)

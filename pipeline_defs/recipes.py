@@ -16,7 +16,7 @@ GPU = {"stemma/device": "gpu"}  # for run launchers that route by tag; the pool 
 def recipe_assets(recipe: Recipe) -> list[dg.AssetsDefinition]:
     """The three assets of a recipe. The config is chosen once, at the preflight; the others read it from there."""
     name = recipe.name
-    version = code_version("training.preflight", "training.publication", f"training.recipes.{name}")
+    version = code_version("training.stages", "training.preflight", f"training.recipes.{name}")
 
     @dg.asset(
         key_prefix=name,

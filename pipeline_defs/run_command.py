@@ -11,10 +11,9 @@ from typing import Any
 import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 
-from assets_data.lineage import Snapshot, Store
-from pipeline_defs.chain import ChainFailure, run_chain
-from pipeline_defs.home import prepare_home
-from pipeline_defs.resources import stemma_root
+from assets_data.lineage import Snapshot, Store, lease
+from pipeline_defs.chain import RUN_TAGS, ChainFailure, chain_config, run_chain
+from pipeline_defs.home import prepare_home, stemma_root
 
 UNCAPTURED = {
     "compute_logs": {
@@ -26,18 +25,31 @@ UNCAPTURED = {
 
 def run(recipe: str, preset: str, overrides: Mapping[str, Mapping[str, Any]]) -> int:
     """Run everything, print the summary. Returns 0 when the gate passed, 1 when a step or the gate failed."""
+    config = chain_config(recipe, preset, overrides)
     root = stemma_root()
     os.environ["STEMMA_ROOT"] = str(root)
     prepare_home(root)
     started = time.monotonic()
     failure = None
-    with open_instance() as instance:
+    with lease(root / "run.lock"), open_instance() as instance:
+        bury_dead_runs(instance)
         try:
-            run_chain(instance, recipe, preset, overrides)
+            run_chain(instance, recipe, config)
         except ChainFailure as error:
             failure = str(error)
     print_summary(Store(root / "store"), recipe, time.monotonic() - started, failure)
     return 1 if failure else 0
+
+
+def bury_dead_runs(instance: dg.DagsterInstance) -> None:
+    """End what a killed ``stemma run`` left as started, and free the pool slots it held; call with the lease held.
+
+    Dagster keeps a dead run's slot in the ``gpu`` pool for ever, and the next run would wait for it as long.
+    """
+    unfinished = dg.RunsFilter(tags=RUN_TAGS, statuses=[dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED])
+    for run in instance.get_runs(filters=unfinished):
+        instance.report_run_failed(run, "its process was killed; `stemma run` took over from its snapshots")
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
 
 
 def open_instance() -> dg.DagsterInstance:

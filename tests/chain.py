@@ -16,7 +16,7 @@ def environment(root: Path) -> dict[str, str]:
 
 
 def start_chain(root: Path, *arguments: str) -> subprocess.Popen:
-    """``stemma run --preset smoke`` on two threads; a session of its own, so a kill reaches all of it or just it."""
+    """``stemma run --preset smoke`` in one process, so that a kill reaches all of it."""
     command = [sys.executable, "-m", "pipeline_defs.cli", "run", "--preset", "smoke", *arguments]
     return subprocess.Popen(
         command, cwd=ROOT, env=environment(root), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

@@ -56,6 +56,7 @@ def _loop(run: Run, hooks: Sequence[Callback], stop: StopRequest) -> None:
         run.update = update + 1
         _fire(hooks, "step_end", run)
         if run.finished or run.order.epoch(update + 1) != run.order.epoch(update):
+            _refuse_non_finite(run)  # the epoch's summary fetches numbers from the device: look first
             _fire(hooks, "epoch_end", run)
         if stop.signal and not run.finished:
             _refuse_non_finite(run)

@@ -21,6 +21,7 @@ class JsonLines:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        _cut_torn_line(path)
         self._file = open(path, "ab")
         self._digest = hashlib.sha256(path.read_bytes())
 
@@ -60,6 +61,14 @@ class JsonLines:
         """Flush and close; further appends fail."""
         self.flush()
         self._file.close()
+
+
+def _cut_torn_line(path: Path) -> None:
+    """Drop what a killed process had written of its last line."""
+    if path.is_file():
+        data = path.read_bytes()
+        if (whole := data.rfind(b"\n") + 1) < len(data):
+            os.truncate(path, whole)
 
 
 EMPTY = {"bytes": 0, "sha256": hashlib.sha256().hexdigest()}

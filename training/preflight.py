@@ -67,6 +67,7 @@ def _registration(
         "schema_version": SCHEMA,
         "recipe": recipe.name,
         "ok": not any(issue.severity == "error" for issue in issues),
+        "errors": [[issue.code, issue.path, issue.message] for issue in issues if issue.severity == "error"],
         "dataset_snapshot_id": manifest.id,
         "config": to_dict(config),
         "dataset": dict(findings.dataset) if findings else {},

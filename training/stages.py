@@ -41,7 +41,7 @@ def make_preflight_report(store: Store, recipe: Recipe, manifest: Snapshot, conf
     for attempt in itertools.count():
         snapshot = store.run_stage(
             name=f"{recipe.name}/preflight_report",
-            module=("training.preflight", _folder(recipe)),
+            module=("training.stages", "training.preflight", _folder(recipe)),
             config=config,
             parents={"manifest": manifest},
             arguments={"machine": _machine(), "attempt": attempt},

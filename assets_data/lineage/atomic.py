@@ -1,7 +1,8 @@
 """The one place that opens final paths for writing: temp name beside it, write, fsync, rename, fsync the directory.
 
-After a crash a path holds its old content or its new content, never a mixture; a leftover temp is swept by whoever next
-holds the lease on that name. Disk errors (full, too large, read-only, failing fsync) surface as StorageError.
+After a crash a path holds its old content or its new content, never a mixture. Leftover temps of leased names are swept
+by the next holder; those of pointers and receipts, which nobody leases, are a few bytes and are never read.
+Disk errors (full, too large, read-only, failing fsync) surface as StorageError.
 """
 
 from __future__ import annotations

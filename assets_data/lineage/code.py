@@ -43,16 +43,16 @@ def commit() -> dict[str, Any]:
 
     Outside a git checkout the commit is None and the source digest of the rooms stands in for the diff.
     """
-    head = _git("rev-parse", "HEAD")
-    if head is None:
+    top = _git("rev-parse", "--show-toplevel")
+    head = _git("rev-parse", "HEAD") if top and Path(top.decode().strip()) == ROOT else None
+    if head is None:  # not a checkout, or one of something else that merely contains these files
         return {"commit": None, "dirty": None, "diff": code_version(*ROOMS)}
-    diff = _git("diff", "HEAD", "--no-ext-diff", "--no-color") or ""
-    untracked = _git("ls-files", "--others", "--exclude-standard") or ""
-    extra = {
-        name: digest_bytes((ROOT / name).read_bytes()) for name in untracked.splitlines() if (ROOT / name).is_file()
-    }
+    diff = _git("diff", "HEAD", "--no-ext-diff", "--no-color", "--binary") or b""
+    names = (_git("ls-files", "-z", "--others", "--exclude-standard") or b"").decode().split("\0")
+    extra = {name: digest_bytes((ROOT / name).read_bytes()) for name in names if name and (ROOT / name).is_file()}
     dirty = bool(diff or extra)
-    return {"commit": head, "dirty": dirty, "diff": digest_json([diff, extra]) if dirty else None}
+    changes = digest_json([digest_bytes(diff), extra]) if dirty else None
+    return {"commit": head.decode().strip(), "dirty": dirty, "diff": changes}
 
 
 @functools.cache
@@ -68,12 +68,12 @@ def environment() -> dict[str, Any]:
     }
 
 
-def _git(*arguments: str) -> str | None:
+def _git(*arguments: str) -> bytes | None:
     try:
-        result = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, timeout=30)
-    except FileNotFoundError:
+        result = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, timeout=30)
+    except (FileNotFoundError, subprocess.TimeoutExpired):
         return None
-    return result.stdout.strip() if result.returncode == 0 else None
+    return result.stdout if result.returncode == 0 else None
 
 
 def _sources(module: str) -> list[Path]:

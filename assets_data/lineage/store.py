@@ -21,7 +21,7 @@ from assets_data.lineage.code import code_version
 from assets_data.lineage.config import to_dict
 from assets_data.lineage.digests import digest_json, load_json
 from assets_data.lineage.errors import DataError, IntegrityError
-from assets_data.lineage.receipt import Build, write_receipt
+from assets_data.lineage.receipt import Build, read_receipt, write_receipt
 from assets_data.lineage.snapshot import Snapshot, SnapshotWriter
 
 
@@ -39,13 +39,18 @@ class Store:
         """Where a snapshot with this id is, or would be."""
         return self.root / "snapshots" / snapshot_id.removeprefix("sha256:")
 
-    def snapshot(self, snapshot_id: str) -> Snapshot:
-        """The snapshot, every file verified. Raises IntegrityError when it is missing or differs from its id."""
+    def opened(self, snapshot_id: str) -> Snapshot:
+        """The snapshot in this id's place, its files not yet hashed. Raises IntegrityError when it is another one."""
         snapshot = Snapshot.open(self.snapshot_path(snapshot_id))
-        if snapshot.id != snapshot_id:
+        if snapshot.id.removeprefix("sha256:") != snapshot_id.removeprefix("sha256:"):
             raise IntegrityError(
                 "SNAPSHOT_MISPLACED", "another snapshot is in its place", expected=snapshot_id, found=snapshot.id
             )
+        return snapshot
+
+    def snapshot(self, snapshot_id: str) -> Snapshot:
+        """The snapshot, every file verified. Raises IntegrityError when it is missing or differs from its id."""
+        snapshot = self.opened(snapshot_id)
         snapshot.verify()
         return snapshot
 
@@ -123,13 +128,17 @@ class Store:
             parent.verify()
         record = self.root / "stages" / f"{stage_key(work).removeprefix('sha256:')}.json"
         with lease(record.with_suffix(".lock")):
+            atomic.sweep_temps(record)
             return self._published(record) or self._publish(record, work, build)
 
     def _published(self, record: Path) -> Snapshot | None:
-        if not record.is_file():
+        """What an equal call published, if record, receipt and every file still say so; else it is built again."""
+        try:
+            entry = load_json(record.read_bytes(), record)
+            receipt = self.root / entry["receipt"]
+            read_receipt(receipt)
+        except (FileNotFoundError, KeyError, IntegrityError):
             return None
-        entry = load_json(record.read_bytes(), record)
-        receipt = self.root / entry["receipt"]
         try:
             return dataclasses.replace(self.snapshot(entry["snapshot"]), reused=True, receipt=receipt)
         except IntegrityError as error:

@@ -36,6 +36,8 @@ def make_walk_corpus(store: Store, triples: list[Snapshot], tokenizer: Snapshot,
     with a WALK_ code when the text gives no usable graph, no rules, or a corpus that breaks its checks.
     """
     slices = sorted({snapshot.id: snapshot for snapshot in triples}.values(), key=lambda snapshot: snapshot.id)
+    if isinstance(config.graph, DcsbmGraph):
+        slices = []  # this graph is drawn, not read: its corpus depends on no slice
     return store.run_stage(
         name="text/walk_corpus",
         module=__name__,

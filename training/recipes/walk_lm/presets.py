@@ -35,7 +35,7 @@ def demo() -> WalkLmConfig:
         train=TrainConfig(
             updates=3000,
             batch_rows=32,
-            optimizer=OptimizerConfig(lr=4e-3, kwargs=ADAMW),
+            optimizer=OptimizerConfig(lr=5e-3, kwargs=ADAMW),
             schedule=ScheduleConfig(name="wsd", warmup=200),
             threads=1,
             log_every=50,
@@ -53,6 +53,7 @@ def anchor() -> WalkLmConfig:
         train=TrainConfig(
             updates=20_000,
             batch_rows=64,
+            require_accelerator=True,
             optimizer=OptimizerConfig(lr=2e-3, kwargs=ADAMW),
             schedule=ScheduleConfig(name="wsd", warmup=1000),
             log_every=100,

@@ -58,7 +58,9 @@ def start_prompts(walks_NL: np.ndarray, count: int) -> np.ndarray:
 
 
 def _distinct_prompts(walks_NL: np.ndarray, keys_N: np.ndarray, rule: Rule, length: int, seed: int) -> np.ndarray:
-    """int64[n, length]: every different prompt for one rule, in keyed order."""
+    """int64[n, length]: every different prompt for one rule, in keyed order; none where walks are too short."""
+    if walks_NL.shape[1] < length:
+        return np.empty((0, length), np.int64)
     last = walks_NL.shape[1] - rule.r  # a jumper at t < last has its deadline inside the walk
     walk, t = np.nonzero(walks_NL[:, length - 1 : max(last, length - 1)] == rule.vertex)
     windows = np.lib.stride_tricks.sliding_window_view(walks_NL, length, axis=1)
