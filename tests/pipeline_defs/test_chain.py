@@ -101,10 +101,51 @@ def test_a_failing_step_says_its_own_error_and_the_exit_status_is_not_zero(tmp_p
     assert "walk_lm/checkpoint" not in published_ids(tmp_path)
 
 
-def test_an_unknown_field_is_refused_before_anything_runs(tmp_path):
-    result = stemma(tmp_path, "run", "--preset", "smoke", "--set", "raw_slice.shrads=4")
-    assert result.returncode == 1 and "CONFIG_UNKNOWN_KEY" in result.stderr and "shrads" in result.stderr
-    assert os.listdir(tmp_path / "store") == [] if (tmp_path / "store").exists() else True
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--set", "raw_slice.shrads=4"], "CONFIG_UNKNOWN_KEY"),
+        (["--set", "preflight_report.train.updats=4"], "CONFIG_UNKNOWN_KEY"),
+        (["--set", "triplse.window=4"], "CHAIN_UNKNOWN_STAGE"),
+        (["--preset", "smok"], "CHAIN_UNKNOWN_PRESET"),
+        (["--recipe", "walk_ml"], "CHAIN_UNKNOWN_RECIPE"),
+    ],
+)
+def test_what_does_not_exist_is_refused_before_anything_runs(tmp_path, arguments, code):
+    result = stemma(tmp_path / "root", "run", "--preset", "smoke", *arguments)
+    assert result.returncode == 1 and code in result.stderr, result.stderr
+    assert not (tmp_path / "root").exists()
+
+
+def test_verify_says_no_when_another_node_is_in_its_place(finished_chain, tmp_path):
+    shutil.copytree(finished_chain, tmp_path / "copy")
+    store, ids = Store(tmp_path / "copy" / "store"), published_ids(finished_chain)
+    one, other = ids["text/raw_slice/stdlib-0"], ids["text/raw_slice/stdlib-1"]
+    shutil.rmtree(store.snapshot_path(one))
+    shutil.copytree(store.snapshot_path(other), store.snapshot_path(one))
+    for node in ("text/raw_slice/stdlib-0", "text/triples/stdlib-0"):  # itself, and as a parent
+        result = stemma(tmp_path / "copy", "verify", node)
+        assert result.returncode == 1 and "SNAPSHOT_MISPLACED" in result.stdout + result.stderr
+
+
+def test_own_files_are_not_mixed_with_slices_of_another_source(finished_chain, tmp_path):
+    """The embedded corpus first, then files of one's own, in the same root."""
+    shutil.copytree(finished_chain / "store", tmp_path / "root" / "store")
+    (tmp_path / "mine").mkdir()
+    modules = sorted((Path(os.__file__).parent).glob("[a-m]*.py"))
+    lines = [json.dumps({"body": module.read_text()}) for module in modules]
+    (tmp_path / "mine" / "docs.jsonl").write_text("\n".join(lines))
+    settings = [
+        "source=files",
+        f"files.root={tmp_path / 'mine'}",
+        'files.patterns=["*.jsonl"]',
+        "files.text_field=body",
+    ]
+    settings += ["shards=1", "parts_per_slice=0"]
+    arguments = [part for setting in settings for part in ("--set", f"raw_slice.{setting}")]
+    run_chain(tmp_path / "root", *arguments)
+    manifest = Store(tmp_path / "root" / "store").pointed("text/dataset_manifest").read_json("manifest.json")
+    assert list(manifest["members"]["triples"]) == ["files-0"]
 
 
 def test_on_a_terminal_the_training_shows_its_bar(tmp_path):

@@ -17,9 +17,9 @@ BAD_UPDATE = 6  # counted from 0
 SPARSE = {"train.log_every": 10, "train.monitor_every": 0, "train.checkpoint_every": 6}  # the next look is at 10
 
 
-def poisoned(value: float):
+def poisoned(value: float, rows: int = 200):
     """Toy data whose update 6 is the first to take a row with ``value`` in it, and that row's number."""
-    data = toy_data(200)
+    data = toy_data(rows)
     order = Order(derived_seed(0, "order"), data.row_keys, 4)
     row = int(order.batch(BAD_UPDATE)[0][1])
     pinned = Pinned(data.rows, data.row_keys)  # a changed row would move in the order
@@ -85,6 +85,16 @@ def test_f29_without_a_look_at_every_update_the_weights_still_stay_untouched(tmp
     with pytest.raises(TrainingError):
         train(ToyRecipe(), config, data, tmp_path / "good", code="c", callbacks=[Keep()])
     assert all(torch.equal(a, b) for a, b in zip(kept["model"].parameters(), kept["good"], strict=True))
+
+
+def test_f29_between_looks_an_epochs_edge_still_names_the_fault(tmp_path, monkeypatch):
+    """The epoch's summary fetches numbers too: the fault is named there, not lost in writing the log."""
+    asked = run_module.Run.asks_device
+    monkeypatch.setattr(run_module.Run, "asks_device", lambda run, update: asked(PretendCuda(run), update))
+    data, row = poisoned(np.nan, rows=4 * (BAD_UPDATE + 1))  # the bad update is the last of its epoch
+    with pytest.raises(TrainingError) as caught:
+        train(ToyRecipe(), toy_config(**SPARSE), data, tmp_path, code="c")
+    assert caught.value.code == "NON_FINITE" and f"rows [{row}]" in str(caught.value.found)
 
 
 class PretendCuda:

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -87,6 +88,25 @@ def test_f20_two_publishers_at_once_share_one_verified_result(store):
     assert [child.exitcode for child in children] == [0] * 4
     result = make_counts(store, CountConfig(rows=20_000))
     assert result.reused and len(store.receipts(result.id)) == 1 and leftovers(store) == []
+
+
+@pytest.mark.parametrize("lose", [lambda s, r: s.receipt.unlink(), lambda s, r: r.write_bytes(b"")])
+def test_a_lost_receipt_or_stage_record_is_made_again(store, lose):
+    snapshot = make_counts(store, CountConfig())
+    (record,) = (store.root / "stages").glob("*.json")
+    lose(snapshot, record)
+    again = make_counts(store, CountConfig())
+    assert again.id == snapshot.id and not again.reused and again.receipt.is_file()
+    assert make_counts(store, CountConfig()).reused
+
+
+def test_another_snapshot_in_its_place_is_refused(store):
+    one, two = make_counts(store, CountConfig()), make_counts(store, CountConfig(rows=3))
+    shutil.rmtree(one.path)
+    os.rename(two.path, one.path)
+    with pytest.raises(IntegrityError) as error:
+        store.snapshot(one.id)
+    assert error.value.code == "SNAPSHOT_MISPLACED"
 
 
 def damage_empty(manifest):
