@@ -16,7 +16,7 @@ from assets_data.lineage import Store
 from assets_data.lineage.code import ROOT
 from benchmarks.result import save
 
-PAIRS = 5
+PAIRS = 3
 
 
 def run_plain(store: Store) -> None:

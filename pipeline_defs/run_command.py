@@ -63,7 +63,7 @@ def print_summary(store: Store, recipe: str, seconds: float, failure: str | None
     print()
     for name in [n for n in store.all_names() if n.split("/")[0] in ("text", recipe)]:
         print(f"  {name:<28}{(store.pointer(name) or {})['snapshot']}")
-    if not failure:
+    if not failure or f"{recipe}/gate_report" in failure:  # a failed gate has the most to say
         print_verdict(store.pointed(f"{recipe}/gate_report"))
     print(
         f"\n{seconds:.1f} s. Next: `stemma show {recipe}/checkpoint`, `stemma verify {recipe}/checkpoint`, `make ui`."

@@ -93,7 +93,7 @@ def demo() -> WalkConfig:
     A walk is one training row, so no deadline falls into a row whose trigger lies in the row before.
     """
     return WalkConfig(
-        rules=RulesConfig(window=16, max_chance=0.4, min_visits=0.6, max_visits=1.6),
+        rules=RulesConfig(window=16, max_chance=0.4, min_visits=0.3, max_visits=1.0),
         walk_length=97,
         train_walks=24_000,
         heldout_walks=4_000,

@@ -35,7 +35,7 @@ def demo() -> WalkLmConfig:
         train=TrainConfig(
             updates=3000,
             batch_rows=32,
-            optimizer=OptimizerConfig(lr=5e-3, kwargs=ADAMW),
+            optimizer=OptimizerConfig(lr=4e-3, kwargs=ADAMW),
             schedule=ScheduleConfig(name="wsd", warmup=200),
             threads=1,
             log_every=50,
