@@ -53,7 +53,6 @@ def anchor() -> WalkLmConfig:
         train=TrainConfig(
             updates=20_000,
             batch_rows=64,
-            require_accelerator=True,
             optimizer=OptimizerConfig(lr=2e-3, kwargs=ADAMW),
             schedule=ScheduleConfig(name="wsd", warmup=1000),
             log_every=100,
