@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from assets_data.lineage import Snapshot
+from training.metrics import LOSS, curves
 
-LOSS = "train_loss"
 Curves = Mapping[str, Mapping[str, Sequence[float]]]
 """Name to ``{"updates", "values"}``."""
 
@@ -21,7 +20,7 @@ def training_figure(checkpoint: Snapshot) -> bytes:
     """Loss per update, and every held-out measurement over the updates, side by side."""
     figure = Figure(figsize=(11, 4), layout="constrained")
     loss, measured = figure.subplots(1, 2)
-    _draw_curves(loss, measured, _logged(checkpoint))
+    _draw_curves(loss, measured, curves(checkpoint.file("metrics.jsonl")))
     return _png(figure)
 
 
@@ -36,25 +35,13 @@ def gate_figure(report: Snapshot) -> bytes:
     return _png(figure)
 
 
-def _logged(checkpoint: Snapshot) -> dict[str, dict[str, list[float]]]:
-    curves: dict[str, dict[str, list[float]]] = {}
-    for line in checkpoint.file("metrics.jsonl").read_bytes().splitlines():
-        record = json.loads(line)
-        points: Mapping[str, float] = record.get("monitor", {LOSS: record.get("loss")})
-        for name, value in points.items():
-            curve = curves.setdefault(name, {"updates": [], "values": []})
-            curve["updates"].append(record["update"])
-            curve["values"].append(value)
-    return curves
-
-
-def _draw_curves(loss: Axes, measured: Axes, curves: Curves) -> None:
-    loss.plot(curves[LOSS]["updates"], curves[LOSS]["values"], linewidth=0.8)
+def _draw_curves(loss: Axes, measured: Axes, drawn: Curves) -> None:
+    loss.plot(drawn[LOSS]["updates"], drawn[LOSS]["values"], linewidth=0.8)
     loss.set(title="training loss", xlabel="update", ylabel="nats")
-    for name in sorted(set(curves) - {LOSS}):
-        measured.plot(curves[name]["updates"], curves[name]["values"], marker=".", label=name.replace("_", " "))
+    for name in sorted(set(drawn) - {LOSS}):
+        measured.plot(drawn[name]["updates"], drawn[name]["values"], marker=".", label=name.replace("_", " "))
     measured.set(title="held out, during training", xlabel="update")
-    if set(curves) - {LOSS}:
+    if set(drawn) - {LOSS}:
         measured.legend(fontsize="small")
 
 

@@ -21,10 +21,10 @@ class StageConfig(dg.Config):
         return resolve(presets, self.preset, self.overrides)
 
 
-def describe_fields(presets: Mapping[str, Callable[[], Any]], prefix: str = "") -> str:
+def describe_fields(presets: Mapping[str, Callable[[], Any]]) -> str:
     """Markdown for an asset's description: the presets, and each field with its type, ``demo`` value and meaning."""
     lines = [f"Presets: {', '.join(sorted(presets))}. Overrides (values of `demo` shown):", ""]
-    return "\n".join(lines + _field_lines(presets["demo"](), prefix))
+    return "\n".join(lines + _field_lines(presets["demo"](), ""))
 
 
 def _field_lines(config: Any, prefix: str) -> list[str]:

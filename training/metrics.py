@@ -15,6 +15,9 @@ from typing import Any
 
 from assets_data.lineage import TrainingError
 
+LOSS = "train_loss"
+"""The curve of what training minimised; every other curve is a held-out measurement."""
+
 
 class JsonLines:
     """An append-only log. What was written counts after ``flush``; a torn last line is cut off by ``rewind``."""
@@ -79,3 +82,15 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
     """The records of a closed log, in order."""
     with open(path, "rb") as file:
         yield from map(json.loads, file)
+
+
+def curves(metrics: Path) -> dict[str, dict[str, list[float]]]:
+    """Name to ``{"updates", "values"}``: per update what training logged, per measurement what the monitor did."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for record in read_lines(metrics):
+        points: Mapping[str, float] = record.get("monitor", {LOSS: record.get("loss")})
+        for name, value in points.items():
+            curve = found.setdefault(name, {"updates": [], "values": []})
+            curve["updates"].append(record["update"])
+            curve["values"].append(value)
+    return found

@@ -7,8 +7,6 @@ walk-transformer results: config, metrics with scalars and curves, metadata with
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from assets_data.lineage import Snapshot, SnapshotWriter, Store, digest_json, to_dict
@@ -18,7 +16,7 @@ from training.checkpoint import read_state
 from training.environment import autocast, report, reproducible
 from training.gate import judge
 from training.loop import train
-from training.metrics import read_lines
+from training.metrics import curves
 from training.recipe import Recipe
 from training.run import Run
 from training.run_directory import METRICS, TIMINGS
@@ -87,18 +85,6 @@ def judge_and_publish(
     }
     writer.write_json("result.json", document)
     writer.stats |= {"verdict": verdict["verdict"], "criteria": len(verdict["criteria"])}
-
-
-def curves(metrics: Path) -> dict[str, dict[str, list[float]]]:
-    """Name to ``{"updates", "values"}``: per update what training logged, per measurement what the monitor did."""
-    found: dict[str, dict[str, list[float]]] = {}
-    for record in read_lines(metrics):
-        points: Mapping[str, float] = record.get("monitor", {"train_loss": record.get("loss")})
-        for name, value in points.items():
-            curve = found.setdefault(name, {"updates": [], "values": []})
-            curve["updates"].append(record["update"])
-            curve["values"].append(value)
-    return found
 
 
 def _training_facts(run: Run, run_id: str, manifest: Snapshot, preflight: Snapshot) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from assets_data.lineage import TrainingError
 
-METRICS, TIMINGS, CHECKPOINTS, QUARANTINE, LOCK = "metrics.jsonl", "timings.jsonl", "checkpoints", "quarantine", "lock"
+METRICS, TIMINGS, CHECKPOINTS, LOCK = "metrics.jsonl", "timings.jsonl", "checkpoints", "lock"
 
 
 @contextlib.contextmanager

@@ -120,8 +120,8 @@ def _registration(manifest: Snapshot, preflight: Snapshot) -> dict[str, Any]:
         found = registration["dataset_snapshot_id"]
         raise ConfigError("PREFLIGHT_OTHER_DATA", "made for other data", expected=manifest.id, found=found)
     if not registration["ok"]:
-        errors = [issue for issue in preflight.read_json(REPORT)["issues"] if issue["severity"] == "error"]
-        listed = "; ".join(f"{issue['code']} at {issue['path']}: {issue['message']}" for issue in errors)
+        errors = registration["errors"]
+        listed = "; ".join(f"{code} at {path}: {message}" for code, path, message in errors)
         action = "change what the issues name, then run the preflight again"
         raise ConfigError("PREFLIGHT_NOT_OK", f"{len(errors)} errors: {listed}", where=preflight.path, action=action)
     return registration

@@ -159,12 +159,12 @@ class Store:
                 final = self._place(temp, writer.finish())
             finally:
                 shutil.rmtree(temp, ignore_errors=True)
-        receipt = write_receipt(self.root / "receipts", work, Snapshot.open(final))
-        snapshot = dataclasses.replace(Snapshot.open(final), receipt=receipt)
+        snapshot = Snapshot.open(final)
+        receipt = write_receipt(self.root / "receipts", work, snapshot)
         atomic.write_json(
             record, {"snapshot": snapshot.id, "stage": work.stage, "receipt": str(receipt.relative_to(self.root))}
         )
-        return snapshot
+        return dataclasses.replace(snapshot, receipt=receipt)
 
     def _place(self, temp: Path, snapshot_id: str) -> Path:
         """Move a finished directory to its id; when the id is there already, keep that one if it verifies."""
