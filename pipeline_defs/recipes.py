@@ -18,6 +18,18 @@ def recipe_assets(recipe: Recipe) -> list[dg.AssetsDefinition]:
     name = recipe.name
     version = code_version("training.stages", "training.preflight", f"training.recipes.{name}")
 
+    def gpu_asset(description: str):
+        return dg.asset(
+            key_prefix=name,
+            group_name=name,
+            code_version=version,
+            ins={"manifest": dg.AssetIn(MANIFEST)},
+            kinds={"pytorch"},
+            pool="gpu",
+            op_tags=GPU,
+            description=description,
+        )
+
     @dg.asset(
         key_prefix=name,
         group_name=name,
@@ -36,16 +48,7 @@ def recipe_assets(recipe: Recipe) -> list[dg.AssetsDefinition]:
 
         return published(make_preflight_report(store.open(config), recipe, manifest, config.resolve(recipe.presets)))
 
-    @dg.asset(
-        key_prefix=name,
-        group_name=name,
-        code_version=version,
-        ins={"manifest": dg.AssetIn(MANIFEST)},
-        kinds={"pytorch"},
-        pool="gpu",
-        op_tags=GPU,
-        description="The trained weights. Killed at any moment, it resumes bit for bit when it runs again.",
-    )
+    @gpu_asset("The trained weights. Killed at any moment, it resumes bit for bit when it runs again.")
     def checkpoint(
         store: StoreResource, manifest: Snapshot, preflight_report: Snapshot
     ) -> dg.MaterializeResult[Snapshot]:
@@ -55,16 +58,7 @@ def recipe_assets(recipe: Recipe) -> list[dg.AssetsDefinition]:
         snapshot = make_checkpoint(store.open(), recipe, manifest, preflight_report)
         return published(snapshot, curves=picture(training_figure(snapshot), "training curves"))
 
-    @dg.asset(
-        key_prefix=name,
-        group_name=name,
-        code_version=version,
-        ins={"manifest": dg.AssetIn(MANIFEST)},
-        kinds={"pytorch"},
-        pool="gpu",
-        op_tags=GPU,
-        description="The verdict on the checkpoint under the thresholds and prompts registered before training.",
-    )
+    @gpu_asset("The verdict on the checkpoint under the thresholds and prompts registered before training.")
     def gate_report(
         store: StoreResource, manifest: Snapshot, preflight_report: Snapshot, checkpoint: Snapshot
     ) -> dg.MaterializeResult[Snapshot]:

@@ -12,7 +12,7 @@ from tests.training.toy import ToyRecipe, toy_config, toy_data
 from training import checkpoint
 from training.checkpoint import newest, prune, read_state, save, stored
 from training.loop import train
-from training.run_directory import CHECKPOINTS, QUARANTINE
+from training.run_directory import CHECKPOINTS
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_f25_a_broken_newest_is_skipped_with_one_warning_and_the_one_before_used
     assert path.name == "00000006" and state["update"] == 6
     assert len(caplog.records) == 1 and "00000009" in caplog.text
     assert [p.name for p in stored(folder)] == ["00000003", "00000006"]
-    assert len(list((run_dir / QUARANTINE).iterdir())) == 1
+    assert len(list((run_dir / "quarantine").iterdir())) == 1
 
 
 def test_f25_the_run_continued_from_the_one_before_ends_bit_equal(run_dir):
