@@ -2,15 +2,11 @@
 
 import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
 
 import pytest
 
 from assets_data.lineage.code import ROOT
-from tests.chain import environment
+from tests.dagster_server import ui_server
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = [
@@ -28,25 +24,8 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no `chromium` on PATH:
 
 @pytest.fixture(scope="module")
 def server(finished_chain):
-    """A UI over a finished smoke chain, on a free loopback port; ended with SIGTERM to the process we started."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "pipeline_defs.cli", "ui", "--port", str(port)]
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment(finished_chain), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    try:
-        for line in process.stdout:
-            if "Serving dagster-webserver on" in line:
-                break
-        else:
-            pytest.fail("the web server never said that it serves")
-        assert f"http://127.0.0.1:{port}" in line  # S12: loopback only
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
+    with ui_server(finished_chain) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,56 @@
+"""`stemma ui` for tests: web server, daemon and code server on a free loopback port, stopped at the end."""
+
+import contextlib
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+from pathlib import Path
+
+from assets_data.lineage.code import ROOT
+from tests.chain import environment
+
+
+@contextlib.contextmanager
+def ui_server(root: Path, **variables: str):
+    """The address once it serves; ended with SIGTERM to the process we started."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "pipeline_defs.cli", "ui", "--port", str(port)]
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment(root) | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    seen = []
+    try:
+        for line in process.stdout:
+            seen.append(line)
+            if "Serving dagster-webserver on" in line:
+                break
+        else:
+            raise AssertionError("the web server never said that it serves:\n" + "".join(seen))
+        assert f"http://127.0.0.1:{port}" in line  # S12: loopback only
+        drain = threading.Thread(target=seen.extend, args=(process.stdout,), daemon=True)
+        drain.start()  # a full pipe would stop the server
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=60)
+
+
+def graphql(address: str, query: str, **variables):
+    """The data of one GraphQL request, as the UI sends it. Fails the test on any error."""
+    body = json.dumps({"query": query, "variables": variables}).encode()
+    request = urllib.request.Request(f"{address}/graphql", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as response:
+        answer = json.load(response)
+    assert not answer.get("errors"), answer["errors"]
+    return answer["data"]
