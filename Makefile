@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PRESET ?= demo
 
+BENCHMARKS := walk_generator orchestration loading chain fetch cleaning triples random_access memory training_loop \
+  resume checkpoint_io collapse lineage_order lineage_proofs lineage_hashing lineage_status lineage_cost
+
 .PHONY: run ui test test-slow test-all check bench screenshots clean
 
 run: $(VENV)/.installed
@@ -27,7 +30,10 @@ screenshots: $(VENV)/.tests
 	STEMMA_SCREENSHOTS=docs $(BIN)/python -m pytest tests/pipeline_defs/test_ui.py
 
 bench: $(VENV)/.tests
-	for name in walk_generator orchestration loading chain; do $(BIN)/python -m benchmarks.$$name || exit 1; done
+	for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name || exit 1; done
+	for preset in arithmetic demo; do $(BIN)/python -m benchmarks.hrm_lm $$preset || exit 1; done
+	STEMMA_ROOT=.stemma/bench $(BIN)/stemma run --preset smoke
+	$(BIN)/python -m benchmarks.lineage_faults --root .stemma/bench
 
 clean:
 	rm -rf .stemma

@@ -24,7 +24,9 @@ def run_plain(store: Store) -> None:
     from assets_data.fetch.config import smoke as source
     from assets_data.fetch.sources import slice_names
     from assets_data.text.config import smoke as text
+    from assets_data.text.duplicates import make_duplicates
     from assets_data.text.manifest import make_dataset_manifest
+    from assets_data.text.quality_summary import make_quality_summary
     from assets_data.text.raw_slice import make_raw_slice
     from assets_data.text.tokenizer import make_tokenizer
     from assets_data.text.triples import make_triples
@@ -35,9 +37,11 @@ def run_plain(store: Store) -> None:
 
     raw = {name: make_raw_slice(store, name, source()) for name in slice_names(source())}
     tokenizer = make_tokenizer(store, list(raw.values()), text())
-    triples = {name: make_triples(store, raw[name], tokenizer, text()) for name in raw}
+    duplicates = make_duplicates(store, raw, text())
+    triples = {name: make_triples(store, raw[name], tokenizer, text(), duplicates) for name in raw}
     walks = make_walk_corpus(store, list(triples.values()), tokenizer, WALKS["smoke"]())
     manifest = make_dataset_manifest(store, triples, tokenizer, walks)
+    make_quality_summary(store, raw, triples)
     recipe = discover()["walk_lm"]
     preflight = make_preflight_report(store, recipe, manifest, recipe.presets["smoke"]())
     checkpoint = make_checkpoint(store, recipe, manifest, preflight)

@@ -15,11 +15,13 @@ from assets_data.fetch.sources import slice_names
 from assets_data.lineage import ConfigError, StemmaError, resolve
 from pipeline_defs.definitions import defs
 from pipeline_defs.recipes import RECIPES
+from pipeline_defs.resources import StoreResource
 from pipeline_defs.slices import slices
 from pipeline_defs.text import SOURCES, TEXT, WALKS
 from training.recipe import STAGES
 
-DATA = {"raw_slice": SOURCES, "tokenizer": TEXT, "triples": TEXT, "walk_corpus": WALKS}
+DATA = {"raw_slice": SOURCES, "tokenizer": TEXT, "duplicates": TEXT, "triples": TEXT, "walk_corpus": WALKS}
+SHARED = "text"  # overrides under this name are for every stage that reads the text settings
 RUN_TAGS = {"stemma/command": "run"}  # how a later `stemma run` knows the runs of one that was killed
 
 
@@ -29,15 +31,15 @@ class ChainFailure(Exception):
 
 def run_chain(instance: dg.DagsterInstance, recipe: str, config: Mapping[str, Any]) -> None:
     """Materialise every slice of the source and then one recipe. Raises ChainFailure with the first failing step."""
-    names = slice_names(_resolved(config, "text__raw_slice", SOURCES))
+    names = slice_names(_resolved(config, "text__raw_slice", SOURCES), StoreResource().open())
     instance.add_dynamic_partitions(slices.name or "", names)
     config = {**config, "resources": {"io_manager": {"config": {"slices": names}}}}
     for name in names:
         _materialize(instance, ["text/raw_slice"], config, name)
-    _materialize(instance, ["text/tokenizer"], config)
+    _materialize(instance, ["text/tokenizer", "text/duplicates"], config)
     for name in names:
         _materialize(instance, ["text/triples"], config, name)
-    _materialize(instance, ["text/walk_corpus", "text/dataset_manifest"], config)
+    _materialize(instance, ["text/walk_corpus", "text/dataset_manifest", "text/quality_summary"], config)
     _materialize(instance, [f"{recipe}/{node}" for node in STAGES], config)
 
 
@@ -50,12 +52,15 @@ def chain_config(recipe: str, preset: str, overrides: Mapping[str, Mapping[str, 
     stages = {f"text__{name}": presets for name, presets in DATA.items()}
     stages[f"{recipe}__preflight_report"] = RECIPES[recipe].presets
     _require("preset", [preset], {name for presets in stages.values() for name in presets})
-    _require("stage", overrides, {op.split("__")[1] for op in stages})
+    _require("stage", overrides, {SHARED, *(op.split("__")[1] for op in stages)})
     ops = {
         op: {
             "config": {
                 "preset": preset if preset in presets else "demo",
-                "overrides": dict(overrides.get(op.split("__")[1], {})),
+                "overrides": {
+                    **(overrides.get(SHARED, {}) if presets is TEXT else {}),
+                    **overrides.get(op.split("__")[1], {}),
+                },
             }
         }
         for op, presets in stages.items()

@@ -93,6 +93,19 @@ def recipe_checks(recipe: str) -> list[dg.AssetChecksDefinition]:
         parameters = sum(p.numel() for p in load_model(RECIPES[recipe], checkpoint).parameters())
         return dg.AssetCheckResult(passed=parameters > 0, metadata={"parameters": parameters})
 
+    @dg.asset_check(asset=dg.AssetKey([recipe, "checkpoint"]), blocking=True)
+    def lineage_intact(store: StoreResource, checkpoint: Snapshot) -> dg.AssetCheckResult:
+        """Every node the checkpoint stands on, down to the raw slices, is still what its receipt says."""
+        from assets_data.lineage.queries.explain import explain
+        from pipeline_defs.lineage.answer import fault_document
+
+        story = explain(store.open(), checkpoint.id)
+        facts: dict[str, Any] = {"nodes": len(story.nodes), "hashed_bytes": story.hashed_bytes}
+        if story.broken and story.broken.fault:
+            named = {"id": story.broken.id, "kind": story.broken.kind, **fault_document(story.broken.fault)}
+            facts["broken"] = dg.MetadataValue.json({key: escape(str(value)) for key, value in named.items()})
+        return dg.AssetCheckResult(passed=story.broken is None, metadata=facts)
+
     @dg.asset_check(asset=dg.AssetKey([recipe, "gate_report"]), blocking=True)
     def gate(gate_report: Snapshot) -> dg.AssetCheckResult:
         """The registered thresholds are met. "Undetermined" does not pass."""
@@ -105,7 +118,7 @@ def recipe_checks(recipe: str) -> list[dg.AssetChecksDefinition]:
             },
         )
 
-    return [no_errors, loads_and_rehashes, gate]
+    return [no_errors, loads_and_rehashes, lineage_intact, gate]
 
 
 def _failures(failures: list[dict[str, Any]]) -> dict[str, Any]:
@@ -115,8 +128,10 @@ def _failures(failures: list[dict[str, Any]]) -> dict[str, Any]:
 
 CHECKS = [
     _schema_check("raw_slice", slices),
+    _schema_check("duplicates"),
     _schema_check("triples", slices),
     _schema_check("walk_corpus"),
+    _schema_check("quality_summary"),
     no_label_leak,
     rule_compliance,
     splits_disjoint,

@@ -1,4 +1,4 @@
-"""The ``stemma`` command. ``show`` and ``verify`` read the store alone and import neither torch nor Dagster."""
+"""The ``stemma`` command. The lineage commands read the store alone and import neither torch nor Dagster."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from assets_data.lineage import StemmaError
+from assets_data.lineage.plain import plain
+from pipeline_defs import export_command, generate, lineage_command, mix_command, slices_command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return command(options)
     except StemmaError as error:
-        print(error, file=sys.stderr)
+        print(plain(error), file=sys.stderr)
         return 1
 
 
@@ -36,25 +39,25 @@ def _parser() -> argparse.ArgumentParser:
         metavar="STAGE.FIELD=JSON",
         help='override one field, e.g. raw_slice.source="files" (a value that is not JSON is taken as text)',
     )
+    run.add_argument("--config", type=Path, metavar="FILE", help=".toml or .json file of overrides; --set wins over it")
     run.set_defaults(command=_run)
     ui = commands.add_parser("ui", help="serve the Dagster UI on 127.0.0.1")
     ui.add_argument("--port", type=int, default=3000)
     ui.set_defaults(command=_ui)
-    for name, command, text in (
-        ("show", _show, "what a node is, from its snapshot and receipt"),
-        ("verify", _verify, "re-hash a node and check its receipts, offline"),
-    ):
-        sub = commands.add_parser(name, help=text)
-        sub.add_argument("node", help="an id (or its first characters), a name like walk_lm/checkpoint, or a path")
-        sub.add_argument("--json", action="store_true", help="print JSON")
-        sub.set_defaults(command=command)
+    lineage_command.add_parsers(commands)
+    mix_command.add_parsers(commands)
+    export_command.add_parsers(commands)
+    slices_command.add_parsers(commands)
+    generate.add_parsers(commands)
     return parser
 
 
 def _run(options: argparse.Namespace) -> int:
     from pipeline_defs.run_command import run
+    from pipeline_defs.settings import merge_settings, read_settings
 
-    return run(options.recipe, options.preset, _overrides(options.set))
+    settings = read_settings(options.config) if options.config else {}
+    return run(options.recipe, options.preset, merge_settings(settings, parse_overrides(options.set)))
 
 
 def _ui(options: argparse.Namespace) -> int:
@@ -69,23 +72,8 @@ def _ui(options: argparse.Namespace) -> int:
     os.execv(dagster, [dagster, "dev", "-w", str(ROOT / "workspace.yaml"), *address])
 
 
-def _show(options: argparse.Namespace) -> int:
-    from pipeline_defs.nodes import describe_node, print_node
-
-    description = describe_node(options.node)
-    print(json.dumps(description, indent=2)) if options.json else print_node(description)
-    return 0
-
-
-def _verify(options: argparse.Namespace) -> int:
-    from pipeline_defs.nodes import print_verification, verify_node
-
-    report = verify_node(options.node)
-    print(json.dumps(report, indent=2)) if options.json else print_verification(report)
-    return 0 if report["ok"] else 1
-
-
-def _overrides(settings: list[str]) -> dict[str, dict[str, Any]]:
+def parse_overrides(settings: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """``STAGE.FIELD=JSON`` settings as overrides by stage; what is not JSON is taken as text."""
     overrides: dict[str, dict[str, Any]] = {}
     for setting in settings:
         path, _, text = setting.partition("=")

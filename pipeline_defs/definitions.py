@@ -7,7 +7,7 @@ from Dagster's launcher.
 
 import dagster as dg
 
-from pipeline_defs import automation, checks, recipes, text
+from pipeline_defs import automation, checks, mix, recipes, text
 from pipeline_defs.resources import SnapshotIOManager, StoreResource
 
 store = StoreResource()
@@ -15,7 +15,8 @@ store = StoreResource()
 defs = dg.Definitions(
     assets=[*text.ASSETS, *recipes.ASSETS],
     asset_checks=checks.CHECKS,
-    sensors=[automation.embedded_slices],
+    jobs=mix.JOBS,
+    sensors=[automation.embedded_slices, automation.http_slices],
     resources={"store": store, "io_manager": SnapshotIOManager(store=store)},
     executor=dg.in_process_executor,
 )

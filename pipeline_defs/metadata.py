@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from assets_data.lineage import Snapshot
 from assets_data.lineage.receipt import read_receipt
 from assets_data.lineage.tables import iter_batches
 
-PREVIEW_ROWS = 5
+PREVIEW_ROWS, REPORT_ROWS = 5, 30
 CELL = 60
 
 
@@ -71,17 +72,29 @@ def preview_table(snapshot: Snapshot) -> str | None:
 
 def markdown_table(batch: pa.RecordBatch) -> str:
     """A markdown table; every cell is shortened and escaped."""
-    header = [escape(name) for name in batch.schema.names]
-    rows = [[escape(str(value)) for value in row.values()] for row in batch.to_pylist()]
-    lines = [header, ["---"] * len(header), *rows]
+    return _markdown(batch.schema.names, batch.to_pylist())
+
+
+def report_tables(report: Snapshot) -> dict[str, dg.MarkdownMetadataValue]:
+    """What a gate report measured, for the UI: its scalars, and the first rows of every table its recipe wrote."""
+    metrics = report.read_json("result.json")["metrics"]
+    scalars = [{"name": name, "value": value} for name, value in metrics["scalars"].items()]
+    tables = {"scalars": scalars, **{name: rows for name, rows in metrics.items() if isinstance(rows, list) and rows}}
+    shown = {name: _markdown(list(rows[0]), rows[:REPORT_ROWS]) for name, rows in tables.items() if rows}
+    return {f"report/{name}": dg.MetadataValue.md(table) for name, table in shown.items()}
+
+
+def _markdown(names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    cells = [[escape(str(row[name])) for name in names] for row in rows]
+    lines = [[escape(name) for name in names], ["---"] * len(names), *cells]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def escape(text: str) -> str:
-    """Plain text for markdown: control characters shown, markup characters escaped, length bounded."""
+    """Plain text for markdown: control characters shown, markup and a leading formula sign escaped, length bounded."""
     short = text if len(text) <= CELL else text[: CELL - 1] + "…"
     visible = "".join(c if c.isprintable() else repr(c)[1:-1] for c in short)
-    return re.sub(r"([\\`*_{}\[\]()<>#+!|~&])", r"\\\1", visible)
+    return re.sub(r"^[=@-]|[\\`*_{}\[\]()<>#+!|~&]", r"\\\g<0>", visible)
 
 
 def picture(png: bytes, title: str) -> dg.MarkdownMetadataValue:

@@ -2,26 +2,45 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from assets_data.lineage import DataError, IntegrityError, Snapshot, StemmaError, Store
 from assets_data.lineage.attestation import check_statement
-from assets_data.lineage.receipt import read_receipt
+from assets_data.lineage.receipt import read_provenance, read_receipt
 from pipeline_defs.home import stemma_root
+from pipeline_defs.lineage.answer import Answer
+
+
+def default_store() -> Store:
+    """The store under ``STEMMA_ROOT``."""
+    return Store(stemma_root() / "store")
 
 
 def find_node(node: str) -> Snapshot:
     """The snapshot meant by an id, an unambiguous beginning of one, an asset name, or a directory. Not yet verified."""
-    store = Store(stemma_root() / "store")
     if (Path(node) / "snapshot.json").is_file():
         return Snapshot.open(Path(node))
-    if (entry := store.pointer(node)) is not None:
-        return store.opened(entry["snapshot"])
+    return default_store().opened(find_id(node))
+
+
+def find_id(node: str) -> str:
+    """The id of the snapshot in the store that :func:`find_node` would open, which may be broken or gone.
+
+    Raises DataError NODE_UNKNOWN or NODE_AMBIGUOUS.
+    """
+    store = default_store()
+    if (Path(node) / "snapshot.json").is_file():
+        return Snapshot.open(Path(node)).id
+    if ".." not in Path(node).parts and (entry := store.pointer(node)) is not None:
+        return entry["snapshot"]
     prefix = node.removeprefix("sha256:")
-    found = sorted((store.root / "snapshots").glob(f"{prefix}*")) if prefix.isalnum() else []
+    folders = (store.root / "snapshots", store.root / "receipts")
+    found = {path.name for folder in folders for path in folder.glob(f"{prefix}*")} if prefix.isalnum() else set()
     if len(found) == 1:
-        return store.opened(found[0].name)
+        return f"sha256:{found.pop()}"
     raise DataError(
         "NODE_AMBIGUOUS" if found else "NODE_UNKNOWN",
         "several nodes begin like that" if found else "no node has this id, name or path",
@@ -31,10 +50,22 @@ def find_node(node: str) -> Snapshot:
     )
 
 
+def show(options: Namespace) -> Answer:
+    """``stemma show``."""
+    description = describe_node(options.node)
+    return Answer(document=description, lines=list(node_lines(description)))
+
+
+def verify(options: Namespace) -> Answer:
+    """``stemma verify``."""
+    report = verify_node(options.node, Path(options.key) if options.key else None)
+    return Answer(document=report, lines=list(verification_lines(report)), ok=report["ok"])
+
+
 def describe_node(node: str) -> dict[str, Any]:
     """What a node is: its content, statistics, files and every receipt's account of how it was made."""
     snapshot = find_node(node)
-    receipts = [read_receipt(path) for path in Store(stemma_root() / "store").receipts(snapshot.id)]
+    receipts = [read_receipt(path) for path in default_store().receipts(snapshot.id)]
     return {
         "id": snapshot.id,
         "kind": snapshot.kind,
@@ -48,10 +79,12 @@ def describe_node(node: str) -> dict[str, Any]:
     }
 
 
-def verify_node(node: str) -> dict[str, Any]:
-    """Re-hash files, parts, receipts and the files of every parent. ``ok`` is False at the first fault."""
-    snapshot = find_node(node)
-    store = Store(stemma_root() / "store")
+def verify_node(node: str, key: Path | None = None) -> dict[str, Any]:
+    """Re-hash files, parts, receipts and the files of every parent, and with ``key`` check the node's signatures.
+
+    ``ok`` is False at the first fault.
+    """
+    snapshot, store = find_node(node), default_store()
     report: dict[str, Any] = {"id": snapshot.id, "kind": snapshot.kind, "ok": True, "checked": [], "error": None}
     try:
         snapshot.verify(deep=True)
@@ -62,42 +95,46 @@ def verify_node(node: str) -> dict[str, Any]:
         for path in receipts:
             parents = _verify_receipt(store, snapshot, path)
             report["checked"].append(f"receipt {path.stem[:12]} with {parents} verified parents")
+        if key:
+            from pipeline_defs.lineage.signatures import check_signatures
+
+            report["checked"].append(check_signatures(store, snapshot.id, snapshot.path, key))
     except StemmaError as error:
         report |= {"ok": False, "error": str(error)}
     return report
 
 
-def print_node(description: dict[str, Any]) -> None:
+def node_lines(description: dict[str, Any]) -> Iterator[str]:
     """For people: one screen."""
-    print(f"{description['kind']}  {description['id']}")
-    print(f"  {description['path']}  {description['bytes']:,} bytes")
+    yield f"{description['kind']}  {description['id']}"
+    yield f"  {description['path']}  {description['bytes']:,} bytes"
     for name in ("splits", "stats"):
         for key, value in description[name].items():
-            print(f"  {name[:-1]:<6}{key:<24}{value}")
+            yield f"  {name[:-1]:<6}{key:<24}{value}"
     for receipt in description["receipts"]:
         build = receipt["predicate"]["buildDefinition"]
         started = receipt["predicate"]["runDetails"]["metadata"]["startedOn"]
-        print(f"  made by {build['externalParameters']['stage']} at {started}")
+        yield f"  made by {build['externalParameters']['stage']} at {started}"
         for entry in build["resolvedDependencies"]:
-            print(f"    from  {entry['name']:<44}{' '.join(f'{k}:{v[:16]}' for k, v in entry['digest'].items())}")
+            yield f"    from  {entry['name']:<44}{' '.join(f'{k}:{v[:16]}' for k, v in entry['digest'].items())}"
         for key, value in build["externalParameters"]["config"].items():
-            print(f"    with  {key:<24}{value}")
+            yield f"    with  {key:<24}{value}"
 
 
-def print_verification(report: dict[str, Any]) -> None:
+def verification_lines(report: dict[str, Any]) -> Iterator[str]:
     """For people: what was checked, then yes or no."""
-    print(f"{report['kind']}  {report['id']}")
+    yield f"{report['kind']}  {report['id']}"
     for line in report["checked"]:
-        print(f"  ok  {line}")
-    print("verified" if report["ok"] else f"BROKEN  {report['error']}")
+        yield f"  ok  {line}"
+    yield "verified" if report["ok"] else f"BROKEN  {report['error']}"
 
 
 def _verify_receipt(store: Store, snapshot: Snapshot, path: Path) -> int:
     document = read_receipt(path)
     check_statement(document, path)
-    if document["subject"][0]["digest"]["sha256"] != snapshot.id.removeprefix("sha256:"):
+    account = read_provenance(path)
+    if account.subject != snapshot.id:
         raise IntegrityError("RECEIPT_SUBJECT", "the receipt is about another node", expected=snapshot.id, where=path)
-    *parents, _tree, _environment = document["predicate"]["buildDefinition"]["resolvedDependencies"]
-    for parent in parents:
-        store.snapshot(parent["digest"]["sha256"])
-    return len(parents)
+    for parent in account.parents:
+        store.snapshot(parent.id)
+    return len(account.parents)

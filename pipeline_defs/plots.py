@@ -6,12 +6,14 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from assets_data.lineage import Snapshot
 from training.metrics import LOSS, curves
 
+WIDE = 20.0
 Curves = Mapping[str, Mapping[str, Sequence[float]]]
 """Name to ``{"updates", "values"}``."""
 
@@ -35,12 +37,33 @@ def gate_figure(report: Snapshot) -> bytes:
     return _png(figure)
 
 
+def quality_figure(summary: Snapshot) -> bytes:
+    """Shares of records and documents by length, a line per slice and a thick one for all, and what was left out."""
+    figure = Figure(figsize=(15, 4), layout="constrained")
+    characters, tokens, drops = figure.subplots(1, 3)
+    lengths = pl.DataFrame(summary.table("lengths.parquet"))
+    for axes, measure in ((characters, "characters_per_record"), (tokens, "tokens_per_document")):
+        for (name,), bins in lengths.filter(pl.col("measure") == measure).group_by("slice", maintain_order=True):
+            share = bins.get_column("count") / max(1, bins.get_column("count").sum())
+            style = {"color": "black", "linewidth": 2} if name == "*" else {"linewidth": 0.8, "alpha": 0.6}
+            axes.step(bins.get_column("low").clip(1), share, where="post", **style)
+        axes.set(title=measure.replace("_", " "), xscale="log", xlabel="at least", ylabel="share")
+    total = pl.DataFrame(summary.table("drops.parquet")).filter(pl.col("slice") == "*")
+    bars = drops.barh(total.get_column("reason"), total.get_column("count"))
+    drops.bar_label(bars, fmt="{:,.0f}", padding=2)
+    drops.set(title="left out, all slices", xlabel="records, documents or windows")
+    drops.margins(x=0.15)
+    return _png(figure)
+
+
 def _draw_curves(loss: Axes, measured: Axes, drawn: Curves) -> None:
     loss.plot(drawn[LOSS]["updates"], drawn[LOSS]["values"], linewidth=0.8)
     loss.set(title="training loss", xlabel="update", ylabel="nats")
     for name in sorted(set(drawn) - {LOSS}):
         measured.plot(drawn[name]["updates"], drawn[name]["values"], marker=".", label=name.replace("_", " "))
     measured.set(title="held out, during training", xlabel="update")
+    if any(abs(value) > WIDE for name in set(drawn) - {LOSS} for value in drawn[name]["values"]):
+        measured.set_yscale("symlog", linthresh=1.0)  # shares and losses stay readable beside large numbers
     if set(drawn) - {LOSS}:
         measured.legend(fontsize="small")
 

@@ -4,7 +4,8 @@ import dagster as dg
 
 from assets_data.lineage import Snapshot
 from assets_data.lineage.code import code_version
-from pipeline_defs.metadata import picture, published
+from pipeline_defs.lineage.explain import lineage_markdown
+from pipeline_defs.metadata import picture, published, report_tables
 from pipeline_defs.resources import StoreResource
 from pipeline_defs.stage_config import StageConfig, describe_fields
 from training.recipe import Recipe, discover
@@ -56,7 +57,8 @@ def recipe_assets(recipe: Recipe) -> list[dg.AssetsDefinition]:
         from training.stages import make_checkpoint
 
         snapshot = make_checkpoint(store.open(), recipe, manifest, preflight_report)
-        return published(snapshot, curves=picture(training_figure(snapshot), "training curves"))
+        tree = dg.MetadataValue.md(lineage_markdown(store.open(), snapshot.id))
+        return published(snapshot, curves=picture(training_figure(snapshot), "training curves"), lineage=tree)
 
     @gpu_asset("The verdict on the checkpoint under the thresholds and prompts registered before training.")
     def gate_report(
@@ -66,7 +68,8 @@ def recipe_assets(recipe: Recipe) -> list[dg.AssetsDefinition]:
         from training.stages import make_gate_report
 
         snapshot = make_gate_report(store.open(), recipe, manifest, preflight_report, checkpoint)
-        return published(snapshot, curves=picture(gate_figure(snapshot), "gate"))
+        shown = {"curves": picture(gate_figure(snapshot), "gate"), **report_tables(snapshot)}
+        return published(snapshot, lineage=dg.MetadataValue.md(lineage_markdown(store.open(), snapshot.id)), **shown)
 
     return [preflight_report, checkpoint, gate_report]
 

@@ -7,7 +7,7 @@ from assets_data.lineage import Snapshot
 from assets_data.lineage.code import code_version
 from assets_data.text.config import PRESETS as TEXT
 from assets_data.walks.config import PRESETS as WALKS
-from pipeline_defs.metadata import published
+from pipeline_defs.metadata import picture, published
 from pipeline_defs.resources import StoreResource
 from pipeline_defs.slices import slices
 from pipeline_defs.stage_config import StageConfig, describe_fields
@@ -52,6 +52,23 @@ def tokenizer(store: StoreResource, raw: dict[str, Snapshot], config: StageConfi
 @dg.asset(
     key_prefix=GROUP,
     group_name=GROUP,
+    ins={"raw": dg.AssetIn([GROUP, "raw_slice"])},
+    kinds={"polars", "parquet"},
+    code_version=code_version("assets_data.text.duplicates"),
+    description=(
+        "Which record owns a text over all slices, and which are left out in its favour. A slice's triples depend on "
+        f"its own list alone.\n\n{describe_fields(TEXT)}"
+    ),
+)
+def duplicates(store: StoreResource, raw: dict[str, Snapshot], config: StageConfig) -> dg.MaterializeResult[Snapshot]:
+    from assets_data.text.duplicates import make_duplicates
+
+    return published(make_duplicates(store.open(config), raw, config.resolve(TEXT)))
+
+
+@dg.asset(
+    key_prefix=GROUP,
+    group_name=GROUP,
     partitions_def=slices,
     ins={"raw": dg.AssetIn([GROUP, "raw_slice"])},
     kinds={"polars", "arrow"},
@@ -62,11 +79,11 @@ def tokenizer(store: StoreResource, raw: dict[str, Snapshot], config: StageConfi
     ),
 )
 def triples(
-    store: StoreResource, raw: Snapshot, tokenizer: Snapshot, config: StageConfig
+    store: StoreResource, raw: Snapshot, tokenizer: Snapshot, duplicates: Snapshot, config: StageConfig
 ) -> dg.MaterializeResult[Snapshot]:
     from assets_data.text.triples import make_triples
 
-    return published(make_triples(store.open(config), raw, tokenizer, config.resolve(TEXT)))
+    return published(make_triples(store.open(config), raw, tokenizer, config.resolve(TEXT), duplicates))
 
 
 @dg.asset(
@@ -102,4 +119,22 @@ def dataset_manifest(
     return published(make_dataset_manifest(store.open(), triples, tokenizer, walk_corpus))
 
 
-ASSETS = [raw_slice, tokenizer, triples, walk_corpus, dataset_manifest]
+@dg.asset(
+    key_prefix=GROUP,
+    group_name=GROUP,
+    ins={"raw": dg.AssetIn([GROUP, "raw_slice"])},
+    kinds={"polars", "matplotlib"},
+    code_version=code_version("assets_data.text.quality_summary"),
+    description="Lengths, drop reasons and tokens per document, per slice and in total, as tables and pictures.",
+)
+def quality_summary(
+    store: StoreResource, raw: dict[str, Snapshot], triples: dict[str, Snapshot]
+) -> dg.MaterializeResult[Snapshot]:
+    from assets_data.text.quality_summary import make_quality_summary
+    from pipeline_defs.plots import quality_figure
+
+    summary = make_quality_summary(store.open(), raw, triples)
+    return published(summary, quality=picture(quality_figure(summary), "lengths and drop reasons"))
+
+
+ASSETS = [raw_slice, tokenizer, duplicates, triples, walk_corpus, dataset_manifest, quality_summary]

@@ -3,8 +3,12 @@
 import socket
 
 import pytest
+from hypothesis import settings
 
 from assets_data.lineage import Store
+
+settings.register_profile("stemma", deadline=None)  # a busy machine is no counterexample
+settings.load_profile("stemma")
 
 
 @pytest.fixture

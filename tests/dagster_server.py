@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from pathlib import Path
 
@@ -40,10 +41,24 @@ def ui_server(root: Path, **variables: str):
         assert f"http://127.0.0.1:{port}" in line  # S12: loopback only
         drain = threading.Thread(target=seen.extend, args=(process.stdout,), daemon=True)
         drain.start()  # a full pipe would stop the server
+        await_listener(port)
         yield f"http://127.0.0.1:{port}"
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=60)
+
+
+def await_listener(port: int, seconds: float = 30.0) -> None:
+    """Return once the port takes connections: the server says that it serves a moment before it does."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except ConnectionRefusedError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
 
 
 def graphql(address: str, query: str, **variables):

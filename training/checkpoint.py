@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from assets_data.lineage import IntegrityError, StorageError, TrainingError, atomic, digest_file, digest_json
@@ -29,14 +31,26 @@ STATE = "state.json"
 SCHEMA = 1
 
 
-def save(folder: Path, update: int, tensors: Mapping[str, Tensors], facts: Mapping[str, Any]) -> Path:
-    """Write the checkpoint of ``update`` (updates done) and return its path. Raises StorageError; old ones stay."""
+def save(
+    folder: Path,
+    update: int,
+    tensors: Mapping[str, Tensors],
+    facts: Mapping[str, Any],
+    beside: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write the checkpoint of ``update`` (updates done) and return its path. Raises StorageError; old ones stay.
+
+    ``beside`` are JSON documents by file name that lie in it for its readers.
+    """
     final = folder / f"{update:08d}"
     temp = atomic.temp_beside(final)
     with atomic.disk_errors(final):
         temp.mkdir(parents=True)
         try:
             files = {f"{part}.safetensors": _write(temp / f"{part}.safetensors", t) for part, t in tensors.items()}
+            for name, document in (beside or {}).items():
+                atomic.write_json(temp / name, document)
+                files[name] = digest_file(temp / name)
             model_id = digest_json(tensor_entries(temp / "model.safetensors"))
             body = {**facts, "schema": SCHEMA, "update": update, "checkpoint_id": model_id, "files": files}
             atomic.write_json(temp / STATE, {**body, "digest": digest_json(body)})
@@ -69,7 +83,32 @@ def read_state(path: Path) -> dict[str, Any]:
 
 def load_tensors(path: Path, state: Mapping[str, Any]) -> dict[str, Tensors]:
     """The tensors of a checkpoint that ``read_state`` accepted, by part."""
-    return {Path(name).stem: load_file(path / name) for name in state["files"]}
+    return {Path(name).stem: load_file(path / name) for name in state["files"] if name.endswith(".safetensors")}
+
+
+def link(path: Path, folder: Path, *, alone: bool) -> Path:
+    """Keep a verified checkpoint under ``folder`` as well, by hard links: no byte is written twice.
+
+    What is linked stays when the original is removed by retention. With ``alone`` others in ``folder`` are let go.
+    """
+    state, final = read_state(path), folder / path.name
+    if not final.exists():
+        temp = atomic.temp_beside(final)
+        with atomic.disk_errors(final):
+            temp.mkdir(parents=True)
+            for name in (STATE, *state["files"]):
+                os.link(path / name, temp / name)
+            atomic.publish_directory(temp, final)
+    for other in stored(folder) if alone else ():
+        if other != final:
+            remove(other)
+    return final
+
+
+def remove(path: Path) -> None:
+    """Remove a checkpoint; a kill half-way leaves a temp, not half a checkpoint."""
+    os.rename(path, condemned := atomic.temp_beside(path))
+    shutil.rmtree(condemned)
 
 
 def newest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
@@ -110,8 +149,7 @@ def prune(folder: Path, keep: int) -> None:
         log.warning("kept every older checkpoint, because one is broken: %s", error)
         return
     for path in paths[:-keep]:
-        os.rename(path, condemned := atomic.temp_beside(path))  # a kill half-way leaves a temp, not half a checkpoint
-        shutil.rmtree(condemned)
+        remove(path)
 
 
 def stored(folder: Path) -> list[Path]:
@@ -132,7 +170,12 @@ def tensors_digest(tensors: Tensors) -> list[list[Any]]:
 
 def _write(path: Path, tensors: Tensors) -> str:
     """Write, sync, read back, compare with memory; the file's digest."""
-    save_file(tensors, path)
+    try:
+        save_file(tensors, path)
+    except SafetensorError as error:  # its Rust side keeps the disk's reason in the text only
+        if reason := re.search(r"\(os error (\d+)\)", str(error)):
+            raise OSError(int(reason[1]), os.strerror(int(reason[1])), str(path)) from error
+        raise
     atomic.sync_path(path)
     if tensor_entries(path) != tensors_digest(tensors):
         raise StorageError("CHECKPOINT_READBACK", "the disk gave back other bytes than were written", where=path)

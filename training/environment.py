@@ -1,4 +1,4 @@
-"""Where a run happens: device, determinism settings, derived seeds, and a report of what could change its bits.
+"""Where a run happens: device, precision, determinism settings, and a report of what could change its bits.
 
 Promises that no setting made here outlives its ``with`` block. ``bit_facts`` are the facts under which a resume is
 bit-equal; ``report`` adds what people want to know.
@@ -16,13 +16,12 @@ import torch
 
 from assets_data.lineage import TrainingError
 from assets_data.lineage.code import environment as installed
-from assets_data.lineage.order import stream_key
 from training.config import TrainConfig
+from training.seeds import derived_seed
 
-
-def derived_seed(seed: int, name: str) -> int:
-    """A 52-bit seed for one purpose, hashed from the run's seed and the purpose's name: never ``seed + 1``."""
-    return int(stream_key(seed, f"seed/{name}")) >> 12
+WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
+WORKSPACES = (":4096:8", ":16:8")
+"""The two settings under which cuBLAS is deterministic (NVIDIA's cuBLAS manual, "Results reproducibility")."""
 
 
 def pick_device(config: TrainConfig) -> torch.device:
@@ -35,21 +34,23 @@ def pick_device(config: TrainConfig) -> torch.device:
 
 
 def autocast(config: TrainConfig, device: torch.device) -> contextlib.AbstractContextManager[Any]:
-    """bf16 autocast where the config (or, for ``auto``, CUDA) calls for it; otherwise nothing."""
-    wanted = config.precision == "bf16" or (config.precision == "auto" and device.type == "cuda")
-    return torch.autocast(device.type, dtype=torch.bfloat16) if wanted else contextlib.nullcontext()
+    """Autocast to the config's precision; ``auto`` is bf16 on CUDA and nothing elsewhere."""
+    name = config.precision if config.precision != "auto" else "bf16" if device.type == "cuda" else "none"
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(name)
+    return torch.autocast(device.type, dtype=dtype) if dtype else contextlib.nullcontext()
 
 
 @contextlib.contextmanager
 def reproducible(config: TrainConfig) -> Iterator[torch.device]:
     """Threads, deterministic algorithms and torch's generators set for the run, and all put back afterwards."""
     device = pick_device(config)
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read once, when cuBLAS starts
+    workspace = os.environ.get(WORKSPACE)
     memory: Any = torch.utils.deterministic
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     fill, benchmark = memory.fill_uninitialized_memory, torch.backends.cudnn.benchmark
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         try:
+            os.environ.setdefault(WORKSPACE, WORKSPACES[0])  # read when cuBLAS starts
             torch.set_num_threads(config.threads or threads)
             torch.use_deterministic_algorithms(True)
             memory.fill_uninitialized_memory = False  # costs a pass over every fresh buffer
@@ -57,6 +58,8 @@ def reproducible(config: TrainConfig) -> Iterator[torch.device]:
             torch.manual_seed(derived_seed(config.seed, "train"))
             yield device
         finally:
+            if workspace is None:
+                os.environ.pop(WORKSPACE, None)
             torch.set_num_threads(threads)
             torch.use_deterministic_algorithms(deterministic)
             memory.fill_uninitialized_memory = fill
@@ -83,7 +86,17 @@ def report(device: torch.device) -> dict[str, Any]:
     return {
         **bit_facts(device),
         **installed(),
-        "gpus": torch.cuda.device_count(),
+        "cuda": torch.version.cuda,
+        "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
         "processors": os.cpu_count(),
+        "determinism": determinism(),
+    }
+
+
+def determinism() -> dict[str, Any]:
+    """The settings that decide whether the same run gives the same bits, as they are now."""
+    return {
         "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
+        "cudnn_benchmark": torch.backends.cudnn.benchmark,
+        "cublas_workspace": os.environ.get(WORKSPACE),
     }

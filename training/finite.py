@@ -7,30 +7,37 @@ asks before each optimizer step. Either way the weights stay those from before t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from assets_data.lineage import TrainingError
 
+if TYPE_CHECKING:
+    from training.run import Run
+
 
 class FiniteGuard:
-    """Remembers, on the device, the first update whose loss or gradient norm was not finite."""
+    """Remembers, on the device, the first update whose loss or gradient norm was not finite, and which to skip."""
 
     def __init__(self, optimizer: torch.optim.Optimizer, device: torch.device) -> None:
         self.can_skip = all(group.get("fused") for group in optimizer.param_groups)
         self._bad = torch.zeros((), device=device)
+        self.skip = torch.zeros((), device=device)
+        """1 when the optimizer must leave the weights alone; fused ones look by themselves."""
         self._first = torch.full((), -1, dtype=torch.int64, device=device)
         if self.can_skip:
-            optimizer.found_inf = self._bad  # type: ignore[attr-defined]
+            optimizer.found_inf = self.skip  # type: ignore[attr-defined]
 
-    def observe(self, update: int, loss: torch.Tensor, grad_norm: torch.Tensor) -> None:
-        """Note update ``update``. Costs a few scalar kernels and no synchronisation."""
-        bad = ~(torch.isfinite(loss) & torch.isfinite(grad_norm))
+    def observe(self, update: int, loss: Tensor, grad_norm: Tensor, overflow: Tensor | None) -> None:
+        """Note update ``update``; ``overflow`` is 1 where fp16 excuses its gradients. Costs a few scalar kernels."""
+        fine = torch.isfinite(grad_norm) if overflow is None else torch.isfinite(grad_norm) | (overflow > 0)
+        bad = ~(torch.isfinite(loss) & fine)
         self._first.copy_(torch.where(bad & (self._first < 0), update, self._first))
         self._bad.copy_(torch.maximum(self._bad, bad.to(self._bad.dtype)))
+        self.skip.copy_(self._bad if overflow is None else torch.maximum(self._bad, overflow))
 
     def first_bad_update(self) -> int | None:
         """The first non-finite update, or None. Synchronises with the device."""
@@ -38,16 +45,11 @@ class FiniteGuard:
         return None if first < 0 else first
 
 
-def blame(
-    model: nn.Module,
-    update: int,
-    rows: np.ndarray,
-    epochs: np.ndarray,
-    losses: Callable[[np.ndarray, np.ndarray], Mapping[str, Tensor]],
-) -> TrainingError:
+def blame(run: Run, update: int) -> TrainingError:
     """The error for a non-finite update. Replays its rows one by one on the untouched weights to name the culprits."""
+    model, (rows, epochs) = run.model, run.order.batch(update)
     model.zero_grad(set_to_none=True)
-    bad_rows = [int(row) for row, epoch in zip(rows, epochs, strict=True) if not _replay(losses, row, epoch)]
+    bad_rows = [int(row) for row, epoch in zip(rows, epochs, strict=True) if not _replay(run, row, epoch)]
     gradients = ((name, p.grad) for name, p in model.named_parameters() if p.grad is not None)
     parameter = next((name for name, grad in gradients if not torch.isfinite(grad).all()), "none by itself")
     return TrainingError(
@@ -58,8 +60,8 @@ def blame(
     )
 
 
-def _replay(losses: Callable[[np.ndarray, np.ndarray], Mapping[str, Tensor]], row: int, epoch: int) -> bool:
+def _replay(run: Run, row: int, epoch: int) -> bool:
     """Accumulate one row's gradient; whether its loss was finite."""
-    loss = losses(np.array([row]), np.array([epoch]))["loss"]
+    loss = run.losses(run.batch(run.data, np.array([row]), np.array([epoch]))[0])["loss"]
     loss.backward()
     return bool(torch.isfinite(loss))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,17 @@ class Step:
 
 
 class Journal:
-    """Collects steps and measurements. ``latest`` holds the last known value of everything."""
+    """Collects steps and measurements.
+
+    ``latest`` holds the last known value of everything, ``measured`` the update of every held-out measurement's last
+    one. ``listeners`` are called with every line written: the update and its numbers.
+    """
 
     def __init__(self, path: Path) -> None:
         self.lines = JsonLines(path)
         self.latest: dict[str, float] = {}
+        self.measured: dict[str, int] = {}
+        self.listeners: list[Callable[[int, Mapping[str, float]], None]] = []
         self._pending: list[Step] = []
 
     def note(self, step: Step) -> None:
@@ -46,13 +52,16 @@ class Journal:
             known = {**dict(zip(names, values, strict=True)), "lr": step.lr}
             self.latest |= known
             self.lines.append({"update": step.update + 1, "epoch": step.epoch, **known})
+            self._tell(step.update + 1, known)
         self._pending.clear()
 
     def record(self, update: int, points: Mapping[str, float]) -> None:
         """Write held-out measurements taken after ``update`` updates."""
         self.commit()
         self.latest |= points
+        self.measured |= dict.fromkeys(points, update)
         self.lines.append({"update": update, "monitor": dict(points)})
+        self._tell(update, points)
 
     def position(self) -> dict[str, Any]:
         """Length and digest of everything so far, durable."""
@@ -62,6 +71,14 @@ class Journal:
     def rewind(self, position: Mapping[str, Any]) -> None:
         """Forget everything after ``position``; what a killed process had pending is gone with it."""
         self.lines.rewind(position)
+
+    def adopt(self, source: Path, position: Mapping[str, Any]) -> None:
+        """Begin with another run's history up to ``position``."""
+        self.lines.adopt(source, position)
+
+    def _tell(self, update: int, points: Mapping[str, float]) -> None:
+        for listener in self.listeners:
+            listener(update, points)
 
     def close(self) -> None:
         """Close the file; what is pending is dropped, as a run that ends well has committed."""

@@ -6,92 +6,129 @@ Owns the update: batches in order, micro-batches, clipping, schedule, optimizer 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
-from assets_data.lineage import TrainingError
+from assets_data.lineage import StorageError, TrainingError
 from training import checkpoint
-from training.callbacks import Callback, Checkpoints, Log, Monitor, Progress
+from training.branch import Origin, begin_from
+from training.callbacks import Callback, standard_callbacks
+from training.config import pin_length
 from training.environment import reproducible
 from training.finite import blame
 from training.journal import Step
 from training.recipe import Data, Recipe
-from training.run import Run, continue_run, open_run
+from training.resume import continue_run
+from training.run import Run, open_run
 from training.run_directory import run_lease
-from training.schedules import lr_factor
 from training.stop import StopRequest, stop_requests
 
 
 def train(
-    recipe: Recipe, config: Any, data: Data, directory: Path, *, code: str, callbacks: Sequence[Callback] = ()
+    recipe: Recipe,
+    config: Any,
+    data: Data,
+    directory: Path,
+    *,
+    code: str,
+    callbacks: Sequence[Callback] = (),
+    origin: Origin | None = None,
+    references: Mapping[str, Any] | None = None,
 ) -> Run:
     """Train to ``config.train.updates`` in ``directory`` and return the finished run; a finished one returns at once.
 
-    ``code`` is the version of the code that trains. Raises TrainingError for a run directory in use (RUN_IN_USE) or of
-    another corpus, config or code (RESUME_MISMATCH), for a non-finite number (NON_FINITE) and a stop signal (STOPPED).
+    ``code`` is the version of the code that trains, ``origin`` a checkpoint to begin from, ``references`` are ids that
+    are written beside every checkpoint. Raises TrainingError for a run directory in use (RUN_IN_USE) or of another
+    corpus, config or code (RESUME_MISMATCH), for a non-finite number (NON_FINITE) and a stop signal (STOPPED).
     """
+    config = pin_length(config, len(data.row_keys))
     with run_lease(directory), reproducible(config.train) as device, stop_requests() as stop:
-        run = open_run(recipe, config, data, directory, device, code)
+        came_from = origin.facts() if origin else {}
+        run = open_run(recipe, config, data, directory, device, code, came_from, references or {})
+        run.hooks = standard_callbacks(run, callbacks)
         try:
-            continue_run(run)
+            if not continue_run(run) and origin:
+                begin_from(run, origin)
             if not run.finished:
-                _loop(run, [Log(), Monitor(), Checkpoints(), *callbacks, Progress()], stop)
-        finally:
-            run.close()
+                _loop(run, stop)
+        except BaseException:
+            with contextlib.suppress(StorageError):  # of what stopped the run, the first error tells most
+                run.close()
+            raise
+        run.close()
         checkpoint.read_state(run.final)  # success means that the last checkpoint is there and right
     return run
 
 
-def _loop(run: Run, hooks: Sequence[Callback], stop: StopRequest) -> None:
-    _fire(hooks, "train_begin", run)
-    for update in range(first := run.update, run.plan.updates):
+def _loop(run: Run, stop: StopRequest) -> None:
+    _fire(run, "train_begin")
+    first = run.update
+    while not run.finished:
+        update = run.update
         if update == first or run.order.epoch(update) != run.order.epoch(update - 1):
-            _fire(hooks, "epoch_begin", run)
-        _fire(hooks, "step_begin", run)
+            _fire(run, "epoch_begin")
+        _fire(run, "step_begin")
         run.step = _update(run, update)
         run.update = update + 1
-        _fire(hooks, "step_end", run)
+        run.profile.updated()
+        _fire(run, "step_end")
         if run.finished or run.order.epoch(update + 1) != run.order.epoch(update):
             _refuse_non_finite(run)  # the epoch's summary fetches numbers from the device: look first
-            _fire(hooks, "epoch_end", run)
+            _fire(run, "epoch_end")
         if stop.signal and not run.finished:
             _refuse_non_finite(run)
             run.save()
             action = "run again to continue"
             raise TrainingError("STOPPED", f"{stop.signal} after update {run.update}, state saved", action=action)
-    _fire(hooks, "train_end", run)
+    _fire(run, "train_end")
 
 
 def _update(run: Run, update: int) -> Step:
     """One optimizer update: gradients of every micro-batch, then, if all is finite, clip and step."""
-    plan, (rows, epochs) = run.plan, run.order.batch(update)
-    lr = plan.optimizer.lr * lr_factor(plan.schedule, update, plan.updates)
+    since = time.perf_counter()
+    rows, epochs = run.order.batch(update)
+    parts = np.split(np.arange(len(rows)), run.plan.accumulation)
+    batches = [run.batch(run.data, rows[part], epochs[part]) for part in parts]
+    run.rows_digest.add(run.data.row_keys[rows])
+    run.profile.waited(since)
     total: dict[str, Tensor] = {}
-    for micro in np.split(np.arange(len(rows)), plan.accumulation):
-        losses = run.losses(rows[micro], epochs[micro])
-        (losses["loss"] / plan.accumulation).backward()
+    items = sum(count for _, count in batches)
+    for batch, count in batches:
+        losses = run.losses(batch)
+        share = count / items if items else 1 / len(batches)
+        run.precision.backward(losses["loss"] * share)
         for name, value in losses.items():
-            total[name] = total.get(name, 0.0) + value.detach() / plan.accumulation
-    grad_norm = nn.utils.clip_grad_norm_(run.model.parameters(), plan.grad_clip or float("inf"))
-    run.guard.observe(update, total["loss"], grad_norm)
+            total[name] = total.get(name, 0.0) + value.detach() * share
+    overflow = run.precision.unscale(run.optimizer)
+    grad_norm = nn.utils.clip_grad_norm_(run.model.parameters(), run.plan.grad_clip or float("inf"))
+    run.guard.observe(update, total["loss"], grad_norm, overflow)
     if run.asks_device(update + 1):
         _refuse_non_finite(run)
+    lr = run.plan.optimizer.lr * run.schedule(update)
     for group in run.optimizer.param_groups:
         group["lr"] = lr
-    run.optimizer.step()
+    if run.guard.can_skip or overflow is None or not run.guard.skip:
+        run.optimizer.step()
     run.optimizer.zero_grad(set_to_none=True)
-    return Step(update=update, epoch=int(epochs[0]), lr=lr, scalars={**total, "grad_norm": grad_norm})
+    run.precision.update()
+    total["grad_norm"] = grad_norm
+    if overflow is not None:  # nothing was stepped by an overflown gradient, and JSON knows no infinity
+        total |= {"grad_norm": torch.where(overflow > 0, 0.0, grad_norm), "skipped": overflow}
+    return Step(update=update, epoch=int(epochs[0]), lr=lr, scalars=total)
 
 
 def _refuse_non_finite(run: Run) -> None:
     if (update := run.guard.first_bad_update()) is not None:
-        raise blame(run.model, update, *run.order.batch(update), run.losses)
+        raise blame(run, update)
 
 
-def _fire(hooks: Sequence[Callback], name: str, run: Run) -> None:
-    for hook in hooks:
+def _fire(run: Run, name: str) -> None:
+    for hook in run.hooks:
         getattr(hook, name)(run)

@@ -6,6 +6,7 @@ The machine is looked at through ``Probes``, so that any machine can be stood in
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from typing import Any
 import torch
 
 from training.config import TrainConfig
+from training.config.problems import LIBRARY_LOSSES, OWN_SCHEDULES
+from training.environment import WORKSPACE, WORKSPACES
 from training.optim import TORCH_OPTIMIZERS
 from training.recipe import Issue
 
@@ -35,12 +38,26 @@ def cuda_devices() -> list[dict[str, Any]]:
     return [{"name": device.name, "bytes": device.total_memory} for device in devices]
 
 
+def is_writable(path: Path) -> bool:
+    """Whether files can be made where ``path`` is or will be."""
+    return os.access(next(p for p in (path, *path.parents) if p.exists()), os.W_OK)
+
+
 def installed_version(package: str) -> str | None:
     """The installed version of a distribution, or None."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+def free_memory() -> int:
+    """Bytes of main memory that can be had without swapping; all there is where the kernel does not say."""
+    meminfo = Path("/proc/meminfo")
+    for line in meminfo.read_text().splitlines() if meminfo.is_file() else ():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) << 10
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +67,28 @@ class Probes:
     free_bytes: Callable[[Path], int] = free_bytes
     cuda_devices: Callable[[], list[dict[str, Any]]] = cuda_devices
     installed_version: Callable[[str], str | None] = installed_version
+    free_memory: Callable[[], int] = free_memory
+    variable: Callable[[str], str | None] = os.environ.get
+    writable: Callable[[Path], bool] = is_writable
+
+
+def issues(
+    plan: TrainConfig,
+    root: Path,
+    devices: list[dict[str, Any]],
+    packages: list[dict[str, Any]],
+    parameters: int,
+    probes: Probes,
+) -> Iterator[Issue]:
+    """Everything the machine lacks for this run, its store being at ``root``."""
+    yield from accelerator_issues(plan, devices, parameters)
+    if not devices or plan.device == "cpu":
+        yield from memory_issues(parameters, probes.free_memory())
+    yield from disk_issues(plan, parameters, probes.free_bytes(root))
+    if not probes.writable(root):
+        yield Issue("RUN_DIR_READ_ONLY", "error", "run_dir", f"{root} cannot be written to")
+    yield from determinism_issues(plan, devices, probes.variable(WORKSPACE))
+    yield from dependency_issues(packages)
 
 
 def accelerator(plan: TrainConfig, devices: list[dict[str, Any]], parameters: int) -> dict[str, Any]:
@@ -90,11 +129,27 @@ def disk_issues(plan: TrainConfig, parameters: int, free: int) -> Iterator[Issue
         yield Issue("DISK_SHORT", "error", "train.keep_checkpoints", message)
 
 
+def memory_issues(parameters: int, free: int) -> Iterator[Issue]:
+    """Main memory for weights, gradients and moments. Activations are not counted."""
+    if free < (least := _least_device_bytes(parameters)):
+        message = f"weights, gradients and moments need {least:,} bytes and {free:,} are free"
+        yield Issue("MEMORY_SHORT", "error", "train.device", message)
+
+
+def determinism_issues(plan: TrainConfig, devices: list[dict[str, Any]], workspace: str | None) -> Iterator[Issue]:
+    """A cuBLAS workspace chosen outside under which its results vary from run to run."""
+    if devices and plan.device != "cpu" and workspace is not None and workspace not in WORKSPACES:
+        message = f"{WORKSPACE}={workspace} is not deterministic; unset it or use one of {WORKSPACES}"
+        yield Issue("DETERMINISM_WORKSPACE", "error", WORKSPACE, message)
+
+
 def dependencies(plan: TrainConfig, probes: Probes) -> list[dict[str, Any]]:
     """Package, whether this run requires it, its version if it is there, and the reason it is an issue (or empty)."""
     rows = []
-    for package in (*PACKAGES, "pytorch_optimizer"):
-        required = package in PACKAGES or plan.optimizer.name.lower() not in TORCH_OPTIMIZERS
+    library = plan.optimizer.name.lower() not in TORCH_OPTIMIZERS
+    library |= plan.schedule.name not in OWN_SCHEDULES or plan.loss.name in LIBRARY_LOSSES
+    for package in (*PACKAGES, "pytorch_optimizer", *plan.trackers):
+        required = package != "pytorch_optimizer" or library
         version = probes.installed_version(package)
         reason = f"{package} is required and not installed" if required and version is None else ""
         row = {"import": package, "package": package, "required": required, "available": version is not None}

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from assets_data.lineage import TrainingError
+from assets_data.lineage import TrainingError, atomic
 
 LOSS = "train_loss"
 """The curve of what training minimised; every other curve is a held-out measurement."""
@@ -31,13 +31,14 @@ class JsonLines:
     def append(self, record: Mapping[str, Any]) -> None:
         """Add one record as a line with sorted keys."""
         line = json.dumps(record, sort_keys=True, allow_nan=False).encode() + b"\n"
-        self._file.write(line)
+        with atomic.disk_errors(self.path):
+            self._file.write(line)
         self._digest.update(line)
 
     def flush(self) -> None:
-        """Make everything appended so far durable."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        """Make everything appended so far durable. Raises StorageError when the disk refuses."""
+        with atomic.disk_errors(self.path):
+            atomic.sync_file(self._file)
 
     def position(self) -> dict[str, Any]:
         """``{"bytes", "sha256"}`` of the whole log, durable when this returns."""
@@ -60,10 +61,19 @@ class JsonLines:
         self._file.truncate(position["bytes"])
         self._file.seek(position["bytes"])
 
-    def close(self) -> None:
-        """Flush and close; further appends fail."""
+    def adopt(self, source: Path, position: Mapping[str, Any]) -> None:
+        """Begin with what another log holds up to ``position``, and nothing else. Raises as :meth:`rewind` does."""
+        with open(source, "rb") as file:
+            head = file.read(position["bytes"])
+        self._file.truncate(0)
+        self._file.write(head)
         self.flush()
-        self._file.close()
+        self.rewind(position)
+
+    def close(self) -> None:
+        """Flush and close; further appends fail. Closes also when the disk refuses, which raises StorageError."""
+        with atomic.disk_errors(self.path), self._file:
+            self.flush()
 
 
 def _cut_torn_line(path: Path) -> None:

@@ -1,12 +1,12 @@
 """Everything that can be known before the first update, in one report: all issues at once, and the gate's registration.
 
-Owns the checks common to all recipes and the report. Warnings never flip ``ok``. What is found about the machine
-stays out of the registration, so the same data and config are registered under the same digest everywhere.
+Owns the report. The checks are in :mod:`training.checks` (config and data) and :mod:`training.machine`. Warnings never
+flip ``ok``. What is found about the machine stays out of the registration, so the same data and config are registered
+under the same digest everywhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,10 +14,11 @@ import torch
 
 from assets_data.lineage import ConfigError, DataError, IntegrityError, Snapshot, Store, digest_json, to_dict
 from training import machine
+from training.checks import config_issues, manifest_issues, row_issues
+from training.config import pin_length
 from training.machine import Probes
-from training.optim import optimizer_class
+from training.module import build_module
 from training.recipe import Data, Findings, Issue, Recipe
-from training.schedules import SCHEDULES
 
 SCHEMA = 1
 
@@ -34,22 +35,26 @@ class Report:
 def inspect(store: Store, recipe: Recipe, manifest: Snapshot, config: Any, probes: Probes) -> Report:
     """Run every check that can be run. Raises nothing that it is there to find.
 
-    Data is opened only under a config without contradictions and when every member verifies.
+    Data is opened only under a config without contradictions and when every member verifies. What is registered has its
+    length pinned in updates.
     """
-    issues = [*_config_issues(recipe, config), *_member_issues(store, manifest)]
+    issues = [*config_issues(recipe, config), *manifest_issues(store, manifest, config.train)]
     data, findings, parameters = None, None, 0
     if not issues:
         data, issues = _open_data(store, recipe, manifest, config)
     if data is not None:
-        findings, parameters = recipe.inspect(data, config), _count_parameters(recipe, config, data)
-        issues += [*findings.issues, *_row_issues(data)]
+        pinned = pin_length(config, len(data.row_keys))
+        issues += config_issues(recipe, pinned) if pinned != config else []
+        config, findings = pinned, recipe.inspect(data, pinned)
+        issues += [*findings.issues, *row_issues(data)]
+        parameters, misfits = _count_parameters(recipe, config, data)
+        issues += misfits
     devices, packages = probes.cuda_devices(), machine.dependencies(config.train, probes)
-    issues += machine.accelerator_issues(config.train, devices, parameters)
-    issues += machine.disk_issues(config.train, parameters, probes.free_bytes(store.root))
-    issues += machine.dependency_issues(packages)
+    issues += machine.issues(config.train, store.root, devices, packages, parameters, probes)
     registration = _registration(recipe, manifest, config, issues, findings)
     document = {
         **registration,
+        "run_dir": str(store.root / "runs"),
         "parameters": parameters,
         "accelerator": machine.accelerator(config.train, devices, parameters),
         "dependencies": packages,
@@ -76,35 +81,6 @@ def _registration(
     }
 
 
-def _config_issues(recipe: Recipe, config: Any) -> Iterator[Issue]:
-    for code, path, message in recipe.check(config):
-        yield Issue(code, "error", path, message)
-    if (schedule := config.train.schedule.name) not in SCHEDULES:
-        message = f"{schedule!r} is not one of {sorted(SCHEDULES)}"
-        yield Issue("SCHEDULE_UNKNOWN", "error", "train.schedule.name", message)
-    try:
-        optimizer_class(config.train.optimizer.name)
-    except ConfigError as error:
-        yield Issue(error.code, "error", "train.optimizer.name", str(error))
-
-
-def _member_issues(store: Store, manifest: Snapshot) -> Iterator[Issue]:
-    for path, member in _members(manifest.read_json("manifest.json")["members"], "manifest.members"):
-        try:
-            store.snapshot(member)
-        except IntegrityError as error:
-            yield Issue("MEMBER_BROKEN", "error", path, str(error))
-
-
-def _members(entry: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Members are ids, or mappings of names to members."""
-    if isinstance(entry, Mapping):
-        for name, inner in entry.items():
-            yield from _members(inner, f"{path}.{name}")
-    else:
-        yield path, entry
-
-
 def _open_data(store: Store, recipe: Recipe, manifest: Snapshot, config: Any) -> tuple[Data | None, list[Issue]]:
     try:
         return recipe.open_data(store, manifest, config), []
@@ -112,13 +88,11 @@ def _open_data(store: Store, recipe: Recipe, manifest: Snapshot, config: Any) ->
         return None, [Issue(error.code, "error", "manifest", str(error))]
 
 
-def _row_issues(data: Data) -> Iterator[Issue]:
-    if len(data.row_keys) == 0:
-        yield Issue("DATASET_EMPTY", "error", "dataset", "there is not one training row")
-
-
-def _count_parameters(recipe: Recipe, config: Any, data: Data) -> int:
-    """Built without memory, on the meta device."""
-    with torch.device("meta"):
-        model = recipe.build_model(config, recipe.model_inputs(data, config))
-    return sum(parameter.numel() for parameter in model.parameters())
+def _count_parameters(recipe: Recipe, config: Any, data: Data) -> tuple[int, list[Issue]]:
+    """Built without memory, on the meta device; a model that cannot do what the config asks for is an issue."""
+    try:
+        with torch.device("meta"):
+            model = build_module(recipe, config, recipe.model_inputs(data, config))
+    except ConfigError as error:
+        return 0, [Issue(error.code, "error", str(error.where), str(error))]
+    return sum(parameter.numel() for parameter in model.parameters()), []

@@ -7,19 +7,26 @@ walk-transformer results: config, metrics with scalars and curves, metadata with
 from __future__ import annotations
 
 import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from assets_data.lineage import Snapshot, SnapshotWriter, Store, digest_json, to_dict
+from assets_data.lineage.code import commit
 from training import stages
+from training.branch import Origin
 from training.callbacks import evaluating
-from training.checkpoint import read_state
-from training.environment import autocast, report, reproducible
+from training.checkpoint import link, read_state
+from training.environment import autocast, reproducible
 from training.gate import judge
 from training.loop import train
-from training.metrics import curves
+from training.machine import installed_version
+from training.metrics import curves, read_lines
 from training.recipe import Recipe
 from training.run import Run
-from training.run_directory import METRICS, TIMINGS
+from training.run_directory import CHECKPOINTS, LOG, METRICS, PASSED, TIMINGS
+from training.seeds import derived_seeds
 
 
 def train_and_publish(
@@ -30,15 +37,18 @@ def train_and_publish(
     preflight: Snapshot,
     config: Any,
     code: str,
+    origin: Origin | None = None,
 ) -> None:
-    """Train in the run directory of (preflight, code) and write the checkpoint's snapshot."""
-    run_id = f"{recipe.name}-{digest_json([preflight.id, code]).removeprefix('sha256:')[:16]}"
-    data = recipe.open_data(store, manifest, config)
-    run = train(recipe, config, data, store.run_dir(run_id), code=code)
+    """Train in the run directory of (preflight, code, origin) and write the checkpoint's snapshot."""
+    identity = [preflight.id, code, *([origin.facts()] if origin else [])]
+    run_id = f"{recipe.name}-{digest_json(identity).removeprefix('sha256:')[:16]}"
+    data, references = recipe.open_data(store, manifest, config), _references(manifest, preflight)
+    run = train(recipe, config, data, store.run_dir(run_id), code=code, origin=origin, references=references)
     shutil.copyfile(run.final / "model.safetensors", writer.part("model.safetensors"))
-    for name in (METRICS, TIMINGS):
+    for name in (METRICS, TIMINGS, LOG):
         shutil.copyfile(run.directory / name, writer.sidecar(name))
     writer.write_json("config.json", to_dict(config), sidecar=True)
+    writer.write_json("manifest.json", manifest.read_json("manifest.json"), sidecar=True)
     facts = _training_facts(run, run_id, manifest, preflight)
     writer.write_json("training.json", facts, sidecar=True)
     writer.stats |= {k: facts[k] for k in ("updates", "rows", "parameters", "bit_exact", f"{recipe.item}_per_s")}
@@ -65,6 +75,9 @@ def judge_and_publish(
     training = checkpoint.read_json("training.json")
     passed = sum(criterion["verdict"] == "pass" for criterion in verdict["criteria"])
     headline = f"gate: {verdict['verdict']} ({passed} of {len(verdict['criteria'])} criteria)"
+    if verdict["verdict"] == "pass":
+        _keep_for_ever(store, training)
+    ids = {"manifest": manifest.id, "preflight_report": preflight.id, "checkpoint": checkpoint.id, **data.members}
     document = {
         "config": to_dict(config),
         "metrics": {
@@ -73,41 +86,63 @@ def judge_and_publish(
             **evaluation.tables,
         },
         "gate": {**verdict, "registered": registered},
-        "metadata": {
-            "run_id": training["run_id"],
-            "recipe": recipe.name,
-            "manifest": manifest.id,
-            "preflight_report": preflight.id,
-            "checkpoint": checkpoint.id,
-            **data.members,
-        },
+        "metadata": {"run_id": training["run_id"], "recipe": recipe.name, **ids},
         "summary": [headline, *evaluation.summary, *verdict["reasons"]],
     }
     writer.write_json("result.json", document)
     writer.stats |= {"verdict": verdict["verdict"], "criteria": len(verdict["criteria"])}
 
 
+def _references(manifest: Snapshot, preflight: Snapshot) -> dict[str, Any]:
+    """The ids that lie beside every checkpoint of the run, for whoever finds one years later."""
+    tokenizer = manifest.read_json("manifest.json")["members"].get("tokenizer")
+    return {"manifest": manifest.id, "preflight": preflight.id, "tokenizer": tokenizer}
+
+
+def _keep_for_ever(store: Store, training: Mapping[str, Any]) -> None:
+    """Link the run's checkpoint where no retention looks, if its run directory is in this store."""
+    directory = store.root / "runs" / training["run_id"]
+    path = directory / CHECKPOINTS / f"{training['updates']:08d}"
+    if path.is_dir():
+        link(path, directory / PASSED, alone=False)
+
+
 def _training_facts(run: Run, run_id: str, manifest: Snapshot, preflight: Snapshot) -> dict[str, Any]:
+    """The training metadata: what went in, where it ran, what came out. A readable companion of the receipt.
+
+    Equal weights from another run keep the sidecars of the first; the receipts tell the runs apart.
+    """
     state = read_state(run.final)
     seconds = state["elapsed_s"]
-    items = run.plan.updates * run.plan.batch_rows * run.data.items_per_row
+    rows = run.update * run.plan.batch_rows
     return {
         "run_id": run_id,
         "recipe": run.recipe.name,
         "manifest": manifest.id,
         "preflight": preflight.id,
+        "origin": run.fingerprint["origin"],
         "corpus": dict(run.data.members),
+        "order": run.order.record(run.update, run.data.tables),
+        "rows_digest": state["rows_digest"],
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "source": commit(),
+        "version": installed_version("stemma"),
         "code": run.fingerprint["code"],
         "checkpoint_id": state["checkpoint_id"],
+        "artifacts": state["files"],
         "model_inputs": dict(run.recipe.model_inputs(run.data, run.config)),
-        "environment": report(run.device),
+        "environment": run.environment,
         "bit_exact": not run.inexact,
         "inexact": run.inexact,
-        "seeds": {"train": run.plan.seed},
+        "seeds": {"train": run.plan.seed, "derived": derived_seeds(run.plan.seed)},
         "parameters": sum(parameter.numel() for parameter in run.model.parameters()),
         "rows": len(run.order),
-        "updates": run.plan.updates,
-        "epochs": items / run.data.items_per_row / len(run.order),
+        "updates": run.update,
+        "ended_early": run.ended,
+        "epochs": rows / len(run.order),
         "seconds": seconds,
-        f"{run.recipe.item}_per_s": items / seconds,
+        f"{run.recipe.item}_per_s": rows * run.data.items_per_row / seconds,
+        "profile": run.profile.facts(),
+        "skipped_updates": int(sum(line.get("skipped", 0) for line in read_lines(run.directory / METRICS))),
+        "result": {name: curve["values"][-1] for name, curve in curves(run.directory / METRICS).items()},
     }

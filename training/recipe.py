@@ -26,15 +26,49 @@ if TYPE_CHECKING:
 STAGES = ("preflight_report", "checkpoint", "gate_report")
 
 
-class Data(Protocol):
+@dataclass(frozen=True, slots=True)
+class TableRef:
+    """A published table that holds training rows. Its ``row_key`` column gives their keys, see ``order.table_keys``.
+
+    ``chunks`` 0: each of its rows is a training row. ``chunks`` n >= 1: each is cut into n training rows.
+    """
+
+    snapshot: str
+    file: str
+    chunks: int = 0
+
+
+class Rows(Protocol):
+    """Rows that ``Recipe.batch`` takes as its data: those of a held-out split need no more than this to the loop."""
+
+    @property
+    def row_keys(self) -> np.ndarray:
+        """uint64[n]: the order's keys, from each row's digest."""
+        ...
+
+
+class Data(Rows, Protocol):
     """Training rows at hand, memory-mapped, plus whatever the recipe's other methods need."""
 
-    row_keys: np.ndarray
-    """uint64[n]: the order's keys, from each row's digest."""
-    items_per_row: float
-    """What one row counts for in throughput (tokens, cells, frames)."""
-    members: Mapping[str, str]
-    """Names and ids of the snapshots read, for the run's fingerprint."""
+    @property
+    def items_per_row(self) -> float:
+        """What one row counts for in throughput (tokens, cells, frames)."""
+        ...
+
+    @property
+    def members(self) -> Mapping[str, str]:
+        """Names and ids of the snapshots read, for the run's fingerprint and the receipts."""
+        ...
+
+    @property
+    def tables(self) -> Sequence[TableRef]:
+        """Where the training rows are stored, in the order of ``row_keys``: the concatenation of the tables' keys."""
+        ...
+
+    @property
+    def validation(self) -> Rows | None:
+        """Held-out rows on which the loop measures the same loss; never trained on."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +118,19 @@ class Evaluation:
 
 
 class Recipe(Protocol):
-    """The promises a recipe makes to the loop and to the three stages."""
+    """The promises a recipe makes to the loop and to the three stages.
+
+    A recipe may also offer these, found by :func:`offered`; without one the loop does what is said here.
+
+    - ``items(batch) -> int``: how many items ``loss`` is a mean of, such as labels that are not ignored. Weighs
+      micro-batches and validation batches; without it all rows weigh the same.
+    - ``states(model, config, batch) -> {name: (predicted_ND, target_ND)}``: vectors for the collapse monitor.
+    - ``generate(model, inputs, prompt_ids, sampling) -> ids``: the answer to one prompt, without specials, for ``stemma
+      generate``; ``inputs["tokenizer"]`` is then the id of a tokenizer's snapshot, or ``generation.BYTES``.
+
+    A model may offer ``checkpoint_gradients()``, which makes it recompute activations in the backward pass; without it
+    ``train.gradient_checkpointing`` is refused.
+    """
 
     name: str
     item: str
@@ -112,11 +158,14 @@ class Recipe(Protocol):
         ...
 
     def batch(self, data: Any, config: Any, rows: np.ndarray, epochs: np.ndarray) -> dict[str, Tensor]:
-        """CPU tensors of these rows. Anything random here is keyed by (seed, epoch, row key)."""
+        """CPU tensors of these rows of ``data``, which is the training data or its ``validation``.
+
+        Anything random here is keyed by (seed, epoch, row key).
+        """
         ...
 
-    def loss(self, model: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Scalars, each a mean over the batch: ``loss`` is minimised, the others are logged."""
+    def loss(self, model: nn.Module, config: Any, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Scalars, each a mean over the batch's items: ``loss`` is minimised, the others are logged."""
         ...
 
     def monitor(self, model: nn.Module, data: Any, config: Any) -> dict[str, float]:
@@ -126,6 +175,11 @@ class Recipe(Protocol):
     def evaluate(self, model: nn.Module, data: Any, config: Any, preflight: Snapshot) -> Evaluation:
         """The registered evaluation, on the tables the preflight snapshot holds."""
         ...
+
+
+def offered(recipe: Recipe, name: str) -> Callable[..., Any] | None:
+    """One of the optional members of a recipe, or None."""
+    return getattr(recipe, name, None)
 
 
 def discover() -> dict[str, Recipe]:

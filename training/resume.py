@@ -1,16 +1,56 @@
-"""May this checkpoint be continued here? Owns the run's fingerprint and the two answers: refuse, or not bit-exact.
+"""Where a run goes on: at its own newest good checkpoint, at another run's, or at the beginning.
 
-Another corpus, config, seed or code is another run and is refused, with every difference listed. Another thread count,
-torch version or device continues, and the run says from then on that it is not bit-exact and why.
+Owns the two answers to "may this be continued here": refuse, or not bit-exact. Another corpus, config, seed or code is
+another run and is refused, with every difference listed. Another thread count, torch version or device continues, and
+the run says from then on that it is not bit-exact and why.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from assets_data.lineage import TrainingError
+from training import checkpoint, state
+from training.environment import bit_facts
+from training.metrics import EMPTY
+from training.order import OrderDigest
+from training.run import Run
+from training.run_directory import BEST, CHECKPOINTS
+
+
+def continue_run(run: Run) -> bool:
+    """Go to where the newest good checkpoint left off; False, and an empty history, when there is none."""
+    folder, best = run.directory / CHECKPOINTS, run.directory / BEST
+    checkpoint.sweep(folder)
+    checkpoint.sweep(best)
+    found = checkpoint.newest(folder)
+    if found is None:
+        shutil.rmtree(best, ignore_errors=True)
+        run.journal.rewind(EMPTY)
+        return False
+    path, saved = found
+    refuse_other_run(saved["fingerprint"], run.fingerprint, path)
+    restore(run, path, saved)
+    run.journal.rewind(saved["history"])
+    run.ended = saved["ended"]
+    for later in checkpoint.stored(best):
+        if int(later.name) > run.update:  # what a killed process did after its last checkpoint is done again
+            checkpoint.remove(later)
+    return True
+
+
+def restore(run: Run, path: Path, saved: Mapping[str, Any]) -> None:
+    """Put a verified checkpoint's weights, optimizer, scaler, generators, callbacks and position into ``run``."""
+    state.restore(run.model, run.optimizer, checkpoint.load_tensors(path, saved), saved["optimizer"])
+    run.precision.restore(saved["precision"])
+    run.rows_digest = OrderDigest(saved["rows_digest"])
+    for hook in run.hooks:
+        hook.restore(saved["callbacks"].get(type(hook).__name__, {}))
+    run.update, run.profile.before = saved["update"], saved["elapsed_s"]
+    run.inexact = [*saved["inexact"], *inexact_reasons(saved["environment"], bit_facts(run.device))]
 
 
 def refuse_other_run(saved: Mapping[str, Any], current: Mapping[str, Any], where: Path) -> None:

@@ -1,12 +1,11 @@
-"""One run: what it holds, how it begins, is saved, continues. The updates are in :mod:`training.loop`."""
+"""One run: what it holds, how it begins and is saved. The updates are in :mod:`training.loop`."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,15 +14,22 @@ from torch import Tensor, nn
 from assets_data.lineage import to_dict
 from training import checkpoint, state
 from training.config import TrainConfig
-from training.environment import autocast, bit_facts, derived_seed
+from training.environment import autocast, bit_facts, report
 from training.finite import FiniteGuard
 from training.journal import Journal, Step
-from training.metrics import EMPTY, JsonLines
+from training.metrics import JsonLines
+from training.module import build_module
 from training.optim import build_optimizer
-from training.order import Order
-from training.recipe import Data, Recipe
-from training.resume import inexact_reasons, refuse_other_run
+from training.order import Order, OrderDigest
+from training.precision import Precision
+from training.profile import Profile
+from training.recipe import Data, Recipe, Rows, offered
 from training.run_directory import CHECKPOINTS, METRICS, TIMINGS
+from training.schedules import Curve, build_schedule
+from training.seeds import derived_seed
+
+if TYPE_CHECKING:
+    from training.callbacks import Callback
 
 
 @dataclass(slots=True, kw_only=True)
@@ -37,82 +43,107 @@ class Run:
     directory: Path
     device: torch.device
     fingerprint: Mapping[str, Any]
+    references: Mapping[str, Any]
     model: nn.Module
     optimizer: torch.optim.Optimizer
+    precision: Precision
+    schedule: Curve
     order: Order
     guard: FiniteGuard
     journal: Journal
     timings: JsonLines
+    hooks: Sequence[Callback] = ()
     update: int = 0
+    ended: bool = False
+    """A callback ended the run before its last update."""
+    rows_digest: OrderDigest = field(default_factory=OrderDigest)
     step: Step = field(init=False)
-    items_per_s: float = 0.0
     inexact: list[str] = field(default_factory=list)
-    elapsed: float = 0.0
-    started: float = field(default_factory=time.perf_counter)
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    """Where this process trains: the report as it was under the run's own settings."""
+    profile: Profile = field(default_factory=Profile)
 
     @property
     def finished(self) -> bool:
-        """All updates are done."""
-        return self.update >= self.plan.updates
+        """There is no update left to do."""
+        return self.ended or self.update >= self.plan.updates
 
     @property
     def final(self) -> Path:
         """Where the checkpoint of the last update is, or will be."""
-        return self.directory / CHECKPOINTS / f"{self.plan.updates:08d}"
+        return self.directory / CHECKPOINTS / f"{self.update if self.ended else self.plan.updates:08d}"
 
     def due(self, every: int) -> bool:
         """Whether something done at intervals falls on the update just finished; everything falls on the last."""
-        return self._falls_on(self.update, every)
-
-    def _falls_on(self, update: int, every: int) -> bool:
-        return update == self.plan.updates or (every > 0 and update % every == 0)
+        return self.finished or (every > 0 and self.update % every == 0)
 
     def asks_device(self, update: int) -> bool:
         """Whether the host looks at the device's numbers in this update: always on the CPU, else where it must."""
-        if self.device.type == "cpu" or not self.guard.can_skip:
+        if self.device.type == "cpu" or not self.guard.can_skip or update == self.plan.updates:
             return True
         plan = self.plan
-        return any(self._falls_on(update, n) for n in (plan.log_every, plan.monitor_every, plan.checkpoint_every))
+        measures = (plan.monitor_every, plan.validate_every, plan.collapse_every)
+        intervals = (plan.log_every, plan.checkpoint_every, *measures)
+        return any(every > 0 and update % every == 0 for every in intervals)
 
-    def losses(self, rows: np.ndarray, epochs: np.ndarray) -> dict[str, Tensor]:
-        """The recipe's losses of some rows, on the run's device and in its precision."""
-        batch = self.recipe.batch(self.data, self.config, rows, epochs)
+    def batch(self, data: Rows, rows: np.ndarray, epochs: np.ndarray) -> tuple[dict[str, Tensor], int]:
+        """The recipe's CPU batch of some rows, and how many items its losses are means of."""
+        batch, items = self.recipe.batch(data, self.config, rows, epochs), offered(self.recipe, "items")
+        return batch, len(rows) if items is None else items(batch)
+
+    def losses(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The recipe's losses of a batch, on the run's device and in its precision."""
         moved = {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
         with autocast(self.plan, self.device):
-            return self.recipe.loss(self.model, moved)
+            return self.recipe.loss(self.model, self.config, moved)
 
-    def seconds(self) -> float:
-        """Seconds spent on this run, over every process that continued it."""
-        return self.elapsed + time.perf_counter() - self.started
-
-    def save(self) -> None:
+    def save(self) -> Path:
         """Write the checkpoint of the present update, unless it is there. Raises StorageError; the old ones stay."""
         folder = self.directory / CHECKPOINTS
-        if (folder / f"{self.update:08d}").exists():
-            return
+        if (path := folder / f"{self.update:08d}").exists():
+            return path
         tensors, numbers = state.capture(self.model, self.optimizer)
         facts = {
             "fingerprint": self.fingerprint,
             "environment": bit_facts(self.device),
+            "report": self.environment,
             "inexact": self.inexact,
             "history": self.journal.position(),
             "optimizer": numbers,
-            "elapsed_s": self.seconds(),
+            "precision": self.precision.state(),
+            "rows_digest": self.rows_digest.hex(),
+            "callbacks": {type(hook).__name__: kept for hook in self.hooks if (kept := hook.state())},
+            "ended": self.ended,
+            "elapsed_s": self.profile.seconds(),
         }
-        checkpoint.save(folder, self.update, tensors, facts)
+        beside = {"config.json": to_dict(self.config), "references.json": self.references}
+        return checkpoint.save(folder, self.update, tensors, facts, beside)
 
     def close(self) -> None:
-        """Close the logs."""
-        self.journal.close()
-        self.timings.close()
+        """Close the logs and what callbacks hold."""
+        for hook in self.hooks:
+            hook.close()
+        try:
+            self.journal.close()
+        finally:
+            self.timings.close()
 
 
-def open_run(recipe: Recipe, config: Any, data: Data, directory: Path, device: torch.device, code: str) -> Run:
+def open_run(
+    recipe: Recipe,
+    config: Any,
+    data: Data,
+    directory: Path,
+    device: torch.device,
+    code: str,
+    origin: Mapping[str, Any],
+    references: Mapping[str, Any],
+) -> Run:
     """A run at update 0: the model drawn from its own seed, the optimizer, the order, the logs."""
     plan: TrainConfig = config.train
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(derived_seed(plan.seed, "model"))
-        model = recipe.build_model(config, recipe.model_inputs(data, config)).to(device)
+        model = build_module(recipe, config, recipe.model_inputs(data, config)).to(device)
     optimizer = build_optimizer(model, plan.optimizer)
     fingerprint = {"recipe": recipe.name, "config": to_dict(config), "corpus": dict(data.members), "code": code}
     return Run(
@@ -122,27 +153,15 @@ def open_run(recipe: Recipe, config: Any, data: Data, directory: Path, device: t
         data=data,
         directory=directory,
         device=device,
-        fingerprint=fingerprint,
+        fingerprint={**fingerprint, "origin": dict(origin)},
+        references={**references, "corpus": dict(data.members)},
         model=model,
         optimizer=optimizer,
+        precision=Precision(plan, device),
+        schedule=build_schedule(plan.schedule, plan.updates),
         order=Order(derived_seed(plan.seed, "order"), data.row_keys, plan.batch_rows),
         guard=FiniteGuard(optimizer, device),
         journal=Journal(directory / METRICS),
         timings=JsonLines(directory / TIMINGS),
+        environment=report(device),
     )
-
-
-def continue_run(run: Run) -> None:
-    """Go to where the newest good checkpoint left off; without one, to the beginning with an empty history."""
-    folder = run.directory / CHECKPOINTS
-    checkpoint.sweep(folder)
-    found = checkpoint.newest(folder)
-    if found is None:
-        run.journal.rewind(EMPTY)
-        return
-    path, saved = found
-    refuse_other_run(saved["fingerprint"], run.fingerprint, path)
-    state.restore(run.model, run.optimizer, checkpoint.load_tensors(path, saved), saved["optimizer"])
-    run.journal.rewind(saved["history"])
-    run.update, run.elapsed = saved["update"], saved["elapsed_s"]
-    run.inexact = [*saved["inexact"], *inexact_reasons(saved["environment"], bit_facts(run.device))]

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from assets_data.lineage import TrainingError
 
-METRICS, TIMINGS, CHECKPOINTS, LOCK = "metrics.jsonl", "timings.jsonl", "checkpoints", "lock"
+METRICS, TIMINGS, LOG, CHECKPOINTS, LOCK = "metrics.jsonl", "timings.jsonl", "train.log", "checkpoints", "lock"
+BEST, PASSED = "best", "gate_passed"
+"""Hard links to the best checkpoint by held-out metric, and to those that passed a gate, which stay for ever."""
 
 
 @contextlib.contextmanager

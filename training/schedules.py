@@ -1,6 +1,6 @@
 """Learning-rate schedules by name: the factor of the peak rate at update ``s`` of ``T``. Pure functions, no state.
 
-Owns the five curves. The floor ``lr_min_ratio`` holds for all of them once warm-up is over.
+Owns the five curves and the way to the library's. The floor ``lr_min_ratio`` holds for all once warm-up is over.
 """
 
 from __future__ import annotations
@@ -8,20 +8,29 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from assets_data.lineage import ConfigError
 from training.config import ScheduleConfig
 
+Curve = Callable[[int], float]
+"""Update (from 0) to a factor of the peak rate."""
 
-def lr_factor(config: ScheduleConfig, update: int, total: int) -> float:
-    """The factor for ``update`` (from 0) of ``total``. Raises ConfigError SCHEDULE_UNKNOWN listing the names."""
-    curve = SCHEDULES.get(config.name)
-    if curve is None:
-        raise ConfigError(
-            "SCHEDULE_UNKNOWN", "no such schedule", expected=f"one of {sorted(SCHEDULES)}", found=config.name
-        )
+
+def build_schedule(config: ScheduleConfig, total: int) -> Curve:
+    """The curve over ``total`` updates. Raises ConfigError SCHEDULE_UNKNOWN, listing names, or SCHEDULE_ARGUMENTS."""
+    shape = SCHEDULES.get(config.name)
+    if shape is None:
+        from training.library_schedules import library_factors
+
+        factors = library_factors(config, total - config.warmup, sorted(SCHEDULES))
+        return lambda update: _warmed(config, update, total, lambda s: float(factors[s - config.warmup]))
+    floor = config.lr_min_ratio
+    return lambda update: _warmed(config, update, total, lambda s: shape(s, config.warmup, total, floor))
+
+
+def _warmed(config: ScheduleConfig, update: int, total: int, curve: Curve) -> float:
+    """Linear warm-up, then ``curve`` above the floor."""
     if update < config.warmup and total > config.warmup:
         return update / config.warmup
-    return max(config.lr_min_ratio, curve(update, config.warmup, total, config.lr_min_ratio))
+    return max(config.lr_min_ratio, curve(update))
 
 
 def _wsd(s: int, w: int, total: int, floor: float) -> float:

@@ -14,9 +14,12 @@ from assets_data.lineage import ConfigError, GateError, Snapshot, SnapshotWriter
 from assets_data.lineage.code import code_version, environment
 from assets_data.lineage.receipt import read_receipt
 from training.recipe import Recipe
+from training.seeds import derived_seeds
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from training.branch import Origin
 
 REGISTRATION, REPORT = "registration.json", "preflight.json"
 
@@ -52,10 +55,13 @@ def make_preflight_report(store: Store, recipe: Recipe, manifest: Snapshot, conf
     return snapshot
 
 
-def make_checkpoint(store: Store, recipe: Recipe, manifest: Snapshot, preflight: Snapshot) -> Snapshot:
+def make_checkpoint(
+    store: Store, recipe: Recipe, manifest: Snapshot, preflight: Snapshot, origin: Origin | None = None
+) -> Snapshot:
     """Train under a clean preflight, or continue where a killed process left off, and publish the final weights.
 
-    Raises ConfigError PREFLIGHT_NOT_OK listing the errors, and what :func:`training.loop.train` raises.
+    With an ``origin`` the run begins from that checkpoint, and the receipt names it. Raises ConfigError
+    PREFLIGHT_NOT_OK listing the errors, and what :func:`training.loop.train` raises.
     """
     registration = _registration(manifest, preflight)
     config = from_dict(recipe.config_type, registration["config"])
@@ -64,14 +70,15 @@ def make_checkpoint(store: Store, recipe: Recipe, manifest: Snapshot, preflight:
     def build(writer: SnapshotWriter) -> None:
         from training.publication import train_and_publish
 
-        train_and_publish(writer, store, recipe, manifest, preflight, config, code_version(*code))
+        train_and_publish(writer, store, recipe, manifest, preflight, config, code_version(*code), origin)
 
     return store.run_stage(
         name=f"{recipe.name}/checkpoint",
         module=code,
         config=config,
-        parents={"manifest": manifest, "preflight": preflight},
-        seeds={"train": config.train.seed},
+        parents={"manifest": manifest, "preflight": preflight, **_members_read(store, recipe, manifest, config)},
+        seeds={"train": config.train.seed, **derived_seeds(config.train.seed)},
+        arguments={"origin": origin.facts()} if origin else None,
         build=build,
     )
 
@@ -97,7 +104,12 @@ def make_gate_report(
         name=f"{recipe.name}/gate_report",
         module=("training.publication", _folder(recipe)),
         config=config,
-        parents={"manifest": manifest, "preflight": preflight, "checkpoint": checkpoint},
+        parents={
+            "manifest": manifest,
+            "preflight": preflight,
+            "checkpoint": checkpoint,
+            **_members_read(store, recipe, manifest, config),
+        },
         build=build,
     )
 
@@ -144,6 +156,12 @@ def _refuse_other_preflight(store: Store, preflight: Snapshot, checkpoint: Snaps
             found=wanted,
             action="judge with the preflight it was trained under, or train again under this one",
         )
+
+
+def _members_read(store: Store, recipe: Recipe, manifest: Snapshot, config: Any) -> dict[str, Snapshot]:
+    """The snapshots that hold the rows, by the recipe's names for them: what training and gate really read."""
+    members = recipe.open_data(store, manifest, config).members
+    return {name: store.opened(snapshot_id) for name, snapshot_id in members.items()}
 
 
 def _folder(recipe: Recipe) -> str:

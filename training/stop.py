@@ -1,4 +1,4 @@
-"""A polite stop: the first SIGTERM or SIGINT asks for one at the step edge, the second takes effect at once."""
+"""How training ends early: the first SIGTERM or SIGINT asks at the step edge, the second takes effect at once."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import signal
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+STALLED = 75
+"""Exit status of a process whose update stalled: EX_TEMPFAIL of sysexits.h, trying again may help."""
 
 
 @dataclass(slots=True)

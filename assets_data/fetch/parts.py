@@ -6,7 +6,7 @@ removed moves no other file to another slice.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,20 +17,39 @@ from assets_data.lineage import DataError, digest_file, text_key64
 
 
 class Record(NamedTuple):
-    """One raw text and where it came from: the part's path, ``#``, and the place inside it."""
+    """One raw text and where it came from: the part's path, ``#``, and the place inside it.
+
+    With a ``prompt`` the text is the response to it. ``split`` is the source's own, or empty: drawn by digest.
+    """
 
     origin: str
     text: str
+    prompt: str = ""
+    split: str = ""
+
+
+class Lines(NamedTuple):
+    """A run of lines of an unpacked file: numbers from 1, the last one included, and bytes ``[begin, end)``."""
+
+    first: int
+    last: int
+    begin: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One file of a slice, with the size and digest it had before anything was read from it."""
+    """One file of a slice, with the size and digest it had before anything was read from it.
+
+    ``url`` is where it came from, if not from this disk; of a part with ``lines`` only those belong to the slice.
+    """
 
     origin: str
     path: Path
     bytes: int
     sha256: str
+    url: str = ""
+    lines: Lines | None = None
 
     def require_unchanged(self) -> None:
         """Raise DataError SOURCE_CHANGED when the file no longer has the digest it was planned with."""
@@ -46,10 +65,14 @@ class Part:
 
 
 class Source(Protocol):
-    """A place raw records come from. ``origin`` and ``licence`` are notes that travel with the data to its manifest."""
+    """A place raw records come from. ``origin`` and ``licence`` are notes that travel with the data to its manifest.
+
+    ``stats`` are figures of the work done so far (bytes on the wire, seconds) for people to see; no identity has them.
+    """
 
     origin: str
     licence: str
+    stats: dict[str, float]
 
     def slices(self) -> dict[str, list[str]]:
         """Slice name -> paths of its parts, both in a stable order; every slice has at least one part."""
@@ -59,9 +82,24 @@ class Source(Protocol):
         """The slice's parts, digested now."""
         ...
 
-    def records(self, part: Part) -> Iterator[Record]:
-        """The part's records in file order, in bounded memory. Raises DataError for bytes that break their format."""
+    def records(self, part: Part, dropped: Counter[str]) -> Iterator[Record]:
+        """The part's records in file order, in bounded memory; rows left out are added to ``dropped`` by reason.
+
+        Raises DataError for bytes that break their format, and for a text that is not Unicode or too long.
+        """
         ...
+
+
+def storable(record: Record, max_bytes: int) -> Record:
+    """``record``, if it can be kept. Raises DataError RECORD_NOT_UNICODE or RECORD_TOO_LONG (prompt and text)."""
+    try:
+        size = len(record.text.encode()) + len(record.prompt.encode())
+    except UnicodeEncodeError as error:
+        raise DataError("RECORD_NOT_UNICODE", "a text holds half a surrogate pair", where=record.origin) from error
+    if size > max_bytes:
+        limit = f"at most {max_bytes:,} bytes"
+        raise DataError("RECORD_TOO_LONG", "a text is too long", expected=limit, found=f"{size:,}", where=record.origin)
+    return record
 
 
 def assign_slices(prefix: str, paths: Iterable[str], config: SourceConfig) -> dict[str, list[str]]:

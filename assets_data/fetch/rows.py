@@ -9,7 +9,7 @@ import codecs
 import itertools
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from assets_data.lineage import DataError
@@ -17,19 +17,29 @@ from assets_data.lineage import DataError
 _NOT_SPACE = re.compile(r"[^ \t\n\r]")
 
 
-def json_lines(blocks: Iterable[bytes], limit: int, origin: str) -> Iterator[tuple[int, Any]]:
-    """``(line number from 1, value)`` per line; blank lines are passed over.
+def json_lines(
+    blocks: Iterable[bytes],
+    limit: int,
+    origin: str,
+    malformed: Callable[[DataError], None],
+    start: tuple[int, int] = (1, 0),
+) -> Iterator[tuple[int, int, Any]]:
+    """``(line number from 1, byte offset of the line, value)`` per line; blank lines are passed over.
 
-    Raises DataError ROW_NOT_UTF8, ROW_NOT_JSON or ROW_TOO_LONG with ``origin:line``; ``limit`` is in bytes.
+    Calls ``malformed`` with DataError ROW_NOT_UTF8, ROW_NOT_JSON or ROW_TOO_LONG, each with ``origin:line``, and goes
+    on with the next line if it returns; ``limit`` is in bytes. ``start`` is the line and byte that ``blocks`` begin at.
     """
-    for number, line in _lines(blocks, limit, origin):
-        if line.strip():
-            try:
-                yield number, json.loads(line.decode())
-            except UnicodeDecodeError as error:
-                raise _not_utf8(error, f"{origin}:{number}") from error
-            except (ValueError, RecursionError) as error:
-                raise DataError("ROW_NOT_JSON", f"a line is not JSON: {error}", where=f"{origin}:{number}") from error
+    for number, offset, line in _lines(blocks, limit, origin, malformed, start):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line.decode())
+        except UnicodeDecodeError as error:
+            malformed(_not_utf8(error, f"{origin}:{number}"))
+        except (ValueError, RecursionError) as error:
+            malformed(DataError("ROW_NOT_JSON", f"a line is not JSON: {error}", where=f"{origin}:{number}"))
+        else:
+            yield number, offset, value
 
 
 def whole_text(blocks: Iterable[bytes], limit: int, origin: str) -> str:
@@ -119,16 +129,23 @@ class JsonItems:
         return DataError("ROW_NOT_JSON", what, where=f"{self._origin}:{self._line}")
 
 
-def _lines(blocks: Iterable[bytes], limit: int, origin: str) -> Iterator[tuple[int, bytes]]:
-    number, rest = 1, b""
+def _lines(
+    blocks: Iterable[bytes], limit: int, origin: str, malformed: Callable[[DataError], None], start: tuple[int, int]
+) -> Iterator[tuple[int, int, bytes]]:
+    """``(number, byte offset, line)``; of a line over ``limit`` no more than that is held, and it is not given."""
+    (number, offset), rest, too_long = start, b"", False
     for block in blocks:
         *whole, rest = (rest + block).split(b"\n")
         for line in whole:
-            yield number, line
-            number += 1
-        if len(rest) > limit:
-            raise _too_long(limit, f"{origin}:{number}")
-    yield number, rest
+            if not too_long:
+                yield number, offset, line
+            number, offset, too_long = number + 1, offset + len(line) + 1, False
+        if len(rest) > limit or too_long:
+            if not too_long:
+                malformed(_too_long(limit, f"{origin}:{number}"))
+            offset, rest, too_long = offset + len(rest), b"", True
+    if not too_long:
+        yield number, offset, rest
 
 
 def _decoded(blocks: Iterable[bytes], origin: str) -> Iterator[str]:

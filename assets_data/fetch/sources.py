@@ -8,7 +8,7 @@ from assets_data.fetch.config import SourceConfig
 from assets_data.fetch.files import FilesSource
 from assets_data.fetch.parts import Source
 from assets_data.fetch.stdlib import StdlibSource
-from assets_data.lineage import DataError
+from assets_data.lineage import ConfigError, DataError, Store
 
 SOURCES: dict[str, Callable[[SourceConfig], Source]] = {
     "python_stdlib": StdlibSource,
@@ -16,14 +16,24 @@ SOURCES: dict[str, Callable[[SourceConfig], Source]] = {
 }
 
 
-def open_source(config: SourceConfig) -> Source:
-    """The source ``config`` names. Nothing is read before its slices are asked for."""
-    return SOURCES[config.source](config)
+def open_source(config: SourceConfig, store: Store | None = None) -> Source:
+    """The source ``config`` names. Nothing is read before its slices are asked for.
+
+    A source that fetches keeps its parts and its ledger in ``store``. Raises ConfigError SOURCE_STORE without one.
+    """
+    if config.source != "http_index":
+        return SOURCES[config.source](config)
+    if store is None:
+        raise ConfigError("SOURCE_STORE", "source = http_index keeps what it fetches in a store, and none was given")
+    from assets_data.fetch.http.source import HttpSource  # loads an HTTP client, which no other source needs
+
+    return HttpSource(config, store)
 
 
-def slice_names(config: SourceConfig) -> list[str]:
+def slice_names(config: SourceConfig, store: Store | None = None) -> list[str]:
     """Names of the slices that hold something (``stdlib-0 ..``). Raises DataError SOURCE_EMPTY when none does."""
-    names = list(open_source(config).slices())
+    source = open_source(config, store)
+    names = list(source.slices())
     if not names:
-        raise DataError("SOURCE_EMPTY", "the source matches no files", found=open_source(config).origin)
+        raise DataError("SOURCE_EMPTY", "the source matches no files", found=source.origin)
     return names

@@ -14,11 +14,12 @@ import platform
 import sysconfig
 import tokenize
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 from assets_data.fetch.config import SourceConfig
-from assets_data.fetch.parts import Part, Record, assign_slices, digest_parts
+from assets_data.fetch.parts import Part, Record, assign_slices, digest_parts, storable
 from assets_data.lineage import DataError
 
 SKIPPED_FOLDERS = {"__pycache__", "dist-packages", "idle_test", "lib-dynload", "site-packages", "test", "tests"}
@@ -36,6 +37,7 @@ class StdlibSource:
         self.root = root or Path(sysconfig.get_path("stdlib"))
         self.origin = f"Python {platform.python_version()} standard library"
         self.licence = "PSF-2.0"
+        self.stats: dict[str, float] = {}
 
     def slices(self) -> dict[str, list[str]]:
         """``stdlib-0 ..``: module paths relative to the library's root."""
@@ -45,11 +47,11 @@ class StdlibSource:
         """The slice's modules, digested now."""
         return digest_parts(self.root, self, slice_name)
 
-    def records(self, part: Part) -> Iterator[Record]:
-        """``path#source`` first, then ``path#docstring:qualname`` in the order of the file."""
+    def records(self, part: Part, dropped: Counter[str]) -> Iterator[Record]:
+        """``path#source`` first, then ``path#docstring:qualname`` in the order of the file; nothing is left out."""
         source, docstrings = split_docstrings(_read_module(part.path), part.origin)
-        yield Record(f"{part.origin}#source", source)
-        yield from (Record(f"{part.origin}#docstring:{name}", text) for name, text in docstrings)
+        for place, text in [("source", source), *((f"docstring:{name}", text) for name, text in docstrings)]:
+            yield storable(Record(f"{part.origin}#{place}", text), self.config.max_record_bytes)
 
 
 def module_paths(root: Path) -> list[str]:

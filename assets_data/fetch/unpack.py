@@ -6,8 +6,9 @@ the end was reached. Does not verify digests: the caller knows what it planned t
 
 from __future__ import annotations
 
+import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,7 +20,7 @@ BLOCK_BYTES = 256 << 10
 SUFFIXES = (".gz", ".zst")
 _EXEMPT_BYTES = 1 << 20  # small files of repeated rows reach any ratio
 _MAX_WINDOW_BYTES = 128 << 20  # what the zstd program itself accepts without being asked
-_ZSTD_STEP_BYTES = 256  # a zstd block is at least 4 bytes and unfolds to at most 128 KiB, so a step gives at most 8 MiB
+_ZSTD_BLOCKS = 2  # decoded at a time: each unfolds to at most 128 KiB (RFC 8878, 3.1.1.2.4), whatever it packs
 
 
 class Frame(Protocol):
@@ -54,9 +55,20 @@ def unpacked(path: Path, max_bytes: int, max_ratio: int) -> Iterator[bytes]:
     for piece in _unfold(path, _Gzip() if path.suffix == ".gz" else _Zstd()):
         total += len(piece)
         if total > cap:
-            action = "raise files.max_unpacked_bytes or files.max_unpack_ratio if you trust the file"
+            action = "raise the source's max_unpacked_bytes or max_unpack_ratio if you trust the file"
             raise DataError("UNPACK_CAP", "a file unfolds past its cap", expected=cap, where=path, action=action)
         yield piece
+
+
+def between(blocks: Iterable[bytes], begin: int, end: int) -> Iterator[bytes]:
+    """Bytes ``[begin, end)`` of what ``blocks`` are; nothing behind them is asked for."""
+    offset = 0
+    for block in blocks:
+        if offset + len(block) > begin:
+            yield block[max(begin - offset, 0) : end - offset]
+        offset += len(block)
+        if offset >= end:
+            return
 
 
 def _blocks(path: Path) -> Iterator[bytes]:
@@ -113,13 +125,37 @@ class _Zstd:
     def __init__(self) -> None:
         self._inner: Any = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW_BYTES).decompressobj()
         self._rest = b""
+        self._held = b""  # the beginning of a block's header, to be joined with what comes
+        self._ahead: int | None = None  # bytes until the next block's header; None before the frame's own
 
     def feed(self, block: bytes) -> Iterator[bytes]:
-        for begin in range(0, len(block), _ZSTD_STEP_BYTES):
-            yield self._inner.decompress(block[begin : begin + _ZSTD_STEP_BYTES])
+        block, self._held, end = self._held + block, b"", 0
+        for begin, end in self._cuts(block):
+            yield self._inner.decompress(block[begin:end])
             if self._inner.eof:
-                self._rest = self._inner.unused_data + block[begin + _ZSTD_STEP_BYTES :]
+                self._rest = self._inner.unused_data + block[end:]
                 return
+        self._held = block[end:]
+
+    def _cuts(self, block: bytes) -> Iterator[tuple[int, int]]:
+        """``(begin, end)`` of pieces in which at most 2 blocks begin; all of ``block`` but a header that is cut."""
+        begin, size = 0, len(block)
+        if self._ahead is None:  # a whole file of less than the largest header holds four blocks at most
+            self._ahead = zstandard.frame_header_size(block[:18]) if size >= 18 else size
+        at = self._ahead
+        while at + 3 <= size:
+            for _ in range(_ZSTD_BLOCKS):
+                if at + 3 > size:
+                    break
+                header = int.from_bytes(block[at : at + 3], "little")
+                at += 3 + (1 if header >> 1 & 3 == 1 else header >> 3)  # a run-length block holds one byte
+                if header & 1:  # the last block: what follows is a checksum, or not ours
+                    at = sys.maxsize
+            yield begin, min(at, size)
+            begin = min(at, size)
+        if begin < min(at, size):
+            yield begin, min(at, size)
+        self._ahead = at - min(at, size)
 
     def ended(self) -> bool:
         return self._inner.eof

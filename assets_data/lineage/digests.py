@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import struct
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ import rfc8785
 from assets_data.lineage.errors import IntegrityError
 
 PREFIX = "sha256:"
+MAX_DEPTH = 100  # of a JSON document; ours have fewer than 10 levels
+_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+"|[][{}]')  # a whole string, or a bracket outside of one
 
 
 def digest_bytes(data: bytes | memoryview) -> str:
@@ -42,8 +45,12 @@ def digest_json(document: Any) -> str:
 
 
 def load_json(data: bytes, where: object) -> Any:
-    """Strict JSON: UTF-8, no duplicate keys, no NaN or Infinity. Raises IntegrityError naming ``where``."""
+    """Strict JSON: UTF-8, no duplicate keys, no NaN or Infinity, at most 100 levels.
+
+    Raises IntegrityError JSON_MALFORMED naming ``where``.
+    """
     try:
+        _require_shallow(data)
         return json.loads(data.decode(), object_pairs_hook=_unique_keys, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise IntegrityError("JSON_MALFORMED", f"not strict JSON: {error}", where=where) from error
@@ -103,6 +110,15 @@ def logical_digest(path: Path) -> Any:
     if path.suffix == ".safetensors":
         return {"tensors": tensor_entries(path)}
     return digest_file(path)
+
+
+def _require_shallow(data: bytes) -> None:
+    """Refuse nesting that would exhaust a parser. Counts brackets outside strings: escapes hide no quote from it."""
+    depth = 0
+    for bracket in _BRACKETS.finditer(data):
+        depth += {b"{": 1, b"[": 1, b"}": -1, b"]": -1}.get(bracket[0], 0)
+        if depth > MAX_DEPTH:
+            raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

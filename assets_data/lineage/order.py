@@ -41,4 +41,12 @@ def keyed_order(seed: int, epoch: int, row_keys: np.ndarray) -> np.ndarray:
     A row's rank depends on its own key only, so taking a row out leaves the rest in the same relative order.
     Equal keys (identical rows) keep their stored order.
     """
-    return np.argsort(mix64(seed, f"order/{epoch}", row_keys), kind="stable")
+    mixed = mix64(seed, epoch_stream(epoch), row_keys)
+    order = np.argsort(mixed)  # a fifth of a stable sort's cost, and the same order where no two keys are equal
+    ranked = mixed[order]
+    return np.argsort(mixed, kind="stable") if np.any(ranked[1:] == ranked[:-1]) else order
+
+
+def epoch_stream(epoch: int) -> str:
+    """The stream whose :func:`mix64` orders the rows of an epoch."""
+    return f"order/{epoch}"

@@ -1,26 +1,35 @@
 """Receipts: an in-toto Statement v1 with the SLSA provenance v1 predicate for every materialisation.
 
-Owns the document's shape. Subjects are ids out; ``resolvedDependencies`` are the ids *actually read*, the commit and
-the environment; ``externalParameters`` hold the whole config. Same content by another route: same id, another receipt.
+Owns writing and reading the document; ``provenance`` says what its members mean. Subjects are ids out;
+``resolvedDependencies`` are the ids *actually read*, the outside files, the commit and the environment;
+``externalParameters`` hold the whole config. Same content by another route: same id, another receipt.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from assets_data.lineage import atomic, code
 from assets_data.lineage.digests import canonical_json, digest_bytes, load_json
 from assets_data.lineage.errors import IntegrityError
+from assets_data.lineage.provenance import (
+    BUILD_TYPE,
+    LOCK,
+    PREDICATE,
+    RECEIPT_SCHEMAS,
+    SOURCE,
+    STATEMENT,
+    TREE,
+    Provenance,
+    SourcePart,
+    parse_receipt,
+)
 from assets_data.lineage.snapshot import Snapshot
-
-STATEMENT = "https://in-toto.io/Statement/v1"
-PREDICATE = "https://slsa.dev/provenance/v1"
-BUILD_TYPE = "urn:stemma:stage:v1"
-RECEIPT_SCHEMA = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +43,7 @@ class Build:
     requested: Mapping[str, Any]
     parents: Mapping[str, list[Snapshot]]
     seeds: Mapping[str, int]
+    sources: Sequence[SourcePart] = ()
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
@@ -62,9 +72,9 @@ def statement(build: Build, result: Snapshot) -> dict[str, Any]:
                 "internalParameters": {
                     "code_version": build.code_version,
                     "seeds": build.seeds,
-                    "schema": RECEIPT_SCHEMA,
+                    "schema": RECEIPT_SCHEMAS[-1],
                 },
-                "resolvedDependencies": [*_parents(build), *_tools(git)],
+                "resolvedDependencies": [*_parents(build), *_sources(build), *_tools(git)],
             },
             "runDetails": {
                 "builder": {"id": "urn:stemma:builder:local"},
@@ -84,14 +94,49 @@ def write_receipt(folder: Path, build: Build, result: Snapshot) -> Path:
 
 
 def read_receipt(path: Path) -> dict[str, Any]:
-    """A receipt, checked against its own name. Raises IntegrityError when a byte of it changed."""
+    """A receipt, checked against its own name and its schema. Raises IntegrityError when a byte of it changed."""
+    return _read(path)[0]
+
+
+def read_provenance(path: Path) -> Provenance:
+    """What a receipt says, as typed fields; checked as :func:`read_receipt` does."""
+    return _read(path)[1]
+
+
+def parse_bytes(raw: bytes, path: Path) -> tuple[dict[str, Any], Provenance]:
+    """The document and its fields, from the one spelling that is accepted: strict and canonical JSON.
+
+    Raises IntegrityError, RECEIPT_SPELLING for another spelling of the same document.
+    """
+    document = load_json(raw, path)
+    try:
+        canonical = canonical_json(document)
+    except ValueError as error:  # an integer past 2**53, half a surrogate pair
+        raise IntegrityError("RECEIPT_SPELLING", f"a receipt has no canonical form: {error}", where=path) from error
+    if canonical != raw:
+        raise IntegrityError("RECEIPT_SPELLING", "a receipt is not in canonical form", where=path)
+    return document, parse_receipt(document, path)
+
+
+def _read(path: Path) -> tuple[dict[str, Any], Provenance]:
     raw = path.read_bytes()
     if (found := _hex(digest_bytes(raw))) != path.stem:
         raise IntegrityError("RECEIPT_DIGEST", "a receipt was edited", expected=path.stem, found=found, where=path)
-    document = load_json(raw, path)
-    if document.get("_type") != STATEMENT or document.get("predicateType") != PREDICATE:
-        raise IntegrityError("RECEIPT_TYPE", "not an in-toto v1 provenance statement", where=path)
-    return document
+    return parse_bytes(raw, path)
+
+
+def public_uri(uri: str) -> str:
+    """An address without what may be a secret: user and password, query and fragment."""
+    parts = urlsplit(uri)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+
+def _sources(build: Build) -> list[dict[str, Any]]:
+    return [
+        {"name": f"{SOURCE}={part.name}", "digest": {"sha256": _hex(part.sha256)}, "uri": public_uri(part.uri)}
+        for part in build.sources
+    ]
 
 
 def _parents(build: Build) -> list[dict[str, Any]]:
@@ -103,8 +148,8 @@ def _parents(build: Build) -> list[dict[str, Any]]:
 
 
 def _tools(git: Mapping[str, Any]) -> list[dict[str, Any]]:
-    lock = {"name": "environment-lock", "digest": {"sha256": _hex(code.environment()["lock"])}}
-    tree: dict[str, Any] = {"name": "source-tree", "digest": {}, "annotations": {"dirty": git["dirty"]}}
+    lock = {"name": LOCK, "digest": {"sha256": _hex(code.environment()["lock"])}}
+    tree: dict[str, Any] = {"name": TREE, "digest": {}, "annotations": {"dirty": git["dirty"]}}
     if git["commit"]:
         tree["digest"]["gitCommit"] = git["commit"]
     if git["diff"]:

@@ -7,7 +7,7 @@ with size and SHA-256, for fast verification. Sidecars are listed and hashed but
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,12 @@ import pyarrow.parquet as pq
 from assets_data.lineage import atomic
 from assets_data.lineage.digests import canonical_json, digest_file, digest_json, load_json, logical_digest
 from assets_data.lineage.errors import DataError, IntegrityError
-from assets_data.lineage.merkle import merkle_root
+from assets_data.lineage.merkle import Records, fold, sorted_records
 from assets_data.lineage.tables import read_table
 
 SCHEMA = 1
 MANIFEST = "snapshot.json"
+_ENTRY = {"bytes": int, "sha256": str, "part": bool}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,16 +74,26 @@ class Snapshot:
 
         Raises IntegrityError naming the first file that differs, is missing or was added.
         """
-        found = {str(p.relative_to(self.path)) for p in self.path.rglob("*") if not p.is_dir()}
-        for extra in sorted(found - set(self.files) - {MANIFEST}):
-            raise _broken("SNAPSHOT_EXTRA_FILE", "a file nobody published", self.path / extra)
-        for name, entry in self.files.items():
-            self._verify_file(name, entry)
+        self.check_list()
+        for name in self.files:
+            self.check_file(name)
         if deep:
             self._verify_parts()
 
-    def _verify_file(self, name: str, entry: Mapping[str, Any]) -> None:
-        path = self.path / name
+    def check_list(self) -> None:
+        """The directory holds what the list names and, of the parts, what the identity names; nothing is hashed."""
+        found = {str(p.relative_to(self.path)) for p in self.path.rglob("*") if not p.is_dir()}
+        for extra in sorted(found - set(self.files) - {MANIFEST}):
+            raise _broken("SNAPSHOT_EXTRA_FILE", "a file nobody published", self.path / extra)
+        listed = sorted(Path(name).stem for name, entry in self.files.items() if entry["part"])
+        if listed != sorted(self.content["parts"]):
+            raise _broken(
+                "SNAPSHOT_LIST", "files and identity differ", self.path, sorted(self.content["parts"]), listed
+            )
+
+    def check_file(self, name: str) -> None:
+        """One file against its listed size and SHA-256."""
+        path, entry = self.path / name, self.files[name]
         if not path.is_file() or path.is_symlink():
             raise _broken("SNAPSHOT_FILE_MISSING", "a listed file is gone", path)
         if path.stat().st_size != entry["bytes"]:
@@ -132,10 +143,11 @@ class SnapshotWriter:
         target = self.sidecar(name) if sidecar else self.part(name)
         target.write_bytes(canonical_json(document) + b"\n")
 
-    def records(self, ids: Iterable[bytes | str]) -> None:
-        """Set the record count and Merkle root from 32-byte digests (or their 64 hex characters)."""
-        unique = {bytes.fromhex(i) if isinstance(i, str) else i for i in ids}
-        self._records = {"count": len(unique), "root": merkle_root(unique)}
+    def records(self, ids: Records) -> None:
+        """Set the record count and Merkle root from 32-byte digests: uint8[n, 32], ``S32``, bytes or hex characters."""
+        leaves = sorted_records(ids)
+        count = len(leaves)
+        self._records = {"count": count, "root": fold(leaves)[0].hex()}
 
     def finish(self) -> str:
         """Hash and sync every file, write ``snapshot.json``, return the id. Refuses a file that was never announced."""
@@ -168,12 +180,31 @@ def _read_manifest(path: Path) -> Mapping[str, Any]:
     if not raw:
         raise _broken("SNAPSHOT_EMPTY", "snapshot.json is empty", manifest)
     document = load_json(raw, manifest)
-    if not isinstance(document, dict) or set(document) != {"content", "files", "id", "stats"}:
-        raise _broken("SNAPSHOT_SHAPE", "snapshot.json does not have the four expected members", manifest)
-    if document["content"].get("schema") != SCHEMA:
-        version = document["content"].get("schema")
-        raise _broken("SNAPSHOT_VERSION", "written by another schema version", manifest, SCHEMA, version)
+    if isinstance(document, dict) and isinstance(document.get("content"), dict):
+        if (version := document["content"].get("schema")) != SCHEMA:
+            raise _broken("SNAPSHOT_VERSION", "written by another schema version", manifest, SCHEMA, version)
+    if problem := next(_shape_problems(document), None):
+        raise _broken("SNAPSHOT_SHAPE", f"snapshot.json is not what a snapshot writes: {problem}", manifest)
     return document
+
+
+def _shape_problems(document: Any) -> Iterator[str]:
+    """What of ``snapshot.json`` has another shape than :meth:`SnapshotWriter.finish` gives it."""
+    if not isinstance(document, dict) or set(document) != {"content", "files", "id", "stats"}:
+        yield "it does not have the four expected members"
+        return
+    kinds = {"content": dict, "files": dict, "id": str, "stats": dict}
+    yield from (f"{name} is of another type" for name, kind in kinds.items() if not isinstance(document[name], kind))
+    content, files = document["content"], document["files"]
+    if not isinstance(content, dict) or set(content) != {"kind", "schema", "parts", "splits", "records"}:
+        yield "the content does not have the five expected members"
+    elif not isinstance(content["kind"], str) or not isinstance(content["parts"], dict):
+        yield "the content's kind or parts are of another type"
+    for name, entry in files.items() if isinstance(files, dict) else ():
+        if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
+            yield f"{name!r} lies outside the snapshot"
+        if not isinstance(entry, dict) or {k: type(v) for k, v in entry.items()} != _ENTRY:
+            yield f"the entry of {name!r} is not a size, a digest and whether it is a part"
 
 
 def _broken(code: str, what: str, where: Path, expected: object = None, found: object = None) -> IntegrityError:

@@ -21,6 +21,7 @@ from assets_data.lineage.code import code_version
 from assets_data.lineage.config import to_dict
 from assets_data.lineage.digests import digest_json, load_json
 from assets_data.lineage.errors import DataError, IntegrityError
+from assets_data.lineage.provenance import SourcePart
 from assets_data.lineage.receipt import Build, read_receipt, write_receipt
 from assets_data.lineage.snapshot import Snapshot, SnapshotWriter
 
@@ -109,10 +110,12 @@ class Store:
         build: Callable[[SnapshotWriter], None],
         arguments: Mapping[str, Any] | None = None,
         seeds: Mapping[str, int] | None = None,
+        sources: Sequence[SourcePart] = (),
     ) -> Snapshot:
         """Publish what ``build`` writes as a snapshot of kind ``name``, or return what an equal call published before.
 
-        ``arguments`` are identity-relevant inputs that are neither config nor snapshots (a source digest).
+        ``arguments`` are identity-relevant inputs that are neither config nor snapshots (a source digest);
+        ``sources`` are the outside files behind them, named in the receipt and in nothing else.
         Raises IntegrityError before any work when a parent's files changed, StorageError when the disk refuses.
         """
         work = Build(
@@ -123,6 +126,7 @@ class Store:
             requested=self.requested,
             parents={k: [v] if isinstance(v, Snapshot) else list(v) for k, v in parents.items()},
             seeds=dict(seeds or {}),
+            sources=tuple(sources),
         )
         for parent in (snapshot for group in work.parents.values() for snapshot in group):
             parent.verify()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,12 +24,32 @@ def iter_batches(path: Path) -> Iterator[pa.RecordBatch]:
     """Record batches in file order; memory is bounded by one batch."""
     if path.suffix == ".parquet":
         with pq.ParquetFile(path) as file:
-            yield from file.iter_batches(batch_size=8192)  # bounds memory where rows are long texts
+            for group in range(file.num_row_groups):  # one at a time: over all of them, pyarrow holds on to each
+                yield from file.iter_batches(batch_size=8192, row_groups=[group])
         return
-    with pa.memory_map(str(path)) as source:
-        reader = pa.ipc.open_file(source)
-        for index in range(reader.num_record_batches):
-            yield reader.get_batch(index)
+    mapped = map_file(path)
+    reader = pa.ipc.open_file(pa.py_buffer(mapped))
+    for index in range(reader.num_record_batches):
+        yield reader.get_batch(index)
+        mapped.madvise(mmap.MADV_DONTNEED)  # what was read stays in the page cache, but no longer counts as resident
+
+
+def map_file(path: Path) -> mmap.mmap:
+    """The file's bytes, read-only, mapped for as long as anything refers to them. Raises ValueError if it is empty."""
+    with open(path, "rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def iter_columns(path: Path, names: list[str]) -> Iterator[pa.RecordBatch]:
+    """Record batches of some columns, in the order of ``names``; no other column is read from the disk."""
+    if path.suffix != ".parquet":
+        for batch in iter_batches(path):
+            yield batch.select(names)
+        return
+    with pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            batches = file.iter_batches(batch_size=1 << 16, columns=names, row_groups=[group])
+            yield from (batch.select(names) for batch in batches)
 
 
 def read_table(path: Path) -> pa.Table:

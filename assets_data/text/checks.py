@@ -1,6 +1,7 @@
 """Leakage checks on published triples: what the encoder sees, which split a text is in, which file its rows are in.
 
-Every check reads whole columns of whole snapshots, never a sample. They return findings; the caller decides to refuse.
+Every check reads whole columns of whole snapshots, never a sample, batch by batch, holding 33 bytes per document. They
+return findings; the caller decides to refuse.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ import polars as pl
 import pyarrow as pa
 
 from assets_data.lineage import Snapshot
+from assets_data.lineage.tables import iter_batches, iter_columns
+from assets_data.text.rows import record_digests
 from assets_data.text.split import SPLITS
 from assets_data.text.windows import SPECIALS_PER_ROW
 
 _SHOWN = 5
+_PLACE = {split: place for place, split in enumerate(SPLITS)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,15 +44,15 @@ class Finding:
 
 
 def label_leaks(triples: Snapshot) -> Finding:
-    """Rows in which a position that is to be predicted can be seen by the encoder.
+    """Rows in which what is to be predicted can be seen by the encoder.
 
     Labels are tokens ``[decoder_begin + 1, decoder_end)`` of a row, the encoder sees ``[encoder_begin, encoder_end)``:
-    they must not meet. A row with more tokens than a window and its specials holds a position twice: a leak as well.
+    they must not meet, and must not say the same. A row with more tokens than a window and its specials leaks as well.
     """
     most = triples.read_json("layout.json")["window"] + SPECIALS_PER_ROW
     rows, count, examples = 0, 0, []
     for split in SPLITS:
-        for batch in triples.table(f"{split}.arrow").to_batches():
+        for batch in iter_batches(triples.file(f"{split}.arrow")):
             leaking = np.flatnonzero(_leaks(batch, most))
             examples += _examples(batch, leaking[: _SHOWN - len(examples)], split)
             rows, count = rows + batch.num_rows, count + len(leaking)
@@ -57,41 +61,70 @@ def label_leaks(triples: Snapshot) -> Finding:
 
 def split_overlaps(triples: Sequence[Snapshot]) -> Finding:
     """Cleaned texts (by SHA-256) in more than one split, within a slice or across slices. Rows are documents."""
-    documents = pl.scan_parquet([snapshot.file("records.parquet") for snapshot in triples])
-    texts = documents.group_by("text_id").agg(
-        pl.len().alias("documents"),
-        pl.col("split").unique().sort().alias("splits"),
-        pl.col("origin").sort().head(_SHOWN),
-    )
-    overlapping = texts.filter(pl.col("splits").list.len() > 1).sort("text_id").collect(engine="streaming")
+    texts, splits = _listed(triples, "text_id")
+    order = np.argsort(texts)
+    texts, splits = texts[order], splits[order]
+    other = (texts[1:] == texts[:-1]) & (splits[1:] != splits[:-1])  # equal texts may share a split: a run of them does
+    straddling = np.unique(texts[1:][other])
     return Finding(
         check="split_overlaps",
-        rows=documents.select(pl.len()).collect().item(),
-        count=overlapping.height,
-        examples=tuple(overlapping.head(_SHOWN).to_dicts()),
+        rows=len(texts),
+        count=len(straddling),
+        examples=_straddling(triples, [text.ljust(32, b"\0").hex() for text in straddling[:_SHOWN].tolist()]),
     )
 
 
 def misplaced_rows(triples: Snapshot) -> Finding:
     """Rows that stand in the file of one split although their record is listed under another, or not listed at all."""
-    listed = pl.scan_parquet(triples.file("records.parquet")).select("record_id", "split")
-    rows = pl.concat(
-        pl.scan_ipc(triples.file(f"{split}.arrow")).select("record_id", split=pl.lit(split)) for split in SPLITS
+    records, splits = _listed([triples], "record_id")
+    order = np.argsort(records)
+    records = np.append(records[order], b"\xff" * 32)  # a last one, in no split, so that every place is one
+    splits = np.append(splits[order], len(SPLITS))
+    rows, count, examples = 0, 0, []
+    for code, split in enumerate(SPLITS):
+        for batch in iter_columns(triples.file(f"{split}.arrow"), ["record_id"]):
+            ids = batch.column("record_id").to_pylist()
+            digests = record_digests(ids).view("S32").ravel()
+            place = np.searchsorted(records, digests)
+            stray = np.flatnonzero((records[place] != digests) | (splits[place] != code))
+            examples += [{"record_id": ids[row], "split": split} for row in stray[: _SHOWN - len(examples)]]
+            rows, count = rows + len(ids), count + len(stray)
+    return Finding(check="misplaced_rows", rows=rows, count=count, examples=tuple(examples))
+
+
+def _listed(triples: Sequence[Snapshot], column: str) -> tuple[np.ndarray, np.ndarray]:
+    """S32[n] digests in a column of every records.parquet, and int8[n] the place of their split in SPLITS."""
+    digests, splits = [np.zeros((0, 32), np.uint8)], [np.zeros(0, np.int8)]
+    for snapshot in triples:
+        for batch in iter_columns(snapshot.file("records.parquet"), [column, "split"]):
+            digests.append(record_digests(batch.column(column).to_pylist()))
+            places = (_PLACE.get(split, -1) for split in batch.column("split").to_pylist())
+            splits.append(np.fromiter(places, np.int8, batch.num_rows))
+    return np.concatenate(digests).view("S32").ravel(), np.concatenate(splits)
+
+
+def _straddling(triples: Sequence[Snapshot], text_ids: list[str]) -> tuple[dict[str, Any], ...]:
+    documents = pl.scan_parquet([snapshot.file("records.parquet") for snapshot in triples])
+    texts = documents.filter(pl.col("text_id").is_in(text_ids)).group_by("text_id")
+    facts = (
+        pl.len().alias("documents"),
+        pl.col("split").unique().sort().alias("splits"),
+        pl.col("origin").sort().head(_SHOWN),
     )
-    stray = rows.join(listed, on=["record_id", "split"], how="anti").collect(engine="streaming")
-    return Finding(
-        check="misplaced_rows",
-        rows=rows.select(pl.len()).collect().item(),
-        count=stray.height,
-        examples=tuple(stray.head(_SHOWN).to_dicts()),
-    )
+    return tuple(texts.agg(facts).sort("text_id").collect(engine="streaming").to_dicts())
 
 
 def _leaks(rows: pa.RecordBatch, most_tokens: int) -> np.ndarray:
     begin, end = rows.column("encoder_begin").to_numpy(), rows.column("encoder_end").to_numpy()
-    first_label, last = rows.column("decoder_begin").to_numpy() + 1, rows.column("decoder_end").to_numpy()
-    tokens = rows.column("tokens").value_lengths().to_numpy()
-    return ((begin < last) & (first_label < end)) | (tokens > most_tokens)
+    decoder, last = rows.column("decoder_begin").to_numpy(), rows.column("decoder_end").to_numpy()
+    lists = rows.column("tokens")
+    offsets, tokens = lists.offsets.to_numpy(), lists.values.to_numpy()
+    leaking = ((begin < last) & (decoder + 1 < end)) | (np.diff(offsets) > most_tokens)
+    for row in np.flatnonzero(end - begin == last - decoder - 1):  # as many encoder tokens as labels: they may be equal
+        seen = tokens[offsets[row] + begin[row] + 1 : offsets[row] + end[row]]
+        asked = tokens[offsets[row] + decoder[row] + 1 : offsets[row] + last[row] - 1]
+        leaking[row] |= np.array_equal(seen, asked)
+    return leaking
 
 
 def _examples(rows: pa.RecordBatch, indices: np.ndarray, split: str) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ import polars as pl
 
 from assets_data.text.config import DocumentsConfig
 
-REASONS = ("too_short", "too_long", "few_letters", "repetitive", "duplicate")
+REASONS = ("too_short", "too_long", "few_letters", "repetitive", "duplicate", "duplicate_across", "near_duplicate")
 
 # C0 but tab and newline, DEL, C1, and the byte order mark.
 _CONTROLS = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\x{feff}]"
@@ -35,26 +35,36 @@ def cleaned(text: pl.Expr) -> pl.Expr:
 
 def drop_reasons(texts: pl.Series, config: DocumentsConfig) -> pl.Series:
     """Why each cleaned text is dropped (the first of REASONS that holds), or null when it is kept."""
-    text = pl.col("text")
-    counts = pl.DataFrame({"text": texts}).select(
-        characters=text.str.len_chars(),
-        visible=text.str.len_chars() - text.str.count_matches(r"[ \t\n]"),
-        symbols=text.str.count_matches(r"[^\p{L}\p{M} \t\n]"),  # fewer matches than letters, so cheaper to count
-        lines=text.str.count_matches("\n", literal=True) + 1,
-        distinct_lines=text.str.split("\n").list.n_unique(),
-    )
-    visible, symbols = pl.col("visible"), pl.col("symbols")
-    reason = (
+    counts = pl.DataFrame({"text": texts}).select(measures(pl.col("text")))
+    return counts.select(reason=drop_reason(config)).get_column("reason")
+
+
+def measures(text: pl.Expr) -> list[pl.Expr]:
+    """Counts of a cleaned text, as columns: what :func:`drop_reason` judges."""
+    literal = {name: text.str.count_matches(c, literal=True) for name, c in (("spaces", " "), ("tabs", "\t"))}
+    return [
+        text.str.len_chars().alias("characters"),
+        *(count.alias(name) for name, count in literal.items()),
+        text.str.count_matches("\n", literal=True).alias("newlines"),
+        text.str.count_matches(r"[^\p{L}\p{M} \t\n]").alias("symbols"),  # fewer than letters, so cheaper to count
+        text.str.split("\n").list.n_unique().alias("distinct_lines"),
+    ]
+
+
+def drop_reason(config: DocumentsConfig) -> pl.Expr:
+    """The reason as an expression over the columns of :func:`measures`; null keeps the text."""
+    characters, newlines, symbols = pl.col("characters"), pl.col("newlines"), pl.col("symbols")
+    visible = characters - pl.col("spaces") - pl.col("tabs") - newlines
+    return (
         pl.when(visible < config.min_chars)
         .then(pl.lit("too_short"))
-        .when(pl.col("characters") > config.max_chars)
+        .when(characters > config.max_chars)
         .then(pl.lit("too_long"))
         .when(visible - symbols < visible * config.min_letter_share)
         .then(pl.lit("few_letters"))
-        .when(pl.col("distinct_lines") < pl.col("lines") * config.min_distinct_lines)
+        .when(pl.col("distinct_lines") < (newlines + 1) * config.min_distinct_lines)
         .then(pl.lit("repetitive"))
     )
-    return counts.select(reason=reason).get_column("reason")
 
 
 class SeenDigests:
@@ -77,5 +87,10 @@ class SeenDigests:
 
 
 def _nfc(texts: pl.Series) -> pl.Series:
-    # The interpreter's own normaliser returns ASCII and already composed text as it is, at memory speed.
-    return pl.Series([unicodedata.normalize("NFC", text) for text in texts], dtype=pl.String)
+    wide = (texts.str.len_bytes() != texts.str.len_chars()).arg_true()  # ASCII is composed already, and mostly all
+    composed = {
+        place: result
+        for place, text in zip(wide.to_list(), texts.gather(wide), strict=True)
+        if (result := unicodedata.normalize("NFC", text)) != text
+    }
+    return texts.clone().scatter(list(composed), list(composed.values())) if composed else texts  # scatter is in place

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Literal
 
 from assets_data.lineage import ConfigError, option
 
@@ -51,24 +52,56 @@ class TokenizerConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TriplesConfig:
-    """Windows of a document and the pivot that splits each into an encoder prefix and a decoder suffix."""
+    """Windows of a document, and what the encoder reads of each: the prompt if there is one, else a prefix.
 
-    window: int = option(256, "tokens per window, without specials")
+    Overlapping windows show the shared tokens to training twice. They never leave their document's split.
+    """
+
+    window: int = option(256, "tokens per window, without specials; a prompt and its response share one window")
+    overlap: int = option(0, "tokens that a window shares with the one before it in its document")
     min_window: int = option(16, "a document's last window is dropped when it has fewer tokens than this")
+    truncate_prompts: bool = option(
+        False, "a prompt too long for its response's window loses its first tokens; false: the pair is dropped"
+    )
     pivot_low: float = option(0.2, "smallest prefix, as a share of the window")
     pivot_high: float = option(0.8, "largest prefix, as a share of the window")
     seed: int = option(7, "seed of the pivot")
-    batch_bytes: int = option(4 << 20, "text bytes tokenised at a time; bounds memory, never changes the result")
+    batch_bytes: int = option(1 << 20, "text bytes tokenised at a time; bounds memory, never changes the result")
 
     def __post_init__(self) -> None:
         problems = []
         if not 2 <= self.min_window <= self.window:
             problems.append("min_window must be at least 2 and at most window")
+        if not 0 <= self.overlap < self.window:
+            problems.append("overlap must be at least 0 and less than window")
         if not 0 <= self.pivot_low <= self.pivot_high <= 1:
             problems.append("0 <= pivot_low <= pivot_high <= 1 must hold")
         if self.batch_bytes < 1:
             problems.append("batch_bytes must be at least 1")
         _refuse("triples", problems)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DuplicatesConfig:
+    """Duplicates across slices: equal documents always, near ones on request (MinHash over shingles, in memory)."""
+
+    near: bool = option(False, "also leave out documents that are nearly equal to a kept one, within and across slices")
+    threshold: float = option(0.8, "least estimated Jaccard similarity of the shingles of near-duplicates")
+    shingle: Literal["word", "char"] = option("word", "what a shingle is made of; char for scripts without spaces")
+    shingle_size: int = option(5, "words or characters per shingle")
+    permutations: int = option(128, "hash functions per signature: the estimate's error is about 1 / sqrt of this")
+    seed: int = option(7, "seed of the hash functions")
+
+    def __post_init__(self) -> None:
+        problems = []
+        near_only = ((field.name, field.default) for field in fields(self) if field.name != "near")
+        if not self.near and any(getattr(self, name) != default for name, default in near_only):
+            problems.append("the other fields are only read with near = true")
+        if not 0 < self.threshold <= 1:
+            problems.append("threshold must lie in (0, 1]")
+        if self.shingle_size < 1 or self.permutations < 2:
+            problems.append("shingle_size must be at least 1 and permutations at least 2")
+        _refuse("duplicates", problems)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +111,7 @@ class TextConfig:
     documents: DocumentsConfig = option(DocumentsConfig(), "cleaning and split")
     tokenizer: TokenizerConfig = option(TokenizerConfig(), "vocabulary")
     triples: TriplesConfig = option(TriplesConfig(), "windows and pivots")
+    duplicates: DuplicatesConfig = option(DuplicatesConfig(), "what is left out in favour of another document")
 
 
 def demo() -> TextConfig:

@@ -1,4 +1,5 @@
-"""A raw slice as documents: cleaned, filtered, free of exact duplicates, each in its split. Streamed by row group.
+"""A raw slice as documents: cleaned, filtered, free of duplicates, each in its split. Streamed by row group, several
+at a time; memory is that of a row group per thread, and 32 bytes per document.
 
 The tokenizer and the triples both read documents from here, so neither can see a text the other would not.
 """
@@ -6,6 +7,7 @@ The tokenizer and the triples both read documents from here, so neither can see 
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 
@@ -17,35 +19,88 @@ import pyarrow.parquet as pq
 from assets_data.lineage import Snapshot
 from assets_data.text.clean import SeenDigests, cleaned, drop_reasons
 from assets_data.text.config import DocumentsConfig
+from assets_data.text.prefetch import mapped_ahead
 from assets_data.text.split import assign_splits
 
+COLUMNS = ("record_id", "origin", "text", "prompt", "split")
 
-def iter_documents(raw: Snapshot, config: DocumentsConfig, dropped: Counter[str]) -> Iterator[pl.DataFrame]:
-    """Batches with columns record_id, origin, text (cleaned), text_id (its SHA-256, 64 hex) and split.
 
-    Of equal texts in the slice the first is kept. Adds the number of dropped documents per reason to ``dropped``.
+def iter_documents(
+    raw: Snapshot, config: DocumentsConfig, dropped: Counter[str], drops: pl.DataFrame | None = None
+) -> Iterator[pl.DataFrame]:
+    """Batches with columns record_id, origin, text and prompt (both cleaned), text_id (64 hex) and split.
+
+    Of equal documents in the slice the first is kept; then those in ``drops`` (record_id, reason) are left out. Adds
+    the number of dropped documents per reason to ``dropped``. A split that the source gave stays.
     """
     seen = SeenDigests()
+    groups = mapped_ahead(lambda table: _filtered(table, config), _row_groups(raw), workers=pl.thread_pool_size())
+    for frame, digests, reasons in groups:
+        dropped.update(reasons)
+        kept = _unique(frame, digests, seen, config, dropped)
+        yield kept if drops is None or drops.is_empty() else _without(kept, drops, dropped)
+
+
+def text_digest(prompt: str, text: str) -> bytes:
+    """SHA-256 of a cleaned text; of a pair, with NUL between prompt and response (no cleaned text holds one)."""
+    return hashlib.sha256((f"{prompt}\0{text}" if prompt else text).encode()).digest()
+
+
+def _row_groups(raw: Snapshot) -> Iterator[pa.Table]:
     with pq.ParquetFile(raw.file("records.parquet")) as file:
         for group in range(file.num_row_groups):
-            table = file.read_row_group(group, columns=["record_id", "origin", "text"])
-            kept = _filtered(table, config, dropped)
-            yield _unique(kept, seen, config, dropped)
+            yield file.read_row_group(group, columns=list(COLUMNS))
 
 
-def _filtered(table: pa.Table, config: DocumentsConfig, dropped: Counter[str]) -> pl.DataFrame:
-    frame = pl.DataFrame(table).with_columns(cleaned(pl.col("text")))
-    reasons = drop_reasons(frame.get_column("text"), config)
-    dropped.update(reasons.drop_nulls().to_list())
-    return frame.filter(reasons.is_null())
+def _filtered(table: pa.Table, config: DocumentsConfig) -> tuple[pl.DataFrame, list[bytes], list[str]]:
+    """The cleaned rows within bounds, the digest of each, and why the others are dropped."""
+    frame = pl.DataFrame(table)
+    paired = frame.get_column("prompt") != ""
+    if paired.any():
+        frame = frame.with_columns(cleaned(pl.col("text")), cleaned(pl.col("prompt")))
+        reasons = _pair_reasons(frame.with_columns(paired.alias("paired")), config)
+    else:
+        frame = frame.with_columns(cleaned(pl.col("text")))
+        reasons = drop_reasons(frame.get_column("text"), config)
+    frame = frame.filter(reasons.is_null())
+    return frame, _digests(frame), reasons.drop_nulls().to_list()
 
 
-def _unique(frame: pl.DataFrame, seen: SeenDigests, config: DocumentsConfig, dropped: Counter[str]) -> pl.DataFrame:
-    digests = [hashlib.sha256(text.encode()).digest() for text in frame.get_column("text")]
+def _pair_reasons(frame: pl.DataFrame, config: DocumentsConfig) -> pl.Series:
+    """Bounds hold for prompt and response together; a pair that lost either is too short whatever they are."""
+    paired, prompt, text = pl.col("paired"), pl.col("prompt"), pl.col("text")
+    whole = pl.when(paired).then(pl.concat_str(prompt, pl.lit("\n"), text)).otherwise(text)
+    reasons = drop_reasons(frame.select(whole.alias("text")).get_column("text"), config)
+    lost = paired & ((prompt == "") | (text == ""))
+    return frame.select(reason=pl.when(lost).then(pl.lit("too_short")).otherwise(reasons)).get_column("reason")
+
+
+def _unique(
+    frame: pl.DataFrame, digests: list[bytes], seen: SeenDigests, config: DocumentsConfig, dropped: Counter[str]
+) -> pl.DataFrame:
     unseen = seen.unseen(digests)
     dropped["duplicate"] += int(len(unseen) - unseen.sum())
     keys = np.frombuffer(b"".join(digest[:8] for digest in digests), dtype=">u8").astype(np.uint64)
+    drawn = pl.Series(assign_splits(keys, config).tolist(), dtype=pl.String)
     return frame.with_columns(
         pl.Series("text_id", [digest.hex() for digest in digests], dtype=pl.String),
-        pl.Series("split", assign_splits(keys, config).tolist(), dtype=pl.String),
+        split=pl.when(pl.col("split") == "").then(drawn).otherwise(pl.col("split")),
     ).filter(unseen)
+
+
+def _digests(frame: pl.DataFrame) -> list[bytes]:
+    """:func:`text_digest` of every row; of plain text over the column's own memory, no string made."""
+    prompts, texts = frame.get_column("prompt"), frame.get_column("text")
+    if (prompts != "").any():
+        return [text_digest(prompt, text) for prompt, text in zip(prompts, texts, strict=True)]
+    column = texts.to_arrow(compat_level=pl.CompatLevel.oldest())
+    _, offsets, values = column.buffers()
+    ends = np.frombuffer(offsets, np.int64)[column.offset : column.offset + len(column) + 1].tolist()
+    memory = memoryview(values)
+    return [hashlib.sha256(memory[begin:end]).digest() for begin, end in itertools.pairwise(ends)]
+
+
+def _without(frame: pl.DataFrame, drops: pl.DataFrame, dropped: Counter[str]) -> pl.DataFrame:
+    reasons = frame.join(drops, on="record_id", how="left", maintain_order="left").get_column("reason")
+    dropped.update(reasons.drop_nulls().to_list())
+    return frame.filter(reasons.is_null())

@@ -1,25 +1,39 @@
 """The raw_slice stage: one slice of a source as records, exactly as read.
 
 Promises that reuse is by content: the source's bytes are digested before the stage is looked up, and again after each
-file is read. Does not clean, deduplicate or split: a record here is what the source says.
+file is read. Memory is bounded by row groups, and 32 bytes per record for its id. Does not clean, deduplicate or split:
+a record here is what the source says.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
+import json
+import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assets_data.fetch.config import SourceConfig
 from assets_data.fetch.parts import Part, Record, Source
 from assets_data.fetch.sources import open_source
-from assets_data.lineage import DataError, Snapshot, SnapshotWriter, Store, canonical_json, digest_json
+from assets_data.lineage import DataError, Snapshot, SnapshotWriter, Store, digest_json
+from assets_data.lineage.provenance import SourcePart
+from assets_data.text.rows import record_digests
+from assets_data.text.shuffle import shuffled
 
-SCHEMA = pa.schema([(name, pa.large_string()) for name in ("record_id", "text", "origin", "part")])
+SCHEMA = pa.schema([(name, pa.large_string()) for name in ("record_id", "text", "prompt", "split", "origin", "part")])
 ROW_GROUP_BYTES = 8 << 20  # text held before it is written; readers hold one row group too
+# Statistics would put the first and last text of every row group, whole, into the footer.
+_ENCODING: dict[str, Any] = {"compression": "zstd", "write_statistics": False, "use_dictionary": ["split", "part"]}
+LEFT_OUT = ("missing", "malformed")
 
 
 def make_raw_slice(store: Store, slice_name: str, config: SourceConfig) -> Snapshot:
@@ -27,73 +41,91 @@ def make_raw_slice(store: Store, slice_name: str, config: SourceConfig) -> Snaps
 
     Raises DataError when the slice is unknown or empty, a file changes while it is read, or its bytes are refused.
     """
-    source = open_source(config)
+    source = open_source(config, store)
     parts = source.parts(slice_name)
-    planned = digest_json([[part.origin, part.sha256] for part in parts])
+    planned = digest_json([[part.origin, part.sha256, *(part.lines or ())] for part in parts])
     return store.run_stage(
         name="text/raw_slice",
         module=__name__,
         config=config,
         arguments={"slice": slice_name, "parts_digest": planned},
         parents={},
-        build=lambda writer: _build(writer, source, parts, config.max_record_bytes),
+        seeds={"shuffle": config.seed},
+        sources=[SourcePart(part.origin, part.sha256.removeprefix("sha256:"), part.url) for part in parts if part.url],
+        build=lambda writer: _build(writer, source, parts, config),
     )
 
 
-def record_id(text: str) -> str:
-    """64 hex characters: the SHA-256 of the record's canonical JSON, ``{"text": ...}``."""
-    return hashlib.sha256(canonical_json({"text": text})).hexdigest()
+def record_id(text: str, prompt: str = "") -> str:
+    """64 hex characters: SHA-256 of the record's canonical JSON, ``{"text": ...}``, with ``"prompt"`` if it has one.
+
+    The standard library writes RFC 8785 of an object of strings whose keys are in order, at C speed.
+    """
+    document = {"prompt": prompt, "text": text} if prompt else {"text": text}
+    return hashlib.sha256(json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
 
 
-def _build(writer: SnapshotWriter, source: Source, parts: list[Part], max_record_bytes: int) -> None:
-    counts: dict[str, int] = {}
-    ids: list[bytes] = []
-    with pq.ParquetWriter(writer.part("records.parquet"), SCHEMA, compression="zstd") as table:
-        for batch in _batches(_rows(source, parts, counts, max_record_bytes)):
+def _build(writer: SnapshotWriter, source: Source, parts: list[Part], config: SourceConfig) -> None:
+    counts: dict[str, Counter[str]] = {part.origin: Counter() for part in parts}
+    ids, rows = [np.zeros((0, 32), np.uint8)], 0
+    file = writer.part("records.parquet")
+    with pq.ParquetWriter(file, SCHEMA, compression_level=config.zstd_level, **_ENCODING) as table:
+        for batch in _ordered(source, parts, counts, config, writer.path):
             table.write_table(batch)
-            ids += [bytes.fromhex(value) for value in batch["record_id"].to_pylist()]
-    if not ids:
+            ids.append(record_digests(batch["record_id"].to_pylist()))
+            rows += len(batch)
+    if not rows:
         raise DataError("RAW_SLICE_EMPTY", "a slice has no records", found=[part.origin for part in parts][:10])
-    entries = [{k: v for k, v in asdict(p).items() if k != "path"} | {"records": counts[p.origin]} for p in parts]
-    writer.write_json("parts.json", {"licence": source.licence, "origin": source.origin, "parts": entries})
-    writer.records(ids)
-    writer.stats |= {"rows": len(ids), "parts": len(parts), "source_bytes": sum(part.bytes for part in parts)}
+    left_out = {reason: sum(count[reason] for count in counts.values()) for reason in LEFT_OUT}
+    writer.write_json("parts.json", _parts_document(source, parts, counts))
+    writer.records(np.concatenate(ids))
+    writer.stats |= {"rows": rows, "parts": len(parts), "source_bytes": sum(part.bytes for part in parts), **left_out}
+    writer.stats |= source.stats
 
 
-def _rows(source: Source, parts: list[Part], counts: dict[str, int], max_record_bytes: int) -> Iterator[dict[str, str]]:
-    """Every record as a row, part by part; each part's digest is checked again once it is read."""
+def _parts_document(source: Source, parts: list[Part], counts: dict[str, Counter[str]]) -> dict[str, object]:
+    """Where the records came from: notes of the source, and of each file its digest, rows read and rows left out."""
+    entries = [
+        {k: v for k, v in asdict(part).items() if k not in ("path", "url") and v is not None}
+        | {name: counts[part.origin][name] for name in ("records", *LEFT_OUT)}
+        for part in parts
+    ]
+    return {"licence": source.licence, "origin": source.origin, "parts": entries}
+
+
+def _ordered(
+    source: Source, parts: list[Part], counts: dict[str, Counter[str]], config: SourceConfig, folder: Path
+) -> Iterator[pa.Table]:
+    """The first ``max_records`` records in the source's order; or in a keyed one, for which all of them are read."""
+    if config.shuffle:
+        batches = _batches(_records(source, parts, counts, 0))
+        return shuffled(batches, config.seed, config.max_records, ROW_GROUP_BYTES, folder)
+    return _batches(_records(source, parts, counts, config.max_records))
+
+
+def _records(
+    source: Source, parts: list[Part], counts: dict[str, Counter[str]], most: int
+) -> Iterator[tuple[Record, Part]]:
+    """Every record up to ``most`` (0: all), part by part; each part's digest is checked again once it is read."""
+    left = most or sys.maxsize
     for part in parts:
-        counts[part.origin] = 0
-        for record in source.records(part):
-            _require_storable(record, max_record_bytes)
-            counts[part.origin] += 1
-            yield {
-                "record_id": record_id(record.text),
-                "text": record.text,
-                "origin": record.origin,
-                "part": part.origin,
-            }
+        for record in itertools.islice(source.records(part, counts[part.origin]), left):
+            counts[part.origin]["records"] += 1
+            yield record, part
         part.require_unchanged()
+        left -= counts[part.origin]["records"]
 
 
-def _require_storable(record: Record, max_record_bytes: int) -> None:
-    try:
-        size = len(record.text.encode())
-    except UnicodeEncodeError as error:
-        raise DataError("RECORD_NOT_UNICODE", "a text holds half a surrogate pair", where=record.origin) from error
-    if size > max_record_bytes:
-        limit = f"at most {max_record_bytes:,} bytes"
-        raise DataError("RECORD_TOO_LONG", "a text is too long", expected=limit, found=f"{size:,}", where=record.origin)
-
-
-def _batches(rows: Iterator[dict[str, str]]) -> Iterator[pa.Table]:
-    held: list[dict[str, str]] = []
+def _batches(records: Iterator[tuple[Record, Part]]) -> Iterator[pa.Table]:
     size = 0
-    for row in rows:
-        held.append(row)
-        size += sum(map(len, row.values()))
+    columns: dict[str, list[str]] = {name: [] for name in SCHEMA.names}
+    for record, part in records:
+        row = (record_id(record.text, record.prompt), record.text, record.prompt, record.split, record.origin)
+        for column, value in zip(columns.values(), (*row, part.origin), strict=True):
+            column.append(value)
+        size += len(record.text) + len(record.prompt) + 2 * len(record.origin) + 64
         if size >= ROW_GROUP_BYTES:
-            yield pa.Table.from_pylist(held, SCHEMA)
-            held, size = [], 0
-    if held:
-        yield pa.Table.from_pylist(held, SCHEMA)
+            yield pa.table(columns, SCHEMA)
+            size, columns = 0, {name: [] for name in SCHEMA.names}
+    if size:
+        yield pa.table(columns, SCHEMA)

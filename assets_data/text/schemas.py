@@ -12,7 +12,9 @@ import pandera.polars as pa
 import polars as pl
 
 from assets_data.lineage import Snapshot
-from assets_data.text.raw_slice import record_id
+from assets_data.text.drops import DROP_REASONS
+from assets_data.text.quality_summary import MEASURES, SLICES_SCHEMA
+from assets_data.text.raw_slice import LEFT_OUT, record_id
 from assets_data.text.split import SPLITS
 from assets_data.text.tokenizer import BOS, EOS, PAD
 from assets_data.text.triples import DROPPED
@@ -41,17 +43,19 @@ def schema_failures(snapshot: Snapshot) -> list[dict[str, Any]]:
 
 
 def raw_records_schema() -> pa.DataFrameSchema:
-    """Raw records: an id that is the digest of the text, and an origin inside its part."""
+    """Raw records: an id that is the digest of prompt and text, a known split or none, an origin inside its part."""
     return pa.DataFrameSchema(
         {
             "record_id": pa.Column(pl.String, _HEX),
             "text": pa.Column(pl.String),
+            "prompt": pa.Column(pl.String),
+            "split": pa.Column(pl.String, pa.Check.isin(("", *SPLITS))),
             "origin": pa.Column(pl.String, _FILLED),
             "part": pa.Column(pl.String, _FILLED),
         },
         checks=[
             _each(pl.col("origin").str.starts_with(pl.col("part") + "#"), "the origin lies in the part"),
-            _each(pl.col("record_id") == _record_ids(pl.col("text")), "the record id is the digest of the text"),
+            _each(pl.col("record_id") == _record_ids(), "the record id is the digest of prompt and text"),
         ],
         strict=True,
     )
@@ -64,7 +68,7 @@ def parts_schema() -> pa.DataFrameSchema:
             "origin": pa.Column(pl.String, _FILLED, unique=True),
             "bytes": pa.Column(pl.Int64, pa.Check.ge(0)),
             "sha256": pa.Column(pl.String, _DIGEST),
-            "records": pa.Column(pl.Int64, pa.Check.ge(0)),
+            **{name: pa.Column(pl.Int64, pa.Check.ge(0)) for name in ("records", *LEFT_OUT)},
         },
         strict=True,
     )
@@ -120,6 +124,40 @@ def dropped_schema() -> pa.DataFrameSchema:
     return pa.DataFrameSchema(columns, checks=_each(pl.len() == len(DROPPED), "every reason is counted"), strict=True)
 
 
+def drops_schema() -> pa.DataFrameSchema:
+    """Drop lists: each record of a slice once, and for each the kept record, which is none of those dropped."""
+    record, keeper = pl.struct(a="raw_slice", b="record_id"), pl.struct(a="kept_raw_slice", b="kept_record_id")
+    ids = {name: pa.Column(pl.String, _DIGEST) for name in ("raw_slice", "kept_raw_slice")}
+    records = {name: pa.Column(pl.String, _HEX) for name in ("record_id", "kept_record_id")}
+    return pa.DataFrameSchema(
+        {**ids, **records, "reason": pa.Column(pl.String, pa.Check.isin(DROP_REASONS))},
+        checks=[
+            _each(record.is_unique(), "a record is dropped once"),
+            _each(~keeper.is_in(record.implode()), "the kept record is kept"),
+        ],
+        strict=True,
+    )
+
+
+def summary_schemas() -> dict[str, pa.DataFrameSchema]:
+    """Tables of a quality summary: counts and lengths that are not negative, and bins that are not empty ranges."""
+    count, name = pa.Column(pl.Int64, pa.Check.ge(0)), pa.Column(pl.String, _FILLED)
+    counted = {field.name: count for field in SLICES_SCHEMA if field.name != "slice"}
+    bins = {"slice": name, "measure": pa.Column(pl.String, pa.Check.isin(MEASURES)), "low": count, "high": count}
+    split = [pl.col(split) for split in SPLITS]
+    return {
+        "slices.parquet": pa.DataFrameSchema(
+            {"slice": pa.Column(pl.String, _FILLED, unique=True), **counted},
+            checks=_each(pl.col("documents") == pl.sum_horizontal(split), "every document is in one split"),
+            strict=True,
+        ),
+        "drops.parquet": pa.DataFrameSchema({"slice": name, "reason": name, "count": count}, strict=True),
+        "lengths.parquet": pa.DataFrameSchema(
+            {**bins, "count": count}, checks=_each(pl.col("low") < pl.col("high"), "a bin is a range"), strict=True
+        ),
+    }
+
+
 def members_schema() -> pa.DataFrameSchema:
     """Members of a dataset manifest: a tokenizer, at least one slice, a walk corpus."""
     roles = ("tokenizer", "triples", "walk_corpus")
@@ -164,6 +202,15 @@ def _triples_tables(snapshot: Snapshot) -> Iterator[Table]:
     yield "dropped.json", pl.DataFrame({"reason": list(dropped), "count": list(dropped.values())}), dropped_schema()
 
 
+def _duplicates_tables(snapshot: Snapshot) -> Iterator[Table]:
+    yield "drops.parquet", pl.DataFrame(snapshot.table("drops.parquet")), drops_schema()
+
+
+def _summary_tables(snapshot: Snapshot) -> Iterator[Table]:
+    for file, schema in summary_schemas().items():
+        yield file, pl.DataFrame(snapshot.table(file)), schema
+
+
 def _manifest_tables(snapshot: Snapshot) -> Iterator[Table]:
     manifest = snapshot.read_json("manifest.json")
     members = [(role, "", value) for role, value in manifest["members"].items() if role != "triples"]
@@ -174,6 +221,8 @@ def _manifest_tables(snapshot: Snapshot) -> Iterator[Table]:
 
 _TABLES: dict[str, Callable[[Snapshot], Iterator[Table]]] = {
     "text/raw_slice": _raw_slice_tables,
+    "text/duplicates": _duplicates_tables,
+    "text/quality_summary": _summary_tables,
     "text/triples": _triples_tables,
     "text/dataset_manifest": _manifest_tables,
 }
@@ -200,5 +249,7 @@ def _token_at(position: str) -> pl.Expr:
     return pl.col("tokens").list.get(pl.col(position), null_on_oob=True)
 
 
-def _record_ids(text: pl.Expr) -> pl.Expr:
-    return text.map_batches(lambda texts: pl.Series([record_id(value) for value in texts]), return_dtype=pl.String)
+def _record_ids() -> pl.Expr:
+    return pl.struct("text", "prompt").map_batches(
+        lambda rows: pl.Series([record_id(**row) for row in rows]), return_dtype=pl.String
+    )

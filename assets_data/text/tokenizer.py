@@ -101,6 +101,7 @@ def _build(writer: SnapshotWriter, slices: list[Snapshot], config: TextConfig) -
 def _training_texts(slices: list[Snapshot], config: TextConfig, seen: Counter[str]) -> Iterator[list[str]]:
     for snapshot in slices:
         for batch in iter_documents(snapshot, config.documents, Counter()):
-            texts = batch.filter(pl.col("split") == "train").get_column("text").to_list()
-            seen.update(documents=len(texts), characters=sum(map(len, texts)))
+            training = batch.filter(pl.col("split") == "train")
+            texts = [*training.get_column("text"), *filter(None, training.get_column("prompt"))]
+            seen.update(documents=len(training), characters=sum(map(len, texts)))
             yield texts

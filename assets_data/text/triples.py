@@ -1,7 +1,7 @@
 """The triples stage: windows of every document as flat token rows, one memory-mappable Arrow file per split.
 
-Each row is stored once; encoder ids, decoder ids and labels are views of it (layout in ``windows``). Streams: memory is
-bounded by ``batch_bytes`` and a few row groups of the slice, not by the slice.
+Each row is stored once; encoder ids, decoder ids and labels are views of it (layout in ``windows``, columns in
+``rows``). Streams: memory is bounded by ``batch_bytes``, a few row groups, and 32 bytes per document for its record id.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -19,47 +19,44 @@ import pyarrow.parquet as pq
 from tokenizers import Encoding, Tokenizer
 
 from assets_data.lineage import DataError, Snapshot, SnapshotWriter, Store, to_dict
+from assets_data.lineage.tables import iter_batches
 from assets_data.text.clean import REASONS
 from assets_data.text.config import TextConfig, TriplesConfig
 from assets_data.text.documents import iter_documents
+from assets_data.text.drops import drops_digest, read_drops
 from assets_data.text.prefetch import ahead
+from assets_data.text.rows import RECORDS_SCHEMA, record_digests, rows_schema
 from assets_data.text.split import SPLITS
 from assets_data.text.tokenizer import BOS, EOS, PAD, UNK, load_tokenizer
-from assets_data.text.windows import SPECIALS_PER_ROW, Windows, cut_windows, lay_out, pivots, row_keys
+from assets_data.text.windows import SPECIALS_PER_ROW, Windows, cut_windows, echoes, lay_out, pivots, row_keys
 
-SPANS = ("encoder_begin", "encoder_end", "decoder_begin", "decoder_end")
-DROPPED = (*REASONS, "short_window")
-RECORDS_SCHEMA = pa.schema([(name, pa.string()) for name in ("record_id", "origin", "split", "text_id")])
+DROPPED = (*REASONS, "short_window", "long_pair", "echo")
 
 
-class Triple(NamedTuple):
-    """One training example as views of its row; labels are the decoder's input one position later."""
-
-    encoder_ids: np.ndarray
-    decoder_input_ids: np.ndarray
-    labels: np.ndarray
-
-
-def make_triples(store: Store, raw: Snapshot, tokenizer: Snapshot, config: TextConfig) -> Snapshot:
+def make_triples(
+    store: Store, raw: Snapshot, tokenizer: Snapshot, config: TextConfig, duplicates: Snapshot | None = None
+) -> Snapshot:
     """Publish (or reuse) the slice's windows as a ``text/triples`` snapshot: one ``{split}.arrow`` per split,
     ``records.parquet``, ``dropped.json`` and ``layout.json``.
 
-    Raises DataError when the tokenizer was trained under another split, or when no window is left.
+    Of ``duplicates`` only this slice's drop list counts, by its digest. Raises DataError when the tokenizer was trained
+    or duplicates were sought under other document settings, or when no window is left.
     """
+    drops = read_drops(duplicates, raw, config.documents)
     return store.run_stage(
         name="text/triples",
         module=__name__,
         config=config.triples,
-        arguments={"documents": to_dict(config.documents)},
+        arguments={"documents": to_dict(config.documents), "drops": drops_digest(drops)},
         parents={"raw_slice": raw, "tokenizer": tokenizer},
         seeds={"split": config.documents.seed, "pivot": config.triples.seed},
-        build=lambda writer: _build(writer, raw, tokenizer, config),
+        build=lambda writer: _build(writer, raw, tokenizer, config, drops),
     )
 
 
 def iter_windows(snapshot: Snapshot, split: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Batches of plain windows, without specials: flat token ids and int64[n+1] offsets into them."""
-    for rows in snapshot.table(f"{split}.arrow").to_batches():
+    for rows in iter_batches(snapshot.file(f"{split}.arrow")):
         tokens = rows.column("tokens")
         offsets = tokens.offsets.to_numpy()
         begin, values = offsets[:-1] - offsets[0], tokens.flatten().to_numpy()
@@ -69,36 +66,24 @@ def iter_windows(snapshot: Snapshot, split: str) -> Iterator[tuple[np.ndarray, n
         yield values[plain], offsets - offsets[0] - SPECIALS_PER_ROW * np.arange(len(offsets))
 
 
-def triple(rows: pa.RecordBatch | pa.Table, index: int) -> Triple:
-    """The example of one row, as zero-copy views."""
-    encoder_begin, encoder_end, decoder_begin, decoder_end = (rows.column(name)[index].as_py() for name in SPANS)
-    tokens = rows.column("tokens")[index].values.to_numpy()
-    return Triple(
-        tokens[encoder_begin:encoder_end],
-        tokens[decoder_begin : decoder_end - 1],
-        tokens[decoder_begin + 1 : decoder_end],
-    )
-
-
-def _build(writer: SnapshotWriter, raw: Snapshot, tokenizer: Snapshot, config: TextConfig) -> None:
+def _build(writer: SnapshotWriter, raw: Snapshot, tokenizer: Snapshot, config: TextConfig, drops: pl.DataFrame) -> None:
     _require_same_documents(tokenizer, config)
     encoder = load_tokenizer(tokenizer)
     dropped: Counter[str] = Counter(dict.fromkeys(DROPPED, 0))
     with ExitStack() as stack:
         sink = _Sink(writer, stack, _token_type(encoder))
-        documents = ahead(iter_documents(raw, config.documents, dropped))
+        documents = ahead(iter_documents(raw, config.documents, dropped, drops))
         for batch, encodings in ahead(_encoded(documents, encoder, config.triples.batch_bytes)):
-            ids_T, lengths_D = _flat_ids(encodings, sink.token_type)
-            windows, short = cut_windows(lengths_D, config.triples)
-            dropped["short_window"] += short
-            sink.write(batch, ids_T, windows, config.triples)
-    if not sink.ids:
+            ids_T, lengths_D, prompts_D = _flat_ids(batch, encodings, sink.token_type)
+            windows, lost = cut_windows(lengths_D, prompts_D, config.triples)
+            dropped.update(lost, echo=sink.write(batch, ids_T, windows, config.triples))
+    if not sink.documents:
         raise DataError("TRIPLES_EMPTY", "no window is left of this slice", found=dict(dropped), where=raw.path)
     writer.write_json("dropped.json", dict(dropped))
     writer.write_json("layout.json", _layout(raw, tokenizer, encoder.get_vocab_size(), config.triples))
-    writer.records(sink.ids)
+    writer.records(np.concatenate(sink.record_ids))
     writer.splits |= sink.rows
-    facts = {"rows": sum(sink.rows.values()), "tokens": sink.tokens, "documents": len(sink.ids)}
+    facts = {"rows": sum(sink.rows.values()), "tokens": sink.tokens, "documents": sink.documents}
     writer.stats |= facts | {"dropped": dict(dropped)}
 
 
@@ -129,7 +114,7 @@ class _Sink:
     def __init__(self, writer: SnapshotWriter, stack: ExitStack, token_type: np.dtype) -> None:
         self.token_type = token_type
         self.rows: dict[str, int] = dict.fromkeys(SPLITS, 0)
-        self.tokens, self.ids = 0, list[bytes]()
+        self.tokens, self.documents, self.record_ids = 0, 0, list[np.ndarray]()
         self._schema = rows_schema(token_type)
         self._tables = {
             split: stack.enter_context(pa.ipc.new_file(str(writer.part(f"{split}.arrow")), self._schema))
@@ -139,38 +124,38 @@ class _Sink:
             pq.ParquetWriter(writer.part("records.parquet"), RECORDS_SCHEMA, compression="zstd")
         )
 
-    def write(self, batch: pl.DataFrame, ids_T: np.ndarray, windows: Windows, config: TriplesConfig) -> None:
-        """Lay out the batch's windows split by split, and list the documents that have at least one."""
+    def write(self, batch: pl.DataFrame, ids_T: np.ndarray, windows: Windows, config: TriplesConfig) -> int:
+        """Lay out the batch's windows split by split, and list the documents that have one. Returns echoes left out."""
+        table, windows, lost = _row_table(batch, ids_T, windows, config, self._schema)
         used = batch[np.unique(windows.document)]
         self._records.write_table(used.select(RECORDS_SCHEMA.names).to_arrow().cast(RECORDS_SCHEMA))
-        self.ids += map(bytes.fromhex, used.get_column("record_id"))
+        self.record_ids.append(record_digests(used.get_column("record_id").to_list()))
+        self.documents += len(used)
         self.tokens += int(windows.length.sum())
         splits_R = batch.get_column("split").to_numpy()[windows.document]
         for split in SPLITS:
-            rows = windows.where(splits_R == split)
-            if len(rows.start):
-                self._tables[split].write_batch(_row_batch(batch, ids_T, rows, config, self._schema))
-                self.rows[split] += len(rows.start)
+            rows = table.filter(pa.array(splits_R == split))
+            if rows.num_rows:
+                self._tables[split].write_batch(rows)
+                self.rows[split] += rows.num_rows
+        return lost
 
 
-def rows_schema(token_type: np.dtype) -> pa.Schema:
-    """Columns of a ``{split}.arrow`` file; tokens are uint16 while the vocabulary fits."""
-    spans = [(name, pa.uint32()) for name in SPANS]
-    tokens = ("tokens", pa.large_list(pa.from_numpy_dtype(token_type)))
-    return pa.schema([("row_key", pa.uint64()), ("record_id", pa.string()), ("start", pa.uint32()), tokens, *spans])
-
-
-def _row_batch(
+def _row_table(
     batch: pl.DataFrame, ids_T: np.ndarray, windows: Windows, config: TriplesConfig, schema: pa.Schema
-) -> pa.RecordBatch:
-    record_ids = batch.get_column("record_id").gather(windows.document).to_list()
-    keys_R = row_keys(record_ids, windows.start)
-    pivot_R = pivots(keys_R, windows.length, config)
+) -> tuple[pa.RecordBatch, Windows, int]:
+    """The windows as rows, those left of them, and how many echoes were left out."""
+    record_ids = batch.get_column("record_id").gather(windows.document)
+    keys_R = row_keys(record_ids.to_list(), windows.start)
+    pivot_R = pivots(keys_R, windows, config)
+    kept_R = ~echoes(ids_T, windows, pivot_R)
+    windows, keys_R, pivot_R = windows.where(kept_R), keys_R[kept_R], pivot_R[kept_R]
     values, offsets = lay_out(ids_T, windows, pivot_R, BOS, EOS)
     spans = (np.zeros_like(pivot_R), pivot_R + 1, pivot_R + 1, windows.length + SPECIALS_PER_ROW)
+    record_ids = record_ids.filter(pl.Series(kept_R)).to_arrow()
     columns = [keys_R, record_ids, windows.start, pa.LargeListArray.from_arrays(offsets, values), *spans]
     arrays = [pa.array(column).cast(field.type) for column, field in zip(columns, schema, strict=True)]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+    return pa.RecordBatch.from_arrays(arrays, schema=schema), windows, int(len(kept_R) - kept_R.sum())
 
 
 def _token_type(tokenizer: Tokenizer) -> np.dtype:
@@ -180,16 +165,26 @@ def _token_type(tokenizer: Tokenizer) -> np.dtype:
 def _encoded(
     documents: Iterator[pl.DataFrame], tokenizer: Tokenizer, batch_bytes: int
 ) -> Iterator[tuple[pl.DataFrame, list[Encoding]]]:
-    """Documents in batches of about ``batch_bytes``, each with its encodings."""
-    number = pl.col("text").str.len_bytes().cum_sum() // batch_bytes
+    """Documents in batches of about ``batch_bytes``, each with its encodings: a prompt's before its text's."""
+    number = (pl.col("prompt").str.len_bytes() + pl.col("text").str.len_bytes()).cum_sum() // batch_bytes
     for frame in documents:
         numbered = frame.with_columns(number.alias("batch"))
         for batch in numbered.partition_by("batch", maintain_order=True, include_key=False):
-            yield batch, tokenizer.encode_batch_fast(batch.get_column("text").to_list(), add_special_tokens=False)
+            yield batch, tokenizer.encode_batch_fast(_texts(batch), add_special_tokens=False)
 
 
-def _flat_ids(encodings: list[Encoding], token_type: np.dtype) -> tuple[np.ndarray, np.ndarray]:
-    """The ids of all encodings in one array, and int64 tokens per encoding."""
-    lengths_D = np.fromiter(map(len, encodings), np.int64, len(encodings))
+def _texts(batch: pl.DataFrame) -> list[str]:
+    texts = batch.get_column("text").to_list()
+    prompts = batch.get_column("prompt").to_list()
+    return list(itertools.chain.from_iterable(zip(prompts, texts, strict=True))) if any(prompts) else texts
+
+
+def _flat_ids(
+    batch: pl.DataFrame, encodings: list[Encoding], token_type: np.dtype
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The ids of all encodings in one array, and int64 tokens per document: all of them, and its prompt's."""
+    lengths = np.fromiter(map(len, encodings), np.int64, len(encodings)).reshape(len(batch), -1)
     ids = itertools.chain.from_iterable(encoding.ids for encoding in encodings)
-    return np.fromiter(ids, token_type, int(lengths_D.sum())), lengths_D
+    lengths_D = lengths.sum(axis=1)
+    prompts_D = lengths[:, 0] if lengths.shape[1] == 2 else np.zeros_like(lengths_D)
+    return np.fromiter(ids, token_type, int(lengths_D.sum())), lengths_D, prompts_D

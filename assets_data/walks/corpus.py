@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import chain
 from time import perf_counter
 from typing import Any
@@ -19,12 +19,13 @@ import pyarrow as pa
 from assets_data.lineage import Snapshot, SnapshotWriter, Store
 from assets_data.text.tokenizer import load_tokenizer
 from assets_data.text.triples import iter_windows
+from assets_data.walks.balance import balance
 from assets_data.walks.census import Census
 from assets_data.walks.config import DcsbmGraph, WalkConfig
 from assets_data.walks.dcsbm import sample_dcsbm
 from assets_data.walks.generate import WalkSampler
 from assets_data.walks.graph import Graph
-from assets_data.walks.rules import Planting, Rule, plant_rules
+from assets_data.walks.rules import Planting, Rule, plant_rules, rule_chances
 from assets_data.walks.splits import HeldoutKeys, Rows, draw_split
 from assets_data.walks.transitions import Windows, count_bigrams, transition_graph
 
@@ -75,16 +76,12 @@ def iter_walks(corpus: Snapshot, split: str) -> Iterator[np.ndarray]:
 def _build(writer: SnapshotWriter, slices: Sequence[Snapshot], tokenizer: Snapshot, config: WalkConfig) -> None:
     graph, facts = _make_graph(slices, config)
     planting = plant_rules(graph, config.rules, config.walk_length, config.seed)
+    if (encounters := config.rules.encounters) is not None:
+        graph = balance(graph, planting.rules, encounters, lambda g: _make_sampler(g, planting.rules, config))
+        planting = replace(planting, chances=rule_chances(graph, planting.rules))
     tokens = _token_names(graph, tokenizer)
     _write_tables(writer, graph, planting.rules, tokens)
-    sampler = WalkSampler(
-        graph,
-        planting.rules,
-        length=config.walk_length,
-        horizon=config.horizon,
-        jumper_starts=config.jumper_starts,
-        seed=config.seed,
-    )
+    sampler = _make_sampler(graph, planting.rules, config)
     census = Census(graph, planting.rules)
     began, heldout = perf_counter(), HeldoutKeys()
     for split, count, keep in (
@@ -116,6 +113,17 @@ def _make_graph(slices: Sequence[Snapshot], config: WalkConfig) -> tuple[Graph, 
     bigrams = count_bigrams(lambda: _training_windows(slices), config.graph.vocab_size)
     graph, dropped = transition_graph(bigrams, config.graph, config.seed)
     return graph, asdict(dropped)
+
+
+def _make_sampler(graph: Graph, rules: Sequence[Rule], config: WalkConfig) -> WalkSampler:
+    return WalkSampler(
+        graph,
+        rules,
+        length=config.walk_length,
+        horizon=config.horizon,
+        jumper_starts=config.jumper_starts,
+        seed=config.seed,
+    )
 
 
 def _training_windows(slices: Sequence[Snapshot]) -> Windows:

@@ -6,6 +6,7 @@ of published walk-transformer runs (NumPy ``Generator(seed + 1000)``) where ever
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -65,14 +66,19 @@ def plant_rules(graph: Graph, config: RulesConfig, walk_length: int, seed: int) 
     return Planting(rules=rules, chances=chances, dropped=wanted - len(rules))
 
 
+def rule_chances(graph: Graph, rules: Sequence[Rule]) -> tuple[float, ...]:
+    """For each rule the probability that a free walk on ``graph`` keeps it by chance."""
+    reach = _reach_at(graph, {rule.r for rule in rules})
+    return tuple(float(reach[rule.r][rule.target_block, rule.vertex] / ONE) for rule in rules)
+
+
 class _Planter:
     """One rule at a time: the reach table of each r, and the generator all choices come from, in order."""
 
     def __init__(self, graph: Graph, config: RulesConfig, rng: np.random.Generator) -> None:
         self.graph, self.config, self.rng = graph, config, rng
         self.r_values = config.r_values()
-        tables = enumerate(islice(iter_reach(graph), max(self.r_values) + 1))
-        self.reach = {steps: table for steps, table in tables if steps in self.r_values}
+        self.reach = _reach_at(graph, self.r_values)
 
     def plant(self, vertex: int, turn: int, spare: list[int]) -> tuple[Rule, float] | None:
         """A rule at ``vertex`` or at a vertex taken out of ``spare``, with its chance; None when none is usable."""
@@ -87,3 +93,9 @@ class _Planter:
                 return None
             vertex = spare.pop(int(self.rng.integers(len(spare))))
         return None
+
+
+def _reach_at(graph: Graph, r_values: Collection[int]) -> dict[int, np.ndarray]:
+    """The reach table of each r."""
+    tables = enumerate(islice(iter_reach(graph), max(r_values) + 1))
+    return {steps: table for steps, table in tables if steps in r_values}

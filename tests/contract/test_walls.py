@@ -79,3 +79,10 @@ def test_show_and_verify_start_without_dagster_or_torch(tmp_path):
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env={"STEMMA_ROOT": str(tmp_path)}
     )
     assert result.stdout.split() == ["False"] * 3 and "NODE_UNKNOWN" in result.stderr
+
+
+def test_the_code_server_accepts_every_definition():
+    """What `dagster dev` does when it loads the code location, and running an asset by itself does not."""
+    from pipeline_defs.definitions import defs
+
+    defs.get_repository_def().load_all_definitions()

@@ -15,11 +15,12 @@ import pytest
 from assets_data.lineage import Store
 from assets_data.lineage.code import ROOT
 from pipeline_defs.chain import chain_config
+from pipeline_defs.recipes import RECIPES
 from tests.chain import environment, published_ids, run_chain
+from training.recipe import STAGES
 
-NODES = {"text/tokenizer", "text/walk_corpus", "text/dataset_manifest"} | {
-    f"walk_lm/{node}" for node in ("preflight_report", "checkpoint", "gate_report")
-}
+SHARED = {f"text/{node}" for node in ("tokenizer", "duplicates", "walk_corpus", "dataset_manifest", "quality_summary")}
+NODES = SHARED | {f"walk_lm/{node}" for node in STAGES}
 
 
 def stemma(root, *arguments):
@@ -80,19 +81,29 @@ def test_verify_says_no_and_names_the_file_after_one_bit_changed(finished_chain,
 
 
 @pytest.mark.parametrize("home", [False, True])
-def test_dagsters_own_command_runs_the_whole_chain_on_one_slice(tmp_path, home):
+def test_dagsters_own_command_runs_the_chain_of_a_recipe_on_one_slice(tmp_path, home):
     variables = environment(tmp_path / "root")
     if home:
         (tmp_path / "home").mkdir()
         variables["DAGSTER_HOME"] = str(tmp_path / "home")
     config = json.dumps(chain_config("walk_lm", "smoke", {}))
-    command = ["asset", "materialize", "-m", "pipeline_defs.definitions", "--select", "*", "--partition", "stdlib-2"]
-    dagster = Path(sys.executable).with_name("dagster")
-    result = subprocess.run(
-        [dagster, *command, "--config-json", config], cwd=ROOT, env=variables, capture_output=True, text=True
-    )
-    assert result.returncode == 0, result.stderr[-3000:]
+    selection = '+key:"walk_lm/gate_report" or key:"text/quality_summary"'
+    materialize("--select", selection, "--partition", "stdlib-2", "--config-json", config, variables=variables)
     assert set(published_ids(tmp_path / "root")) == NODES | {"text/raw_slice/stdlib-2", "text/triples/stdlib-2"}
+
+
+@pytest.mark.slow  # two trainings at full size
+def test_dagsters_own_command_with_nothing_configured_passes_every_gate_on_one_slice(tmp_path):
+    materialize("--select", "*", "--partition", "stdlib-2", variables=environment(tmp_path))
+    slices = {"text/raw_slice/stdlib-2", "text/triples/stdlib-2"}
+    assert set(published_ids(tmp_path)) == SHARED | slices | {f"{r}/{node}" for r in RECIPES for node in STAGES}
+
+
+def materialize(*arguments, variables):
+    dagster = Path(sys.executable).with_name("dagster")
+    command = [dagster, "asset", "materialize", "-m", "pipeline_defs.definitions", *arguments]
+    result = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-3000:]
 
 
 def test_a_failing_step_says_its_own_error_and_the_exit_status_is_not_zero(tmp_path):
@@ -139,7 +150,7 @@ def test_own_files_are_not_mixed_with_slices_of_another_source(finished_chain, t
         "source=files",
         f"files.root={tmp_path / 'mine'}",
         'files.patterns=["*.jsonl"]',
-        "files.text_field=body",
+        'extract.fields=["body"]',
     ]
     settings += ["shards=1", "parts_per_slice=0"]
     arguments = [part for setting in settings for part in ("--set", f"raw_slice.{setting}")]

@@ -1,10 +1,14 @@
 """What the UI is given: complete, and with data shown as text, never rendered."""
 
+import re
+import string
+
+import dagster as dg
 import pyarrow as pa
 import pytest
 
 from assets_data.lineage import Snapshot
-from pipeline_defs.metadata import describe, escape, markdown_table, published
+from pipeline_defs.metadata import describe, escape, markdown_table, published, report_tables
 from tests.assets_data.lineage.stages import CountConfig, make_counts
 
 
@@ -18,7 +22,17 @@ def test_every_fact_the_field_expects_is_there(store):
     assert facts["receipt"].path == str(snapshot.receipt)
     assert {"commit", "dirty", "duration_s", "rows_per_s", "preview", "reused"} <= set(facts)
     assert "| value |" in facts["preview"].md_str
-    assert published(snapshot).data_version.value == snapshot.id
+    assert published(snapshot).data_version == dg.DataVersion(snapshot.id)
+
+
+MARKUP = frozenset("\\`*_{}[]()<>#+!|~&")
+FORMULA = frozenset("=+-@")  # a spreadsheet runs a cell that begins like this
+
+
+def active(cell):
+    """What would still do something in a cell as shown: markup without a backslash, control characters, a formula."""
+    plain = re.sub(r"\\[!-/:-@\[-`{-~]", "x", cell)  # CommonMark: a backslash takes the meaning of punctuation
+    return {c for c in plain if c in MARKUP or not c.isprintable()} | (FORMULA & set(plain[:1]))
 
 
 @pytest.mark.parametrize(
@@ -27,19 +41,34 @@ def test_every_fact_the_field_expects_is_there(store):
         "<script>alert(1)</script>",
         "[x](javascript:alert(1))",
         "![x](http://127.0.0.1/x.png)",
-        "\x1b[31mred",
-        "a|b\nc",
-        "`code`",
+        "a|b\nc\r\nd\x85e\u2028f",
+        "`code` **bold** _emphasis_ ~~gone~~",
+        "&lt;b&gt; &#60;",
+        "\\<b>\\\\<b>\\",
+        "\x1b[31mred\x1b]8;;http://127.0.0.1\x07link\x9b0m",
+        "right\u202eto left",
+        '=HYPERLINK("http://127.0.0.1")',
+        "+1+1",
+        "-1-1",
+        "@SUM(A1)",
+        "\t=1+1",
+        "".join(map(chr, range(0x20))),
+        string.punctuation,
+        string.punctuation[::-1],
+        *(character + "1" for character in string.punctuation),
     ],
 )
 def test_s15_names_and_rows_are_shown_as_text(hostile):
-    shown = markdown_table(pa.RecordBatch.from_pydict({hostile: [hostile]}))
-    assert len(shown.splitlines()) == 3  # no cell ends its row
-    for mark in ("<script", "](", "\x1b"):
-        assert mark not in shown.replace("\\", "") or f"\\{mark[0]}" in shown
-    assert "\x1b" not in shown
-    unescaped = [i for i, c in enumerate(shown.splitlines()[2]) if c == "|" and shown.splitlines()[2][i - 1] != "\\"]
-    assert len(unescaped) == 2
+    header, rule, row = markdown_table(pa.RecordBatch.from_pydict({hostile: [hostile]})).split("\n")
+    assert rule == "| --- |"
+    for line in (header, row):
+        assert line[:2] == "| " and line[-2:] == " |"
+        assert active(line[2:-2]) == set()
+
+
+def test_s15_a_cut_cell_does_not_end_inside_an_escape():
+    for length in range(50, 70):
+        assert active(escape("x" * length + "|" * 40)) == set()
 
 
 def test_long_cells_are_cut_with_a_mark():
@@ -54,3 +83,25 @@ def test_a_snapshot_without_tables_has_no_preview(store):
         name="test/json", module="assets_data.lineage.store", config=CountConfig(), parents={}, build=build
     )
     assert "preview" not in describe(snapshot) and describe(snapshot)["rows"] == 0
+
+
+def test_a_reports_scalars_and_every_table_its_recipe_wrote_are_shown_as_text(store):
+    metrics = {
+        "scalars": {"exact_match": 0.97, "hostile": "<b>"},
+        "curves": {"loss": {"updates": [1], "values": [2.0]}},
+        "samples": [{"prompt": "What is 10 + 20?", "greedy": "<script>"}, {"prompt": "a|b", "greedy": "30"}],
+        "empty": [],
+    }
+    report = store.run_stage(
+        name="test/gate_report",
+        module="tests.assets_data.lineage.stages",
+        config=CountConfig(),
+        parents={},
+        build=lambda writer: writer.write_json("result.json", {"metrics": metrics}),
+    )
+    shown = {name: value.md_str for name, value in report_tables(report).items()}
+    assert set(shown) == {"report/scalars", "report/samples"}
+    assert "| exact\\_match | 0.97 |" in shown["report/scalars"] and "<" not in shown["report/scalars"].replace(
+        "\\<", ""
+    )
+    assert shown["report/samples"].count("\n") == 3 and "\\<script\\>" in shown["report/samples"]

@@ -46,8 +46,8 @@ def keep(shown, name):
 
 
 def test_the_graph_shows_every_group_and_asset(page, server):
-    page.set_viewport_size({"width": 3200, "height": 900})  # wide enough that the nodes show their checks
-    page.goto(f"{server}/asset-groups?expanded=global@global:text,global@global:walk_lm")
+    page.set_viewport_size({"width": 4200, "height": 1700})  # wide enough that the nodes show their checks
+    page.goto(f"{server}/asset-groups?expanded=global@global:text,global@global:walk_lm,global@global:hrm_lm")
     drawn = page.locator("foreignObject")
     for name in ("text", "raw_slice", "tokenizer", "triples", "walk_corpus", "dataset_manifest"):
         drawn.get_by_text(name, exact=True).first.wait_for()

@@ -1,7 +1,8 @@
-"""Trains the toy run in forked children that kill themselves (SIGKILL) at chosen moments, and runs them again.
+"""Trains a run in forked children that kill themselves (SIGKILL) at chosen moments, and runs them again.
 
 A process of its own, so that torch is imported once and forked before it has any thread. A moment is an update
-(``u5``) or the n-th time anything is opened, renamed, removed or made below the run directory (``e17``).
+(``u5``) or the n-th time anything is opened, renamed, removed or made below the run directory (``e17``). The run is the
+toy's, or 30 updates of a real recipe over two epochs and more.
 """
 
 import os
@@ -9,11 +10,21 @@ import signal
 import sys
 from pathlib import Path
 
+from assets_data.lineage import Store, with_overrides
+from tests.training import triples, walks
+from tests.training.recipes.hrm_lm.conftest import TINY as TINY_HRM
+from tests.training.recipes.walk_lm.conftest import TINY as TINY_WALK
 from tests.training.toy import ToyRecipe, toy_config, toy_data
 from training.callbacks import Callback
 from training.loop import train
+from training.recipe import discover
 
-WATCHED = {"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "shutil.rmtree"}
+WATCHED = {"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.link", "shutil.rmtree"}
+THIRTY = {"train.updates": 30, "train.checkpoint_every": 8, "train.validate_every": 8, "train.monitor_every": 16}
+REAL = {
+    "walk_lm": (TINY_WALK, lambda store: walks.make_manifest(store, train=40)),  # 120 rows, 8 per update
+    "hrm_lm": (TINY_HRM, triples.make_manifest),  # 120 rows, 8 per update
+}
 
 
 class KillAt(Callback):
@@ -25,41 +36,52 @@ class KillAt(Callback):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def train_once(directory: Path, moment: str | None) -> int:
+def prepare(name: str, folder: Path) -> tuple:
+    """Recipe, config and data of the run."""
+    if name == "toy":
+        return ToyRecipe(), toy_config(), toy_data()
+    recipe, (tiny, make_manifest) = discover()[name], REAL[name]
+    store = Store(folder)
+    config = with_overrides(recipe.config_type(), {**tiny, **THIRTY})
+    return recipe, config, recipe.open_data(store, make_manifest(store), config)
+
+
+def train_once(run: tuple, directory: Path, moment: str | None) -> int:
     """Returns the number of watched file-system events."""
     events, deadline = 0, int(moment[1:]) if moment and moment[0] == "e" else -1
 
     def count(name: str, arguments: tuple) -> None:
         nonlocal events
-        if name in WATCHED and str(directory) in str(arguments[0]):
+        if name in WATCHED and any(str(directory) in str(argument) for argument in arguments[:2]):
             events += 1
             if events == deadline:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(count)
     callbacks = [KillAt(int(moment[1:]))] if moment and moment[0] == "u" else []
-    train(ToyRecipe(), toy_config(), toy_data(), directory, code="c", callbacks=callbacks)
+    train(*run, directory, code="c", callbacks=callbacks)
     return events
 
 
-def in_child(directory: Path, moment: str | None) -> int:
+def in_child(run: tuple, directory: Path, moment: str | None) -> int:
     """The child's exit status (negative: the signal that ended it); the events it counted go to ``events``."""
     child = os.fork()
     if child == 0:
-        events = train_once(directory, moment)
+        events = train_once(run, directory, moment)
         directory.with_suffix(".events").write_text(str(events))
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def main(root: Path, *plans: str) -> None:
+def main(name: str, root: Path, *plans: str) -> None:
     """Each plan is moments joined by commas, one process after the other; a last undisturbed one finishes the run."""
     print_to, sys.stdout = sys.stdout, sys.stderr
-    train(ToyRecipe(), toy_config(), toy_data(), root / "warm", code="c")  # torch imports half of itself on first use
+    run = prepare(name, root / "data")
+    train(*run, root / "warm", code="c")  # torch imports half of itself on first use
     for plan in plans:
-        killed = [in_child(root / plan, moment) for moment in plan.split(",") if moment != "none"]
-        print(plan, *killed, in_child(root / plan, None), file=print_to)
+        killed = [in_child(run, root / plan, moment) for moment in plan.split(",") if moment != "none"]
+        print(plan, *killed, in_child(run, root / plan, None), file=print_to)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *sys.argv[2:])
+    main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])

@@ -2,6 +2,7 @@ import logging
 import pickle
 import shutil
 import struct
+import tracemalloc
 
 import pytest
 import torch
@@ -117,6 +118,20 @@ def test_s03_a_header_bomb_is_refused_before_it_is_read(run_dir):
     with pytest.raises(IntegrityError) as caught:
         tensor_entries(target)
     assert caught.value.code == "SAFETENSORS_HEADER"
+
+
+def test_s03_a_header_bomb_costs_no_memory(run_dir):
+    """A terabyte declared in a small file, and a 40 MB header in a file whose digest is wrong: both under 50 MB."""
+    target = run_dir / CHECKPOINTS / "00000009" / "model.safetensors"
+    for data in (struct.pack("<Q", 1 << 40) + b"{}", struct.pack("<Q", 40 << 20) + b" " * (60 << 20)):
+        target.write_bytes(data)
+        del data
+        tracemalloc.start()
+        with pytest.raises(IntegrityError):
+            read_state(target.parent)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 50 << 20
 
 
 def test_the_checkpoint_id_is_the_tensors_and_not_their_file(run_dir):

@@ -28,7 +28,7 @@ def poisoned(value: float, rows: int = 200):
 
 
 class Pinned:
-    members, items_per_row = {"toy": "sha256:toy"}, 6.0
+    members, items_per_row, tables, validation = {"toy": "sha256:toy"}, 6.0, (), None
 
     def __init__(self, rows, row_keys):
         self.rows, self.row_keys = rows, row_keys
@@ -47,8 +47,8 @@ def test_f29_stops_before_the_update_naming_step_rows_and_parameter(tmp_path, va
 
 def test_f29_a_non_finite_gradient_behind_a_finite_loss_is_caught(tmp_path):
     class Sharp(ToyRecipe):
-        def loss(self, model, batch):
-            losses = super().loss(model, batch)
+        def loss(self, model, config, batch):
+            losses = super().loss(model, config, batch)
             spread = batch["x"].std() * 0  # 0, and sqrt has no derivative there
             return {"loss": losses["loss"] + (spread * model[0].weight.sum()).abs().sqrt()}
 

@@ -15,10 +15,10 @@ IN_SAVES = [f"e{event}" for event in range(2, 100, 7)]
 REPEATED = ["u5,e2,e7", "e40,e12,e30", "u2,u2,u4", "u11,e5,e6,e9"]
 
 
-def drive(root: Path, plans: list[str]) -> dict[str, list[int]]:
+def drive(root: Path, plans: list[str], recipe: str = "toy") -> dict[str, list[int]]:
     """Exit statuses per plan."""
-    command = [sys.executable, "-m", "tests.training.kill_driver", str(root), *plans]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    command = [sys.executable, "-m", "tests.training.kill_driver", recipe, str(root), *plans]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=3600)
     assert done.returncode == 0, done.stderr
     return {line.split()[0]: [int(code) for code in line.split()[1:]] for line in done.stdout.splitlines()}
 
@@ -41,9 +41,9 @@ def statuses(root) -> dict[str, list[int]]:
     return drive(root, ["none", *AT_UPDATES, *IN_SAVES, *REPEATED])
 
 
-def check(root: Path, statuses: dict[str, list[int]], plans: list[str]) -> None:
+def check(root: Path, statuses: dict[str, list[int]], plans: list[str], updates: int = 12) -> None:
     expected = outcome(root / "none")
-    assert expected["update"] == 12 and expected["inexact"] == []
+    assert expected["update"] == updates and expected["inexact"] == []
     for plan in plans:
         assert statuses[plan] == [-9] * len(plan.split(",")) + [0], plan
         assert outcome(root / plan) == expected, plan
@@ -69,3 +69,37 @@ def test_f23_killed_at_every_single_file_system_event_the_run_ends_bit_equal(roo
     assert len(plans) > 100
     (tmp_path / "none").symlink_to(root / "none")
     check(tmp_path, found, plans)
+
+
+@pytest.fixture(scope="module", params=["walk_lm", "hrm_lm"])
+def recipe_run(request, tmp_path_factory) -> tuple[str, Path]:
+    """A recipe and a folder in which its 30 updates ran undisturbed; an epoch ends after update 15 and after 30."""
+    root = tmp_path_factory.mktemp(request.param)
+    assert drive(root, ["none"], request.param) == {"none": [0]}
+    return request.param, root
+
+
+@pytest.mark.slow
+def test_f23_a_recipe_killed_twice_in_a_row_at_every_update_ends_bit_equal(recipe_run):
+    """Update 15 is an epoch's edge; 8, 16 and 24 save, and are killed before they do."""
+    recipe, root = recipe_run
+    plans = [f"u{update},u{update}" for update in range(1, 31)]
+    check(root, drive(root, plans, recipe), plans, updates=30)
+
+
+@pytest.mark.slow
+def test_f23_a_recipe_killed_inside_every_save_step_ends_bit_equal(recipe_run):
+    """At every third file-system event of the run's saves, and again at the third of the process that resumes.
+
+    The toy's sweep takes every single event; here four saves shift the third events over the steps of a save.
+    """
+    recipe, root = recipe_run
+    events = int((root / "none.events").read_text())
+    plans = [f"e{event},e3" for event in range(1, events + 1, 3)]
+    assert events > 60
+    check(root, drive(root, plans, recipe), plans, updates=30)
+
+
+def test_f23_a_recipe_killed_at_an_epochs_edge_and_after_it_ends_bit_equal(tmp_path):
+    plans = ["u15,u16"]
+    check(tmp_path, drive(tmp_path, ["none", *plans], "walk_lm"), plans, updates=30)

@@ -102,7 +102,8 @@ def test_gradients_are_clipped_to_the_given_norm(tmp_path):
 def test_the_history_has_one_line_per_update_and_one_per_measurement(tmp_path):
     run(tmp_path)
     lines = list(read_lines(tmp_path / "metrics.jsonl"))
-    steps, measured = [x for x in lines if "loss" in x], [x for x in lines if "monitor" in x]
+    steps = [x for x in lines if "loss" in x]
+    measured = [x for x in lines if "heldout" in x.get("monitor", ())]
     assert [x["update"] for x in steps] == list(range(1, 13)) and [x["update"] for x in measured] == [4, 8, 12]
     assert set(steps[0]) == {"update", "epoch", "loss", "distance", "grad_norm", "lr"}
     assert [x["epoch"] for x in steps] == [0] * 5 + [1] * 5 + [2] * 2
@@ -112,9 +113,12 @@ def test_the_history_has_one_line_per_update_and_one_per_measurement(tmp_path):
 
 def test_timings_are_kept_apart_and_count_items(tmp_path):
     run(tmp_path)
-    timings = list(read_lines(tmp_path / "timings.jsonl"))
+    lines = list(read_lines(tmp_path / "timings.jsonl"))
+    timings, epochs = [x for x in lines if "step_ms" in x], [x for x in lines if "epoch_s" in x]
     assert [x["update"] for x in timings] == [2, 4, 6, 8, 10, 12]
     assert all(x["numbers_per_s"] == pytest.approx(4 * 6 / x["step_ms"] * 1e3) for x in timings)
+    assert all(0 < x["data_wait_ms"] < x["step_ms"] for x in timings)
+    assert [(x["epoch"], x["update"]) for x in epochs] == [(0, 5), (1, 10), (2, 12)]
 
 
 def test_the_schedule_follows_updates_and_not_micro_batches(tmp_path):
@@ -140,7 +144,7 @@ def test_a_finished_run_returns_at_once_with_its_weights(tmp_path):
     recorder = Recorder()
     again = run(tmp_path, callbacks=[recorder])
     assert recorder.seen == [] and again.finished and torch.equal(weights(first), weights(again))
-    assert sum(1 for _ in read_lines(tmp_path / "timings.jsonl")) == 6
+    assert sum(1 for _ in read_lines(tmp_path / "timings.jsonl")) == 6 + 3  # intervals and epochs of the first process
 
 
 def test_rows_reach_the_model_in_keyed_order(tmp_path):

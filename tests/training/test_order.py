@@ -1,5 +1,6 @@
 import numpy as np
 
+from assets_data.lineage import keyed_order
 from training.order import Order
 
 KEYS = np.random.default_rng(0).integers(0, 2**63, 23, dtype=np.uint64)
@@ -59,3 +60,24 @@ def test_the_uses_of_a_row_agree_with_replaying_every_batch():
 def test_the_epoch_of_an_update_is_that_of_its_first_row():
     order = Order(7, KEYS, 4)
     assert [order.epoch(u) for u in range(20)] == [int(order.batch(u)[1][0]) for u in range(20)]
+
+
+def test_the_rank_of_a_row_is_its_place_in_the_epoch_equal_keys_in_their_stored_order():
+    keys = np.concatenate([KEYS, KEYS[:9], KEYS[:4]])
+    order = Order(7, keys, 4)
+    for epoch in range(3):
+        place = np.empty(len(keys), np.int64)
+        place[keyed_order(7, epoch, keys)] = np.arange(len(keys))
+        assert [order.rank(row, epoch) for row in range(len(keys))] == place.tolist()
+
+
+def test_a_sort_that_remembers_gives_the_same_order():
+    asked = []
+
+    def remembering(seed, epoch, keys):
+        asked.append(epoch)
+        return keyed_order(seed, epoch, keys)
+
+    order = Order(7, KEYS, 4, remembering)
+    assert (stream(order, 12) == stream(Order(7, KEYS, 4), 12)).all()
+    assert asked == [0, 1, 2]

@@ -1,15 +1,28 @@
+import dataclasses
+import json
+
 import numpy as np
 import pytest
 
 from assets_data.lineage import to_dict
+from tests.training import triples
 from tests.training.recipes.walk_lm.conftest import tiny
-from tests.training.walks import exact_walks, make_manifest, publish
+from tests.training.walks import Nothing, exact_walks, make_manifest, publish
+from training.checks import manifest_issues
+from training.config import TrainConfig
 from training.machine import Probes
 from training.preflight import inspect
 from training.recipe import discover
 
 GPU = [{"name": "Small", "bytes": 1 << 34}]
-CALM = Probes(free_bytes=lambda path: 1 << 40, cuda_devices=list, installed_version=lambda package: "1.0")
+CALM = Probes(
+    free_bytes=lambda path: 1 << 40,
+    cuda_devices=list,
+    installed_version=lambda package: "1.0",
+    free_memory=lambda: 1 << 40,
+    variable=lambda name: None,
+    writable=lambda path: True,
+)
 RECIPE = discover()["walk_lm"]
 
 
@@ -91,7 +104,7 @@ def test_all_contradictions_of_a_config_are_listed_at_once(store, manifest):
     }
     found = report(store, manifest, **wrong)
     paths = {issue["path"] for issue in found.document["issues"]}
-    assert {"train.schedule.warmup", "train.accumulation", "train.schedule.name", "train.optimizer.name"} <= paths
+    assert {"train.schedule.warmup", "train.accumulation", "train.schedule", "train.optimizer"} <= paths
     assert {"model.width", "gate.rule_threshold", "gate.prompt_tokens"} <= paths
 
 
@@ -111,6 +124,13 @@ def test_a_broken_member_is_an_issue_and_not_an_exception(store, manifest):
         ({"cuda_devices": lambda: GPU}, {"train.require_accelerator": True}, "ACCELERATOR_UNUSED"),
         ({"cuda_devices": lambda: [{"name": "x", "bytes": 9}]}, {"train.device": "cuda"}, "DEVICE_MEMORY_SHORT"),
         ({"installed_version": lambda package: None if package == "tqdm" else "1"}, {}, "DEPENDENCY_MISSING"),
+        ({"free_memory": lambda: 1000}, {}, "MEMORY_SHORT"),
+        ({"writable": lambda path: False}, {}, "RUN_DIR_READ_ONLY"),
+        (
+            {"cuda_devices": lambda: GPU, "variable": lambda name: ":0:0"},
+            {"train.device": "auto"},
+            "DETERMINISM_WORKSPACE",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -123,3 +143,107 @@ def test_an_optional_dependency_is_required_only_where_its_optimizer_is_named(st
     without = Probes(installed_version=lambda package: None if package == "pytorch_optimizer" else "1")
     assert report(store, manifest, without).registration["ok"]
     assert "DEPENDENCY_MISSING" in codes(report(store, manifest, without, **{"train.optimizer.name": "Lion"}))
+
+
+def test_every_probe_can_be_stood_in_for(store, manifest):
+    """The real machine is not looked at once: probes that fail would be noticed."""
+    looked = []
+
+    def probe(name):
+        return lambda *arguments: looked.append(name) or getattr(CALM, name)(*arguments)
+
+    report(store, manifest, Probes(**{name: probe(name) for name in Probes.__slots__}))
+    assert set(looked) == set(Probes.__slots__)
+
+
+def test_the_document_says_all_that_a_reader_looks_for(store, manifest):
+    document = report(store, manifest).document
+    assert {"schema_version", "ok", "dataset_snapshot_id", "config", "run_dir", "dataset", "model_inputs"} <= set(
+        document
+    )
+    needed = {"requested", "required", "available", "count", "name", "memory_bytes", "minimum_bytes"}
+    assert set(document["accelerator"]) == needed
+    for row in document["dependencies"]:
+        assert set(row) == {"import", "package", "required", "available", "version", "reason"}
+    assert document["run_dir"] == str(store.root / "runs") and document["parameters"] > 0
+
+
+def test_warnings_never_flip_ok(store, manifest):
+    found = report(store, manifest, **{"model.context": 8, "gate.unattainable": "warning"})
+    assert codes(found, "warning") and found.registration["ok"]
+
+
+def changed_manifest(store, **document):
+    """The manifest with further members in its document."""
+    original = make_manifest(store).read_json("manifest.json")
+    return store.run_stage(
+        name="text/dataset_manifest",
+        module="assets_data.lineage.errors",
+        config=Nothing(),
+        parents={},
+        arguments={"change": sorted(document)},
+        build=lambda writer: writer.write_json("manifest.json", {**original, **document}),
+    )
+
+
+def test_fixture_data_is_refused_unless_allowed(store):
+    fixture = changed_manifest(store, fixture=True)
+    assert codes(report(store, fixture)) == ["FIXTURE_DATA"]
+    assert report(store, fixture, **{"train.allow_fixture": True}).registration["ok"]
+
+
+def test_a_member_with_a_path_out_of_its_folder_is_refused(store, manifest):
+    """Listed in a snapshot.json that is right in every other way; the file itself need not exist."""
+    corpus = store.snapshot_path(manifest.read_json("manifest.json")["members"]["walk_corpus"])
+    document = json.loads((corpus / "snapshot.json").read_text())
+    for name in ("../outside", "/etc/passwd", "a/../../b"):
+        document["files"][name] = {"bytes": 1, "sha256": "sha256:0", "part": False}
+        (corpus / "snapshot.json").write_text(json.dumps(document))
+        found = report(store, manifest)
+        assert codes(found) == ["MEMBER_BROKEN"] and name in found.document["issues"][0]["message"]
+        del document["files"][name]
+
+
+def test_a_member_made_with_another_tokenizer_is_refused(store):
+    found = triples.make_manifest(store)
+    other = triples.make_tokenizer(store, "other")
+    members = found.read_json("manifest.json")["members"]
+    slices = {name: store.snapshot(member) for name, member in members["triples"].items()}
+    issues = list(manifest_issues(store, triples.publish(store, slices, other), TrainConfig()))
+    assert {issue.code for issue in issues} == {"TOKENIZER_MISMATCH"} and len(issues) == 2
+    assert all(other.id in issue.message for issue in issues)
+
+
+def test_held_out_rows_that_are_trained_on_are_counted(store):
+    walks = exact_walks(300, 0)
+    found = report(store, publish(store, walks, walks[:150]))
+    assert codes(found, "warning") == ["VALIDATION_ROWS_TRAINED"] and "450 of 450" in str(found.document["issues"])
+
+
+def test_epochs_are_turned_into_updates_and_pinned_in_the_registration(store, manifest):
+    found = report(store, manifest, **{"train.epochs": 0.5})
+    plan = found.registration["config"]["train"]
+    assert (plan["updates"], plan["epochs"]) == (75, None)  # half of 1200 rows in batches of 8
+    short = report(store, manifest, **{"train.epochs": 0.01})
+    assert codes(short) == ["TRAIN_CONFIG_WARMUP"]  # two updates, all of them warm-up
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"train.optimizer.kwargs": {"momentum": 0.9}}, "OPTIMIZER_ARGUMENTS"),
+        ({"train.schedule.name": "rex", "train.schedule.kwargs": {"steps": 1}}, "SCHEDULE_ARGUMENTS"),
+        ({"train.loss.kwargs": {"smoothing": 1}}, "LOSS_ARGUMENTS"),
+        ({"train.loss.name": "diceloss"}, "LOSS_UNFIT"),
+        ({"train.trackers": ["neptune"]}, "TRACKER_UNKNOWN"),
+    ],
+    ids=str,
+)
+def test_names_and_arguments_are_tried_before_training(store, manifest, change, code):
+    assert codes(report(store, manifest, **change)) == [code]
+
+
+def test_a_tracker_is_a_dependency_where_it_is_asked_for(store, manifest):
+    without = dataclasses.replace(CALM, installed_version=lambda package: None if package == "wandb" else "1")
+    assert report(store, manifest, without).registration["ok"]
+    assert codes(report(store, manifest, without, **{"train.trackers": ["wandb"]})) == ["DEPENDENCY_MISSING"]

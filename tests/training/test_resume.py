@@ -23,17 +23,24 @@ class Interrupt(Exception):
 
 
 class StopAt(Callback):
-    """Leaves the loop at a step edge, as a crash of the process would, but without its end."""
+    """Leaves the loop at a step's edge, all its callbacks done, as a crash of the process would."""
 
     def __init__(self, update):
         self.update = update
 
-    def step_end(self, run):
+    def step_begin(self, run):
         if run.update == self.update:
             raise Interrupt
 
+    train_end = step_begin
+
 
 class SignalAt(StopAt):
+    train_end = Callback.train_end
+
+    def step_begin(self, run):
+        pass
+
     def step_end(self, run):
         if run.update == self.update:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -115,7 +122,8 @@ def change_run(directory, corpus=None, code="c", overrides=None):
 def test_f31_another_machine_continues_and_says_that_it_is_not_bit_exact(tmp_path, monkeypatch, fact, value):
     interrupted(tmp_path, 4)
     facts = environment.bit_facts(torch.device("cpu"))
-    monkeypatch.setattr("training.run.bit_facts", lambda device: {**facts, "threads": 1, fact: value})
+    for module in ("training.run", "training.resume"):
+        monkeypatch.setattr(f"{module}.bit_facts", lambda device: {**facts, "threads": 1, fact: value})
     finished = go(tmp_path)
     assert finished.finished and len(finished.inexact) == 1 and finished.inexact[0].startswith(f"{fact} changed")
     assert read_state(finished.final)["inexact"] == finished.inexact
@@ -125,7 +133,8 @@ def test_f31_a_reason_once_given_stays(tmp_path, monkeypatch):
     interrupted(tmp_path, 4)
     facts = {**environment.bit_facts(torch.device("cpu")), "threads": 1}
     with monkeypatch.context() as elsewhere:
-        elsewhere.setattr("training.run.bit_facts", lambda device: {**facts, "threads": 3})
+        for module in ("training.run", "training.resume"):
+            elsewhere.setattr(f"{module}.bit_facts", lambda device: {**facts, "threads": 3})
         interrupted(tmp_path, 7)
     finished = go(tmp_path)
     assert finished.inexact == ["threads changed from 1 to 3", "threads changed from 3 to 1"]

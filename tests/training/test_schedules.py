@@ -4,12 +4,16 @@ import pytest
 
 from assets_data.lineage import ConfigError
 from training.config import ScheduleConfig
-from training.schedules import SCHEDULES, lr_factor
+from training.config.problems import OWN_SCHEDULES
+from training.library_schedules import NEEDS_CODE
+from training.schedules import SCHEDULES, build_schedule
 
 
-def factors(name: str, total: int, warmup: int = 0, floor: float = 0.0) -> list[float]:
-    config = ScheduleConfig(name=name, warmup=warmup, lr_min_ratio=floor)
-    return [lr_factor(config, update, total) for update in range(total + 1)]
+def factors(name: str, total: int, warmup: int = 0, floor: float = 0.0, **kwargs) -> list[float]:
+    """At every update, and for the project's own curves also at the horizon."""
+    config = ScheduleConfig(name=name, warmup=warmup, lr_min_ratio=floor, kwargs=kwargs)
+    curve = build_schedule(config, total)
+    return [curve(update) for update in range(total + (name in SCHEDULES))]
 
 
 @pytest.mark.parametrize(("total", "w"), [(100, 10), (1000, 0), (7, 3), (13, 12)])
@@ -56,7 +60,60 @@ def test_every_schedule_honours_the_floor_after_warmup(name):
     assert min(found[warmup:]) >= 0.3 and max(found) == 1.0
 
 
+LIBRARY = {
+    "chebyshev": {},
+    "cosine_annealing": {},
+    "cosine_annealing_with_warm_restart": {"T_0": 25},
+    "cosine_annealing_with_warmup": {},
+    "cyclic": {"base_lr": 0.1},
+    "multi_step": {"milestones": [50]},
+    "one_cycle": {},
+    "poly": {},
+    "rex": {},
+    "step": {"step_size": 30},
+    "warmup_stable_decay": {"num_warmup_steps": 5, "num_stable_steps": 50, "num_decay_steps": 40},
+}
+
+
+def test_every_library_schedule_that_a_config_can_describe_is_offered():
+    import pytorch_optimizer
+
+    assert {*LIBRARY, *NEEDS_CODE, *OWN_SCHEDULES} >= {*pytorch_optimizer.get_supported_lr_schedulers()}
+
+
+@pytest.mark.parametrize("name", sorted(LIBRARY))
+def test_library_schedules_follow_the_warmup_and_honour_the_floor(name):
+    found = factors(name, 100, 5, floor=0.05, **LIBRARY[name])
+    assert found[:5] == [0.0, 0.2, 0.4, 0.6, 0.8] and len(found) == 100
+    assert min(found[5:]) >= 0.05 and all(type(factor) is float for factor in found)
+
+
+def test_a_library_schedule_gives_the_rates_that_its_class_gives():
+    import torch
+
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=90)
+    expected = []
+    for _ in range(90):
+        expected.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert factors("cosine_annealing", 100, 10)[10:] == pytest.approx(expected, abs=1e-12)
+
+
 def test_an_unknown_schedule_lists_the_known_ones():
-    with pytest.raises(ConfigError, match="cosine_warmup.*wsd") as caught:
-        lr_factor(ScheduleConfig(name="cosin"), 0, 10)
+    with pytest.raises(ConfigError, match="cosine_warmup.*one_cycle.*wsd") as caught:
+        factors("cosin", 10)
     assert caught.value.code == "SCHEDULE_UNKNOWN"
+
+
+@pytest.mark.parametrize(("name", "reason"), NEEDS_CODE.items())
+def test_a_schedule_that_needs_code_is_refused_with_the_reason(name, reason):
+    with pytest.raises(ConfigError, match=reason):
+        factors(name, 10)
+
+
+def test_an_argument_a_library_schedule_lacks_is_a_config_error():
+    with pytest.raises(ConfigError) as caught:
+        factors("rex", 10, steps=3)
+    assert caught.value.code == "SCHEDULE_ARGUMENTS"

@@ -1,7 +1,9 @@
 import dataclasses
 import json
+import pickle
 import shutil
 
+import numpy as np
 import pytest
 import torch
 
@@ -9,7 +11,9 @@ from assets_data.lineage import ConfigError, GateError, IntegrityError, Store, w
 from tests.training.recipes.walk_lm.conftest import tiny
 from tests.training.walks import make_manifest
 from training import publication
+from training.checkpoint import read_state
 from training.metrics import read_lines
+from training.order import Order, OrderDigest, table_keys
 from training.recipe import discover
 from training.stages import load_model, make_checkpoint, make_gate_report, make_preflight_report
 
@@ -61,7 +65,8 @@ def test_another_store_gives_the_same_ids(chain, tmp_path):
 def test_a_checkpoint_is_its_weights_and_everything_else_is_beside_it(shared):
     parts = {name for name, entry in shared.checkpoint.files.items() if entry["part"]}
     assert parts == {"model.safetensors"}
-    assert set(shared.checkpoint.files) - parts == {"config.json", "metrics.jsonl", "timings.jsonl", "training.json"}
+    documents = {"config.json", "manifest.json", "training.json"}
+    assert set(shared.checkpoint.files) - parts == documents | {"metrics.jsonl", "timings.jsonl", "train.log"}
     facts = shared.checkpoint.read_json("training.json")
     assert facts["preflight"] == shared.preflight.id and facts["bit_exact"] and facts["updates"] == 8
     assert facts["tokens_per_s"] > 0 and facts["environment"]["torch"] == torch.__version__
@@ -174,3 +179,63 @@ def test_a_failed_gate_is_published_with_its_reasons(shared):
     failed = [criterion for criterion in verdict["criteria"] if criterion["verdict"] == "fail"]
     assert len(verdict["reasons"]) == len(failed) > 0
     assert all(criterion["checks"] == 12 for criterion in verdict["criteria"][1:])
+
+
+def test_receipts_name_the_corpus_that_was_read_beside_the_manifest(shared):
+    corpus = shared.manifest.read_json("manifest.json")["members"]["walk_corpus"]
+    for node, names in ((shared.checkpoint, {"manifest", "preflight"}), (shared.report, {"manifest", "checkpoint"})):
+        build = json.loads(node.receipt.read_text())["predicate"]["buildDefinition"]
+        read = {entry["name"].split("=")[0]: entry["digest"].get("sha256") for entry in build["resolvedDependencies"]}
+        assert f"sha256:{read['walk_corpus']}" == corpus and names <= set(read)
+
+
+def test_the_order_record_says_which_rows_made_every_update(shared):
+    """Read back from the record and the tables alone, as lineage does, and compared with what the loop took."""
+    facts = shared.checkpoint.read_json("training.json")
+    record = facts["order"]
+    tables = [(shared.store.snapshot(at["snapshot"]).table(at["file"]), at["chunks"]) for at in record["tables"]]
+    keys = np.concatenate([table_keys(table["row_key"].to_numpy(), chunks) for table, chunks in tables])
+    order, digest = Order(record["seed"], keys, record["batch_rows"]), OrderDigest()
+    for update in range(record["updates"]):
+        digest.add(order.keys(update))
+    assert digest.hex() == facts["rows_digest"] and record["updates"] == 8
+
+
+def test_training_metadata_tells_command_commit_seeds_artifacts_and_result(shared):
+    facts = shared.checkpoint.read_json("training.json")
+    assert {"command", "source", "version", "manifest", "preflight", "seeds", "artifacts", "result", "profile"} <= set(
+        facts
+    )
+    derived = facts["seeds"]["derived"]
+    assert len(set(derived.values())) == len(derived) == 4 and facts["seeds"]["train"] not in derived.values()
+    assert facts["environment"]["gpus"] == [] and facts["environment"]["lock"].startswith("sha256:")
+    assert facts["environment"]["determinism"]["deterministic_algorithms"] is True
+    last = [record for record in read_lines(shared.checkpoint.file("metrics.jsonl")) if "loss" in record][-1]
+    assert facts["result"]["train_loss"] == last["loss"] and facts["result"]["val_loss"] > 0
+    model = facts["artifacts"]["model.safetensors"]
+    assert model == shared.checkpoint.files["model.safetensors"]["sha256"]
+    assert shared.checkpoint.read_json("manifest.json") == shared.manifest.read_json("manifest.json")
+
+
+def test_a_checkpoint_that_passed_its_gate_is_kept_for_ever(chain):
+    run = chain.store.root / "runs" / chain.checkpoint.read_json("training.json")["run_id"]
+    assert not (run / "gate_passed").exists()  # it failed
+    longer = {"train.updates": 300, "train.optimizer.lr": 1e-2}
+    easy = tiny(**{"gate.rule_threshold": 0.0, "gate.edge_threshold": 0.0, **longer})
+    passed = run_chain(chain.store, easy)
+    assert passed.report.read_json("result.json")["gate"]["verdict"] == "pass"
+    run = chain.store.root / "runs" / passed.checkpoint.read_json("training.json")["run_id"]
+    shutil.rmtree(run / "checkpoints")
+    assert (
+        read_state(run / "gate_passed" / "00000300")["checkpoint_id"]
+        == passed.checkpoint.read_json("training.json")["checkpoint_id"]
+    )
+
+
+def test_s01_a_full_run_never_unpickles(store, monkeypatch):
+    def refuse(*arguments, **keywords):
+        raise AssertionError("something was unpickled")
+
+    for name in ("load", "loads", "Unpickler"):
+        monkeypatch.setattr(pickle, name, refuse)
+    run_chain(store, tiny())

@@ -43,14 +43,18 @@ class ToyData:
     rows: np.ndarray
     members: dict[str, str] = field(default_factory=lambda: {"toy": "sha256:toy"})
     items_per_row: float = WIDTH
+    tables: tuple = ()
+    validation: ToyData | None = None
 
     @property
     def row_keys(self) -> np.ndarray:
         return array_key64(self.rows)
 
 
-def toy_data(rows: int = 20) -> ToyData:
-    return ToyData(np.random.default_rng(1).normal(size=(rows, WIDTH)).astype(np.float32))
+def toy_data(rows: int = 20, heldout: int = 9) -> ToyData:
+    random = np.random.default_rng(1)
+    train = random.normal(size=(rows, WIDTH)).astype(np.float32)
+    return ToyData(train, validation=ToyData(random.normal(size=(heldout, WIDTH)).astype(np.float32)))
 
 
 class ToyRecipe:
@@ -68,7 +72,7 @@ class ToyRecipe:
     def batch(self, data, config, rows, epochs):
         return {"x": torch.from_numpy(data.rows[rows])}
 
-    def loss(self, model, batch):
+    def loss(self, model, config, batch):
         difference = model(batch["x"]) - batch["x"]
         return {"loss": difference.square().mean(), "distance": difference.abs().mean()}
 

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections import Counter
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -9,6 +10,7 @@ import pytest
 import zstandard
 
 from assets_data.fetch.config import FilesConfig, SourceConfig
+from assets_data.fetch.extract_config import ExtractConfig
 from assets_data.fetch.files import FilesSource
 from assets_data.lineage import ConfigError, DataError
 
@@ -36,12 +38,14 @@ FORMATS = {
 
 
 def source_of(root, pattern="**/*", **settings):
-    files = FilesConfig(root=str(root), patterns=(pattern,), **settings)
-    return FilesSource(SourceConfig(source="files", shards=1, files=files))
+    files = FilesConfig(root=str(root), patterns=(pattern,))
+    return FilesSource(SourceConfig(source="files", shards=1, files=files, extract=ExtractConfig(**settings)))
 
 
 def records(source):
-    return [record for name in source.slices() for part in source.parts(name) for record in source.records(part)]
+    return [
+        record for name in source.slices() for part in source.parts(name) for record in source.records(part, Counter())
+    ]
 
 
 def refusal(root, **settings):
@@ -66,10 +70,33 @@ def test_a_text_file_is_one_record(tmp_path, pack):
     assert [record.text for record in records(source_of(tmp_path))] == ["one\n\ntwo é"]
 
 
-def test_origins_are_relative_to_the_root_and_number_the_rows(tmp_path):
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstandard.compress])
+def test_an_origin_in_json_lines_leads_back_to_the_line_and_its_bytes(tmp_path, pack):
+    suffix = {bytes: "", gzip.compress: ".gz"}.get(pack, ".zst")
     (tmp_path / "deep").mkdir()
-    (tmp_path / "deep" / "a.jsonl").write_bytes(b"\n" + LINES)
-    assert records(source_of(tmp_path))[1].origin == "deep/a.jsonl#row:2"
+    data = b"\n" + LINES
+    (tmp_path / "deep" / f"a.jsonl{suffix}").write_bytes(pack(data))
+    for number, record in enumerate(records(source_of(tmp_path)), 2):
+        place, _, byte = record.origin.partition(",byte:")
+        assert place == f"deep/a.jsonl{suffix}#line:{number}"
+        assert json.loads(data[int(byte) :].split(b"\n")[0])["text"] == record.text
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.parquet", "a.arrow"])
+def test_an_origin_elsewhere_numbers_the_row(tmp_path, name):
+    FORMATS[name](tmp_path / name)
+    assert [record.origin for record in records(source_of(tmp_path))] == [f"{name}#row:{n}" for n in range(1, 5)]
+
+
+def test_a_link_out_of_the_root_is_refused_s04(tmp_path):
+    (tmp_path / "secret.txt").write_text("x")
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "a.txt").symlink_to(tmp_path / "secret.txt")
+    assert refusal(tmp_path / "root").code == "FILE_OUTSIDE"
+    (tmp_path / "root" / "a.txt").unlink()
+    (tmp_path / "root" / "b.txt").write_text("fine")
+    (tmp_path / "root" / "a.txt").symlink_to("b.txt")
+    assert len(records(source_of(tmp_path / "root"))) == 2
 
 
 def test_a_file_matched_by_two_patterns_is_read_once(tmp_path):
@@ -78,35 +105,36 @@ def test_a_file_matched_by_two_patterns_is_read_once(tmp_path):
     assert len(records(FilesSource(config))) == len(TEXTS)
 
 
-@pytest.mark.parametrize("row", ['{"body": "x"}', '{"text": null}', '{"text": ["x"]}', '"x"', "[1]"])
+@pytest.mark.parametrize(
+    "row", ['{"body": "x"}', '{"text": null}', '{"text": []}', '{"text": {"x": 1}}', '{"text": true}', '"x"', "[1]"]
+)
 def test_f11_a_row_without_text_is_refused_with_file_and_line(tmp_path, row):
     (tmp_path / "a.jsonl").write_text('{"text": "fine"}\n' + row + "\n")
     error = refusal(tmp_path)
     assert (error.code, error.where) == ("ROW_NO_TEXT", "a.jsonl:2")
 
 
-def test_the_text_field_is_a_setting(tmp_path):
-    (tmp_path / "a.jsonl").write_text('{"body": "x", "text": "y"}\n')
-    assert records(source_of(tmp_path, text_field="body"))[0].text == "x"
-
-
 @pytest.mark.parametrize("write", [pq.write_table, lambda table, path: write_arrow(path, table)])
 @pytest.mark.parametrize(
     "column",
-    [pa.array([1, 2]), pa.array(["fine", b"\xff"], pa.binary()).view(pa.string()), pa.array([b"a", b"b"])],
-    ids=["numbers", "bad utf-8", "binary"],
+    [
+        (pa.array([True, False]), "ROW_NO_TEXT"),
+        (pa.array(["fine", b"\xff"], pa.binary()).view(pa.string()), "TABLE_COLUMN"),
+        (pa.array([b"a", b"b"]), "ROW_NO_TEXT"),
+    ],
+    ids=["truth values", "bad utf-8", "binary"],
 )
 def test_f11_a_column_that_is_not_text_is_refused(tmp_path, column, write):
     name = "a.parquet" if write is pq.write_table else "a.arrow"
-    write(pa.table({"text": column}), tmp_path / name)
-    assert refusal(tmp_path).code == "TABLE_COLUMN"
+    write(pa.table({"text": column[0]}), tmp_path / name)
+    assert refusal(tmp_path).code == column[1]
 
 
 def test_f11_a_null_a_missing_column_and_a_cut_table_are_refused(tmp_path):
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"text": ["x", None]}), path)
     assert (refusal(tmp_path).code, refusal(tmp_path).where) == ("ROW_NO_TEXT", "a.parquet:2")
-    assert refusal(tmp_path, text_field="body").code == "TABLE_COLUMN"
+    assert refusal(tmp_path, fields=("body",)).code == "TABLE_COLUMN"
     path.write_bytes(path.read_bytes()[:-20])
     assert refusal(tmp_path).code == "TABLE_COLUMN"
 

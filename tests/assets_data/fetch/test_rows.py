@@ -1,5 +1,6 @@
 """Rows: the same values however the bytes are blocked, and a refusal that names the line for anything else."""
 
+import functools
 import itertools
 import json
 
@@ -7,10 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assets_data.fetch.rows import JsonItems, json_lines, whole_text
+from assets_data.fetch.rows import JsonItems, whole_text
+from assets_data.fetch.rows import json_lines as lines_of
 from assets_data.lineage import DataError
 
 LIMIT = 1 << 20
+
+
+def refuse(error):
+    raise error
+
+
+json_lines = functools.partial(lines_of, malformed=refuse)
 
 rows = st.lists(
     st.fixed_dictionaries({"text": st.text(max_size=20), "n": st.lists(st.integers(), max_size=3)}), max_size=8
@@ -31,7 +40,9 @@ def refusal(read, data, width=7, limit=LIMIT):
 @given(rows, widths)
 def test_json_lines_are_the_same_however_the_bytes_are_blocked(values, width):
     data = "\n".join(json.dumps(value, ensure_ascii=False) for value in values).encode()
-    assert list(json_lines(blocks(data, width), LIMIT, "a")) == list(enumerate(values, 1))
+    found = list(json_lines(blocks(data, width), LIMIT, "a"))
+    assert [(line, value) for line, _, value in found] == list(enumerate(values, 1))
+    assert all(json.loads(data[byte:].split(b"\n")[0]) == value for _, byte, value in found)
 
 
 @given(rows, widths, st.sampled_from([None, 1]))
@@ -51,7 +62,7 @@ def test_one_top_level_value_is_one_row():
 
 
 def test_blank_lines_are_passed_over_and_still_counted():
-    assert list(json_lines([b'\n{"a": 1}\n  \n{"a": 2}\n\n'], LIMIT, "a")) == [(2, {"a": 1}), (4, {"a": 2})]
+    assert list(json_lines([b'\n{"a": 1}\n  \n{"a": 2}\n\n'], LIMIT, "a")) == [(2, 1, {"a": 1}), (4, 13, {"a": 2})]
 
 
 @pytest.mark.parametrize("bad", [b'{"text": "cut', b"{'text': 1}", b"[" * 100_000, b"\xef\xbb\xbf{}"])
@@ -100,3 +111,14 @@ def test_f11_an_endless_json_element_is_refused_before_it_is_all_read():
 def test_f11_a_malformed_json_document_is_refused_with_the_line(data, where):
     for width in (1, 5, 1000):
         assert refusal(JsonItems, data, width) == ("ROW_NOT_JSON", where)
+
+
+@given(st.lists(st.sampled_from([b'{"a": 1}', b"{", b'"\xff"', b"x" * 60, b""]), max_size=9), widths)
+def test_f11_a_malformed_line_that_may_go_takes_no_other_with_it(lines, width):
+    data, errors = b"\n".join(lines), []
+    found = list(lines_of(blocks(data, width), 50, "a", errors.append))
+    assert [line for line, _, _ in found] == [n for n, line in enumerate(lines, 1) if line == b'{"a": 1}']
+    assert all(data[byte:].startswith(b'{"a": 1}') for _, byte, _ in found)
+    assert [str(error.where) for error in errors] == [
+        f"a:{n}" for n, line in enumerate(lines, 1) if line not in (b'{"a": 1}', b"")
+    ]

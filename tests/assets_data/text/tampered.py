@@ -6,9 +6,10 @@ import numpy as np
 import pyarrow as pa
 
 from assets_data.lineage import Snapshot, Store
+from assets_data.text.rows import RECORDS_SCHEMA
 from assets_data.text.split import SPLITS
 from assets_data.text.tokenizer import BOS, EOS
-from assets_data.text.triples import RECORDS_SCHEMA, iter_windows
+from assets_data.text.triples import iter_windows
 
 
 @dataclass(frozen=True)

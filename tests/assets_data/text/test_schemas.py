@@ -4,6 +4,7 @@ import pyarrow as pa
 import pytest
 
 from assets_data.lineage import Store
+from assets_data.text.drops import DROPS_SCHEMA
 from assets_data.text.raw_slice import make_raw_slice
 from assets_data.text.schemas import SHOWN, schema_failures
 from assets_data.text.triples import make_triples
@@ -45,10 +46,12 @@ def test_what_the_stages_publish_has_no_failures(chain, store, tmp_path):
 @pytest.mark.parametrize(
     ("column", "index", "value", "check"),
     [
-        ("text", 2, "another text", "the record id is the digest of the text"),
+        ("text", 2, "another text", "the record id is the digest of prompt and text"),
         ("record_id", 2, "A" * 64, "str_matches('^[0-9a-f]{64}$')"),
         ("origin", 2, "elsewhere.jsonl#row:3", "the origin lies in the part"),
         ("part", 2, "", "str_length(1, None)"),
+        ("prompt", 2, "a prompt", "the record id is the digest of prompt and text"),
+        ("split", 2, "dev", "isin(('', 'train', 'validation', 'test'))"),
     ],
 )
 def test_a_wrong_raw_record_is_named_by_row(chain, store, column, index, value, check):
@@ -159,3 +162,27 @@ def test_failures_are_shown_up_to_a_limit(chain, store):
     rows = triples.table("train.arrow")
     broken = rewritten(store, triples, "many", train=with_column(rows, "record_id", ["?"] * len(rows)))
     assert len(rows) > SHOWN == len(schema_failures(broken))
+
+
+def drop_lists(rows):
+    return pa.Table.from_pylist([dict(zip(DROPS_SCHEMA.names, row, strict=True)) for row in rows], DROPS_SCHEMA)
+
+
+DIGESTS = [f"sha256:{digit * 64}" for digit in "ab"]
+IDS = [digit * 64 for digit in "0123"]
+DROPPED_ONCE = (DIGESTS[0], IDS[0], "near_duplicate", DIGESTS[1], IDS[1])
+
+
+@pytest.mark.parametrize(
+    ("row", "check"),
+    [
+        (DROPPED_ONCE, "a record is dropped once"),
+        ((DIGESTS[1], IDS[2], "duplicate_across", *DROPPED_ONCE[:2]), "the kept record is kept"),
+        ((DIGESTS[1], IDS[2], "boring", *DROPPED_ONCE[3:]), "isin(('duplicate_across', 'near_duplicate'))"),
+    ],
+)
+def test_a_wrong_drop_list_is_named(store, row, check):
+    sound = publish(store, "text/duplicates", {"drops.parquet": drop_lists([DROPPED_ONCE])}, {}, "sound")
+    assert schema_failures(sound) == []
+    broken = publish(store, "text/duplicates", {"drops.parquet": drop_lists([DROPPED_ONCE, row])}, {}, "broken")
+    assert check in {name for _, _, name in found(broken)}

@@ -64,5 +64,5 @@ def test_the_first_of_equal_texts_is_kept_with_its_origin_and_text_id(store, tmp
     text = documents(1)[0]
     (frame,) = iter_documents(raw_of(store, tmp_path, [text + "\n", text]), TEXT.documents, Counter())
     (row,) = frame.to_dicts()
-    assert row["origin"] == "rows.jsonl#row:1"
+    assert row["origin"] == "rows.jsonl#line:1,byte:0"
     assert int(row["text_id"][:16], 16) == text_key64([text])[0]  # the split's key is the digest's first 8 bytes

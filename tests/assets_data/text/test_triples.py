@@ -1,6 +1,7 @@
 """Triples: every kept token once, as views of one stored row; the same id however the work is cut up."""
 
 import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -11,15 +12,19 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from assets_data.fetch.extract_config import ExtractConfig, QaConfig
 from assets_data.lineage import DataError, IntegrityError, Store
 from assets_data.lineage.code import ROOT
+from assets_data.text.checks import label_leaks, misplaced_rows
 from assets_data.text.config import PRESETS, TextConfig, TriplesConfig
 from assets_data.text.documents import iter_documents
 from assets_data.text.prefetch import ahead
+from assets_data.text.raw_slice import make_raw_slice
+from assets_data.text.rows import SPANS, TripleTable, rows_schema
 from assets_data.text.split import SPLITS
 from assets_data.text.tokenizer import BOS, EOS, load_tokenizer
-from assets_data.text.triples import iter_windows, make_triples, rows_schema, triple
-from tests.assets_data.text.corpora import TEXT, documents, raw_of, trained
+from assets_data.text.triples import iter_windows, make_triples
+from tests.assets_data.text.corpora import TEXT, documents, raw_of, source_of, trained
 
 
 @pytest.fixture(scope="module")
@@ -58,13 +63,103 @@ def test_windows_are_the_documents_tokens_in_order_and_in_their_split(chain):
         assert found == expected and len(found) == triples.content["splits"][split] > 0
 
 
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """Questions and answers of 1 to 40 words beside three plain texts, in one raw slice with its tokenizer."""
+    root = tmp_path_factory.mktemp("pairs")
+    store = Store(root / "store")
+    words = " ".join(documents(30)).split()
+    rows = [
+        {"q": " ".join(words[i : i + 1 + i % 40]), "a": f"{i} " + " ".join(words[-9 - i % 7 : -8])} for i in range(200)
+    ]
+    rows += [{"q": "tell all", "a": " ".join(words[:90])}, {"q": "say it again", "a": "say it again"}]
+    (root / "in").mkdir()
+    (root / "in" / "qa.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    extract = ExtractConfig(qa=QaConfig(question="q", answer="a"))
+    raw = make_raw_slice(store, "files-0", source_of(root / "in", extract=extract))
+    config = dataclasses.replace(TEXT, documents=dataclasses.replace(TEXT.documents, min_chars=1, min_letter_share=0.0))
+    return store, raw, trained(store, raw, config), config, rows
+
+
+def texts_of(tokenizer, views):
+    encoder = load_tokenizer(tokenizer)
+    return tuple(encoder.decode(ids.tolist(), skip_special_tokens=False) for ids in (views[0][1:], views[2][:-1]))
+
+
+@pytest.mark.parametrize("truncate", [False, True])
+def test_a_pairs_encoder_reads_the_prompt_and_its_labels_are_the_response(pairs, tmp_path, truncate):
+    _, raw, tokenizer, config, rows = pairs
+    config = dataclasses.replace(config, triples=dataclasses.replace(config.triples, truncate_prompts=truncate))
+    triples = make_triples(Store(tmp_path), raw, tokenizer, config)
+    encoder = load_tokenizer(tokenizer)
+    expected, long = {}, 0
+    for row in rows[:-1]:
+        prompt, response = (encoder.encode(row[key], add_special_tokens=False).ids for key in "qa")
+        start = len(prompt) + len(response) - config.triples.window
+        if start > 0 and (not truncate or start >= len(prompt)):
+            long += 1
+        else:
+            expected[row["a"]] = (row["q"], max(0, start), encoder.decode(prompt[max(0, start) :]))
+    found = {}
+    for split in SPLITS:
+        table = TripleTable(triples.file(f"{split}.arrow"))
+        for views, row in zip(table, table.table.to_pylist(), strict=True):
+            prompt, response = texts_of(tokenizer, views)
+            found[response] = (row["start"], prompt)
+    dropped = triples.read_json("dropped.json")
+    assert found == {response: (start, seen) for response, (_, start, seen) in expected.items()}
+    assert (
+        dropped["long_pair"] == long > 0
+        and dropped["echo"] == 1
+        and any(start for start, _ in found.values()) is truncate
+    )
+    assert label_leaks(triples).passed and misplaced_rows(triples).passed
+
+
+def test_the_tokenizer_is_trained_on_prompts_and_responses(pairs):
+    _, raw, tokenizer, config, _ = pairs
+    frames = [f.filter(f["split"] == "train") for f in iter_documents(raw, config.documents, Counter())]
+    characters = sum(len(text) for frame in frames for name in ("prompt", "text") for text in frame[name])
+    assert tokenizer.read_json("trained_on.json")["characters"] == characters
+    assert tokenizer.read_json("trained_on.json")["documents"] == sum(map(len, frames))
+
+
+def test_overlapping_windows_share_tokens_with_the_one_before_and_stay_in_one_split(chain, tmp_path):
+    _, raw, tokenizer, triples = chain
+    config = dataclasses.replace(TEXT, triples=dataclasses.replace(TEXT.triples, overlap=8))
+    overlapping = make_triples(Store(tmp_path), raw, tokenizer, config)
+    assert overlapping.stats["rows"] > triples.stats["rows"] and label_leaks(overlapping).passed
+    windows, split_of = {}, {}
+    for split in SPLITS:
+        pieces = [w for values, offsets in iter_windows(overlapping, split) for w in np.split(values, offsets[1:-1])]
+        for row, window in zip(overlapping.table(f"{split}.arrow").to_pylist(), pieces, strict=True):
+            windows[row["record_id"], row["start"]] = window.tolist()
+            assert split_of.setdefault(row["record_id"], split) == split
+    followed = [(key, (key[0], key[1] + 24)) for key in windows if (key[0], key[1] + 24) in windows]
+    assert followed and all(windows[first][24:] == windows[second][:8] for first, second in followed)
+
+
+def test_any_row_of_the_table_is_read_by_its_number_across_batches(chain, tmp_path):
+    _, raw, tokenizer, triples = chain
+    config = dataclasses.replace(TEXT, triples=dataclasses.replace(TEXT.triples, batch_bytes=3000))
+    many = make_triples(Store(tmp_path), raw, tokenizer, config)
+    table = TripleTable(many.file("train.arrow"))
+    assert len(table.table.to_batches()) > 5 and len(table) == many.content["splits"]["train"]
+    for number, row in enumerate(table.table.to_pylist()):
+        ids, a, b, c, d = (row[name] for name in ("tokens", *SPANS))
+        assert [view.tolist() for view in table[number]] == [ids[a:b], ids[c : d - 1], ids[c + 1 : d]]
+    for beyond in (len(table), -1):
+        with pytest.raises(IndexError):
+            table[beyond]
+
+
 def test_encoder_and_decoder_share_no_token_and_labels_are_the_decoder_input_shifted(chain):
     _, _, _, triples = chain
     for split in SPLITS:
-        table = triples.table(f"{split}.arrow")
+        table = TripleTable(triples.file(f"{split}.arrow"))
         windows = [w for values, offsets in iter_windows(triples, split) for w in np.split(values, offsets[1:-1])]
         for i, window in enumerate(windows):
-            encoder_ids, decoder_input_ids, labels = triple(table, i)
+            encoder_ids, decoder_input_ids, labels = table[i]
             assert encoder_ids[0] == decoder_input_ids[0] == BOS and labels[-1] == EOS
             assert decoder_input_ids[1:].tolist() == labels[:-1].tolist()
             assert [*encoder_ids[1:], *labels[:-1]] == window.tolist()
@@ -73,10 +168,10 @@ def test_encoder_and_decoder_share_no_token_and_labels_are_the_decoder_input_shi
 def test_a_triple_is_three_views_of_one_row_of_the_mapped_file(chain):
     _, _, _, triples = chain
     allocated = pa.total_allocated_bytes()
-    table = triples.table("train.arrow")
-    stored = table["tokens"].chunk(0).values.to_numpy()
+    table = TripleTable(triples.file("train.arrow"))
+    stored = table.table["tokens"].chunk(0).values.to_numpy()
     assert pa.total_allocated_bytes() == allocated  # mapped, not read
-    assert all(np.shares_memory(view, stored) for view in triple(table, 5))
+    assert all(np.shares_memory(view, stored) for view in table[5])
 
 
 def test_documents_name_record_origin_split_and_text_of_every_row(chain):
@@ -92,7 +187,12 @@ def test_what_is_dropped_is_counted_by_reason(chain):
     _, _, _, triples = chain
     dropped = triples.read_json("dropped.json")
     short = dropped.pop("short_window")
-    assert dropped == {"duplicate": 3, "too_short": 1, "few_letters": 1, "too_long": 0, "repetitive": 0} and short > 0
+    assert {reason: count for reason, count in dropped.items() if count} == {
+        "duplicate": 3,
+        "too_short": 1,
+        "few_letters": 1,
+    }
+    assert short > 0 and dropped["long_pair"] == dropped["echo"] == 0
 
 
 def test_a_document_without_a_window_is_not_listed(chain, tmp_path):
@@ -142,7 +242,14 @@ def test_roots_threads_and_hash_seeds_change_nothing(tmp_path):
 
 def test_window_pivot_and_seed_change_the_id(chain, tmp_path):
     _, raw, tokenizer, triples = chain
-    for change in ({"window": 33}, {"min_window": 5}, {"pivot_high": 0.7}, {"pivot_low": 0.3}, {"seed": 8}):
+    for change in (
+        {"window": 33},
+        {"min_window": 5},
+        {"overlap": 1},
+        {"pivot_high": 0.7},
+        {"pivot_low": 0.3},
+        {"seed": 8},
+    ):
         config = dataclasses.replace(TEXT, triples=dataclasses.replace(TEXT.triples, **change))
         assert make_triples(Store(tmp_path / str(change)), raw, tokenizer, config).id != triples.id, change
 

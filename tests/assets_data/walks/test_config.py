@@ -37,6 +37,7 @@ BASE = WalkConfig(rules=RulesConfig(r=(8, 12, 16, 20, 24, 32, 40, 48), min_visit
         ("WALK_CONFIG_VALUE", {"rules.jumpers_per_block": 0}),
         ("WALK_CONFIG_VALUE", {"rules.max_chance": 1.0}),
         ("WALK_CONFIG_VALUE", {"rules.min_visits": 3.0}),
+        ("WALK_CONFIG_VALUE", {"rules.encounters": 0.0}),
         ("WALK_CONFIG_LENGTH", {"walk_length": 48}),
         ("WALK_CONFIG_LENGTH", {"rules.r": [], "rules.window": 81}),
         ("WALK_CONFIG_CORPUS", {"train_walks": 12_799}),

@@ -15,6 +15,7 @@ from assets_data.text.triples import iter_windows
 from assets_data.walks import config
 from assets_data.walks.config import RulesConfig
 from assets_data.walks.corpus import iter_walks, read_graph, read_rules
+from assets_data.walks.rules import rule_chances
 
 from .conftest import SMALL, make
 from .graphs import broken_promises
@@ -95,6 +96,17 @@ def test_an_equal_call_is_answered_from_the_store_whatever_the_order_of_the_slic
     again = make(text_snapshots, store, triples=text_snapshots.triples[::-1] + text_snapshots.triples[:1])
     assert (first.reused, again.reused) == (False, True)
     assert first.id == again.id
+
+
+def test_a_balanced_corpus_meets_every_rule_as_often_as_asked_for(text_snapshots, store, corpora):
+    config = replace(SMALL, rules=replace(SMALL.rules, encounters=0.6))
+    balanced = make(text_snapshots, store, config)
+    walks = config.train_walks + config.heldout_walks
+    met = [rule["encounters"] / walks for rule in balanced.stats["rules"]]
+    assert met == pytest.approx([0.6] * len(met), rel=0.15)
+    chances = rule_chances(read_graph(balanced), read_rules(balanced))
+    assert [rule["chance"] for rule in balanced.stats["rules"]] == pytest.approx(chances, abs=1e-6)
+    assert read_rules(balanced) == read_rules(corpora["text"])
 
 
 @pytest.mark.parametrize("workers", [1, 5])

@@ -53,7 +53,7 @@ def attainability(found: list[Ceiling], config: WalkLmConfig) -> list[Issue]:
         rules = ", ".join(f"{c.vertex} (r={c.r}, at most {c.reachable:.2f})" for c in short)
         message = (
             f"with context {config.model.context} the trigger is out of sight at the deadline of rules {rules}; "
-            f"the gate asks for more than {threshold:.2f}; context {max(c.r for c in found) + 1} would do"
+            f"the gate asks for more than {threshold:.2f}; context {max(c.r for c in short) + 1} would do"
         )
         issues.append(Issue("WALK_LM_CONTEXT_CEILING", severity, "model.context", message))
     if broken:

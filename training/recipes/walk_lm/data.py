@@ -11,32 +11,28 @@ from functools import cached_property
 
 import numpy as np
 
-from assets_data.lineage import DataError, Snapshot, Store, mix64
+from assets_data.lineage import DataError, Snapshot, Store
+from training.order import table_keys
+from training.recipe import TableRef
 from training.recipes.walk_lm.config import WalkLmConfig
 from training.recipes.walk_lm.prompts import Prompts, trigger_prompts
 from training.recipes.walk_lm.scoring import Graph, iter_walks, read_graph
 
 
-class WalkData:
-    """Rows of the training split, the held-out walks, and the graph. ``members`` are the ids that were read."""
+class WalkRows:
+    """The training rows of one split of a walk corpus. Walks shorter than a row make none."""
 
-    def __init__(self, corpus: Snapshot, config: WalkLmConfig) -> None:
-        self.members: Mapping[str, str] = {"walk_corpus": corpus.id}
-        self.graph: Graph = read_graph(corpus)
-        self.corpus, self.config = corpus, config
-        self._batches = list(iter_walks(corpus, "train"))
+    def __init__(self, corpus: Snapshot, split: str, row_length: int) -> None:
+        self.walk_keys = corpus.table(f"{split}.arrow")["row_key"].to_numpy()
+        self.row_length = row_length
+        self._batches = list(iter_walks(corpus, split))
         self._begins = np.cumsum([0, *map(len, self._batches)])
         self.walk_length = self._batches[0].shape[1] if self._batches else 0
-        self.row_length = config.model.context + 1
-        self.chunks = self.walk_length // self.row_length
-        keys = self.walk_keys("train")
-        self.row_keys = (
-            np.stack([mix64(0, f"chunk/{c}", keys) for c in range(self.chunks)], 1).ravel() if self.chunks else keys[:0]
-        )
-        self.items_per_row = float(config.model.context)
+        self.chunks = self.walk_length // row_length
+        self.row_keys = table_keys(self.walk_keys, self.chunks) if self.chunks else self.walk_keys[:0]
 
     def rows(self, rows: np.ndarray) -> np.ndarray:
-        """int64[B, context + 1]: the vertices of some rows."""
+        """int64[B, row_length]: the vertices of some rows."""
         out = np.empty((len(rows), self.row_length), np.int64)
         walks, chunks = np.divmod(rows, self.chunks)
         batches = np.searchsorted(self._begins, walks, side="right") - 1
@@ -44,9 +40,22 @@ class WalkData:
             out[i] = self._batches[batch][walk, chunk * self.row_length : (chunk + 1) * self.row_length]
         return out
 
-    def walk_keys(self, split: str) -> np.ndarray:
-        """uint64[N]: the keys of a split's walks."""
-        return self.corpus.table(f"{split}.arrow")["row_key"].to_numpy()
+
+class WalkData(WalkRows):
+    """Rows of the training split, the held-out walks, and the graph. ``members`` are the ids that were read."""
+
+    def __init__(self, corpus: Snapshot, config: WalkLmConfig) -> None:
+        super().__init__(corpus, "train", config.model.context + 1)
+        self.members: Mapping[str, str] = {"walk_corpus": corpus.id}
+        self.tables = (TableRef(corpus.id, "train.arrow", self.chunks),)
+        self.graph: Graph = read_graph(corpus)
+        self.corpus, self.config = corpus, config
+        self.items_per_row = float(config.model.context)
+
+    @cached_property
+    def validation(self) -> WalkRows:
+        """The held-out walks, cut into rows as the training walks are."""
+        return WalkRows(self.corpus, "heldout", self.row_length)
 
     @cached_property
     def heldout_NL(self) -> np.ndarray:
@@ -59,7 +68,7 @@ class WalkData:
         gate = self.config.gate
         counts = (gate.prompts_per_rule, gate.monitor_prompts)
         return trigger_prompts(
-            self.heldout_NL, self.walk_keys("heldout"), self.graph, gate.prompt_tokens, counts, gate.seed
+            self.heldout_NL, self.validation.walk_keys, self.graph, gate.prompt_tokens, counts, gate.seed
         )
 
 

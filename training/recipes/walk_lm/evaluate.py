@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from training.environment import derived_seed
 from training.gate import wilson
 from training.recipe import Evaluation, Measurement
 from training.recipes.walk_lm.decode import decode
 from training.recipes.walk_lm.model import WalkTransformer
 from training.recipes.walk_lm.prompts import Prompts
 from training.recipes.walk_lm.scoring import Count, Graph, Score
+from training.seeds import derived_seed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

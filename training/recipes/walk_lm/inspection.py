@@ -51,7 +51,7 @@ def _data_issues(data: WalkData, config: WalkLmConfig, prompts_per_rule: list[in
     if data.walk_length < data.row_length:
         message = f"walks of {data.walk_length} vertices hold no row of context + 1 = {data.row_length}"
         yield Issue("WALK_LM_WALKS_SHORT", "error", "model.context", message)
-    common = len(np.intersect1d(data.walk_keys("train"), data.walk_keys("heldout")))
+    common = len(np.intersect1d(data.walk_keys, data.validation.walk_keys))
     if common:
         yield Issue("WALK_LM_SPLITS_OVERLAP", "error", "dataset.splits", f"{common} walks are in both splits")
     least = config.gate.least_prompts

@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from training.recipes.walk_lm.config import ModelConfig
 
@@ -78,7 +79,12 @@ class WalkTransformer(nn.Module):
         cos, sin = rotary_tables(config.context, config.width // config.heads, config.rotary_base)
         self.register_buffer("cos", cos, persistent=False)
         self.register_buffer("sin", sin, persistent=False)
+        self._recompute = False
         self._initialise()
+
+    def checkpoint_gradients(self) -> None:
+        """From now on keep only each block's input for the backward pass and compute the rest again there."""
+        self._recompute = True
 
     def forward(self, tokens_BT: Tensor, cache: Cache | None = None) -> Tensor:
         """logits_BTV; with a cache the tokens continue it and only the last position's logits come back (T = 1)."""
@@ -87,7 +93,10 @@ class WalkTransformer(nn.Module):
         rotary_TE = (self.cos[begin:end], self.sin[begin:end])
         x_BTD = self.embedding(tokens_BT)
         for block in self.blocks:
-            x_BTD = block(x_BTD, rotary_TE, cache)
+            if self._recompute and self.training:
+                x_BTD = checkpoint(block, x_BTD, rotary_TE, cache, use_reentrant=False)
+            else:
+                x_BTD = block(x_BTD, rotary_TE, cache)
         if cache is not None:
             cache.length, x_BTD = end, x_BTD[:, -1:]
         return self.head(self.norm(x_BTD))

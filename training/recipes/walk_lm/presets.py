@@ -22,6 +22,7 @@ def smoke() -> WalkLmConfig:
             threads=1,  # two would save a third of the time on an idle machine and lose far more on a busy one
             log_every=20,
             monitor_every=100,
+            validate_every=100,
             checkpoint_every=100,
         ),
         gate=GateConfig(prompts_per_rule=40, least_prompts=20, prompt_tokens=8, start_prompts=100, monitor_prompts=8),
@@ -33,13 +34,14 @@ def demo() -> WalkLmConfig:
     return WalkLmConfig(
         model=ModelConfig(layers=2, width=64, heads=2, context=96, rotary_base=10_000.0),
         train=TrainConfig(
-            updates=3000,
+            updates=2000,
             batch_rows=32,
             optimizer=OptimizerConfig(lr=4e-3, kwargs=ADAMW),
             schedule=ScheduleConfig(name="wsd", warmup=200),
             threads=1,
             log_every=50,
             monitor_every=250,
+            validate_every=250,
             checkpoint_every=500,
         ),
         gate=GateConfig(prompt_tokens=32),
@@ -57,6 +59,7 @@ def anchor() -> WalkLmConfig:
             schedule=ScheduleConfig(name="wsd", warmup=1000),
             log_every=100,
             monitor_every=1000,
+            validate_every=1000,
             checkpoint_every=1000,
         ),
         gate=GateConfig(prompt_tokens=63),

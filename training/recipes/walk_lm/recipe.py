@@ -60,13 +60,13 @@ class WalkLm:
 
         return {"tokens": torch.from_numpy(data.rows(rows))}
 
-    def loss(self, model: WalkTransformer, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Mean cross-entropy in nats of every next vertex."""
-        import torch.nn.functional as F
+    def loss(self, model: WalkTransformer, config: WalkLmConfig, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The configured loss of every next vertex, a mean; cross-entropy in nats unless the config says otherwise."""
+        from training.losses import token_loss
 
         tokens_BT = batch["tokens"]
         logits_BTV = model(tokens_BT[:, :-1])
-        return {"loss": F.cross_entropy(logits_BTV.flatten(0, 1), tokens_BT[:, 1:].flatten())}
+        return token_loss(config.train.loss)(logits_BTV.flatten(0, 1), tokens_BT[:, 1:].flatten())
 
     def monitor(self, model: WalkTransformer, data: WalkData, config: WalkLmConfig) -> dict[str, float]:
         """Greedy compliance on the monitor's own trigger prompts."""

@@ -6,7 +6,7 @@ from training.recipes.walk_lm.prompts import read_prompts, start_prompts, trigge
 
 def sets(data, walks=None, counts=(12, 4), length=6, seed=0):
     walks = data.heldout_NL if walks is None else walks
-    keys = data.walk_keys("heldout") if len(walks) == len(data.heldout_NL) else np.arange(len(walks), dtype=np.uint64)
+    keys = data.validation.walk_keys if len(walks) == len(data.heldout_NL) else np.arange(len(walks), dtype=np.uint64)
     return trigger_prompts(walks, keys, data.graph, length, counts, seed)
 
 
@@ -37,7 +37,7 @@ def test_the_monitor_has_other_prompts_than_the_gate(data):
 
 def test_prompts_depend_on_the_seed_and_not_on_the_stored_order_of_walks(data):
     shuffle = np.random.default_rng(0).permutation(len(data.heldout_NL))
-    keys = data.walk_keys("heldout")
+    keys = data.validation.walk_keys
     one, _ = trigger_prompts(data.heldout_NL, keys, data.graph, 6, (12, 4), 0)
     two, _ = trigger_prompts(data.heldout_NL[shuffle], keys[shuffle], data.graph, 6, (12, 4), 0)
     other, _ = trigger_prompts(data.heldout_NL, keys, data.graph, 6, (12, 4), 1)

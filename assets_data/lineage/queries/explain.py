@@ -1,0 +1,136 @@
+"""The whole story of a node, every byte of it hashed again: files, values, receipts, and what the store remembers.
+
+Promises that ``fault`` is the broken node nearest to the sources, with what was expected and found. Hashes on every
+core, twice over the same bytes: each file against its list, and each part's values against the identity.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from assets_data.lineage.attestation import check_statement
+from assets_data.lineage.digests import digest_json, load_json, logical_digest
+from assets_data.lineage.errors import IntegrityError, StemmaError
+from assets_data.lineage.queries.tree import Node, load_tree
+from assets_data.lineage.receipt import read_receipt
+from assets_data.lineage.snapshot import Snapshot
+from assets_data.lineage.store import Store
+
+SHARED_INPUTS = ("manifest", "preflight")  # what a node and its parent both read must be the same
+Progress = Callable[[int], object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """The tree below ``root``, parents first. ``broken`` is the first node with a fault, None when all is as it was."""
+
+    root: str
+    nodes: Mapping[str, Node]
+    hashed_bytes: int
+
+    @property
+    def broken(self) -> Node | None:
+        """The broken node nearest to the sources."""
+        return next((node for node in self.nodes.values() if node.fault), None)
+
+
+def explain(store: Store, snapshot_id: str, progress: Progress = lambda count: None) -> Story:
+    """Load and hash everything below a node. ``progress`` is told bytes as they are done."""
+    nodes = load_tree(store, [snapshot_id])
+    for check in (_check_statements, _check_shared_inputs):
+        for node in nodes.values():
+            _note(node, check, node, nodes)
+    _check_memory(store, nodes)
+    hashed = _hash_all(nodes, progress)
+    return Story(root=next(reversed(nodes)), nodes=nodes, hashed_bytes=hashed)
+
+
+def total_bytes(store: Store, snapshot_id: str) -> int:
+    """How many bytes :func:`explain` will report to its progress."""
+    nodes = load_tree(store, [snapshot_id]).values()
+    return sum(entry["bytes"] for node in nodes if node.snapshot for entry in node.snapshot.files.values())
+
+
+def _note(node: Node, check: Callable[..., None], *arguments: object) -> None:
+    if node.fault is None:
+        try:
+            check(*arguments)
+        except StemmaError as error:
+            node.fault = error
+
+
+def _check_statements(node: Node, _nodes: Mapping[str, Node]) -> None:
+    for account in node.accounts:
+        check_statement(read_receipt(account.path), account.path)
+
+
+def _check_shared_inputs(node: Node, nodes: Mapping[str, Node]) -> None:
+    """A checkpoint's preflight must have been made for the very manifest that the checkpoint read, and so on."""
+    for account in node.accounts:
+        mine = {parent.input: parent.id for parent in account.parents if parent.input in SHARED_INPUTS}
+        for parent in account.parents:
+            for name, expected in mine.items():
+                theirs = {p.id for a in nodes[parent.id].accounts for p in a.parents if p.input == name}
+                if theirs and expected not in theirs:
+                    what = f"it and its {parent.input} did not read the same {name}"
+                    raise IntegrityError(
+                        "LINEAGE_STALE_READ", what, expected=expected, found=sorted(theirs), where=account.path
+                    )
+
+
+def _check_memory(store: Store, nodes: Mapping[str, Node]) -> None:
+    """Receipts that stage records and pointers name must still be there: a lost one is a history cut short."""
+    for path in sorted([*(store.root / "stages").glob("*.json"), *(store.root / "pointers").rglob("*.json")]):
+        try:
+            entry = load_json(path.read_bytes(), path)
+        except StemmaError:
+            continue  # rebuilt by the stage that wrote it; says nothing about a node
+        node = nodes.get(entry.get("snapshot", "")) if isinstance(entry, dict) else None
+        if node and entry.get("receipt") and not (store.root / entry["receipt"]).is_file() and node.fault is None:
+            expected = Path(entry["receipt"]).stem
+            node.fault = IntegrityError("RECEIPT_LOST", "a receipt on record is gone", expected=expected, where=path)
+
+
+def _hash_all(nodes: Mapping[str, Node], progress: Progress) -> int:
+    with ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1)) as pool:
+        jobs = [(node, entry_bytes, pool.submit(job)) for node in nodes.values() for entry_bytes, job in _jobs(node)]
+        return sum(_collect(node, size, future, progress) for node, size, future in jobs)
+
+
+def _collect(node: Node, size: int, future: Future[None], progress: Progress) -> int:
+    _note(node, future.result)
+    progress(size)
+    return size
+
+
+def _jobs(node: Node) -> Iterator[tuple[int, Callable[[], None]]]:
+    """``(bytes, check)`` for a node's file list, for each file and for each part's values."""
+    if (snapshot := node.snapshot) is None:
+        return
+    yield 0, snapshot.check_list
+    for name, entry in snapshot.files.items():
+        yield entry["bytes"], lambda name=name: snapshot.check_file(name)
+        if entry["part"]:
+            yield 0, lambda name=name: _check_values(snapshot, name)
+
+
+def _check_values(snapshot: Snapshot, name: str) -> None:
+    expected = snapshot.content["parts"].get(Path(name).stem)
+    try:
+        found = logical_digest(snapshot.path / name)
+    except StemmaError:
+        raise
+    except Exception as error:  # a reader met bytes that nobody wrote: whatever it says, the file is not what it was
+        raise IntegrityError("SNAPSHOT_UNREADABLE", f"cannot be read: {error}", where=snapshot.path / name) from error
+    if digest_json([found]) != digest_json([expected]):
+        raise IntegrityError(
+            "SNAPSHOT_CONTENT",
+            "a part does not say what the identity says",
+            expected=expected,
+            found=found,
+            where=snapshot.path / name,
+        )

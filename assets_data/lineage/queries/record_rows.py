@@ -1,0 +1,44 @@
+"""Which rows of a table come from a record: a binary search over the record ids' first eight bytes, then the ids."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from assets_data.lineage.queries.records import COLUMN, iter_records
+from assets_data.lineage.queries.remembered import Memory
+from assets_data.lineage.tables import iter_columns, read_table
+
+
+class RecordRows:
+    """The rows of one table by record. ``source`` (JSON) decides the table; sorting it is remembered."""
+
+    def __init__(self, path: Path, source: Any, memory: Memory) -> None:
+        self._path = path
+        rows = sum(batch.num_rows for batch in iter_columns(path, [COLUMN]))
+        self._order = memory.array({"what": "record_rows", "table": source}, rows, self._sorted)
+        self._table: Any = None
+
+    def find(self, record: bytes) -> np.ndarray:
+        """int64[k], ascending: the rows whose record id is exactly this."""
+        wanted = np.frombuffer(record[:8], ">u8").astype(np.uint64)
+        keys = self._order["key"]
+        begin, end = np.searchsorted(keys, wanted[0], "left"), np.searchsorted(keys, wanted[0], "right")
+        rows = np.sort(self._order["row"][begin:end].astype(np.int64))
+        return rows[[self._id(row) == record.hex() for row in rows.tolist()]] if len(rows) else rows
+
+    def _id(self, row: int) -> str:
+        if self._table is None:
+            self._table = read_table(self._path)[COLUMN]
+        value = self._table[row].as_py()
+        return value.hex() if isinstance(value, bytes) else value
+
+    def _sorted(self) -> np.ndarray:
+        keys = [batch[:, :8].copy().view(">u8").ravel().astype(np.uint64) for batch in iter_records(self._path)]
+        key = np.concatenate(keys) if keys else np.empty(0, np.uint64)
+        order = np.argsort(key, kind="stable")
+        out = np.empty(len(key), [("key", np.uint64), ("row", np.uint64)])
+        out["key"], out["row"] = key[order], order
+        return out

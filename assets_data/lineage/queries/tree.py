@@ -1,0 +1,86 @@
+"""The tree below a node: snapshots and the receipts that connect them, read from the store alone.
+
+Promises parents before children, each node once, and that a node which cannot be read is in the tree with its fault
+instead of ending the walk. Hashes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from assets_data.lineage.errors import IntegrityError, StemmaError
+from assets_data.lineage.provenance import Provenance
+from assets_data.lineage.receipt import read_provenance
+from assets_data.lineage.snapshot import Snapshot
+from assets_data.lineage.store import Store
+
+
+@dataclass(slots=True, kw_only=True)
+class Node:
+    """One snapshot of the tree: ``accounts`` are its receipts, ``fault`` the first thing that is wrong with it."""
+
+    id: str
+    kind: str
+    snapshot: Snapshot | None = None
+    accounts: list[Provenance] = field(default_factory=list)
+    fault: StemmaError | None = None
+
+    @property
+    def parents(self) -> list[str]:
+        """Ids of every snapshot that any of its accounts read, each once, in the order read."""
+        return list(dict.fromkeys(parent.id for account in self.accounts for parent in account.parents))
+
+
+def load_tree(store: Store, roots: Iterable[str]) -> dict[str, Node]:
+    """Every ancestor of ``roots`` and the roots themselves, parents before children."""
+    done: dict[str, Node] = {}
+    loaded: dict[str, Node] = {}
+    pending = [(_full(root), "?") for root in reversed(list(roots))]
+    while pending:
+        snapshot_id, kind = pending[-1]
+        if snapshot_id in done:
+            pending.pop()
+        elif snapshot_id in loaded:  # everything above it was taken care of since it was first seen
+            done[snapshot_id] = loaded[snapshot_id]
+            pending.pop()
+        else:
+            node = loaded[snapshot_id] = load_node(store, snapshot_id, kind)
+            kinds = {parent.id: parent.kind for account in node.accounts for parent in account.parents}
+            pending += [(parent, kinds[parent]) for parent in reversed(node.parents) if parent not in loaded]
+    return done
+
+
+def load_node(store: Store, snapshot_id: str, kind: str = "?") -> Node:
+    """One snapshot with its receipts. A fault of the snapshot hides none of the receipts, nor the other way round."""
+    node = Node(id=_full(snapshot_id), kind=kind)
+    try:
+        node.snapshot = store.opened(snapshot_id)
+        node.kind = node.snapshot.kind
+    except StemmaError as error:
+        node.fault = error
+    paths = store.receipts(snapshot_id)
+    if not paths:
+        node.fault = node.fault or IntegrityError(
+            "RECEIPT_MISSING", "no receipt says how this was made", found=node.id, where=store.root / "receipts"
+        )
+    for path in paths:
+        try:
+            node.accounts.append(_account(node, read_provenance(path)))
+        except StemmaError as error:
+            node.fault = node.fault or error
+    return node
+
+
+def _account(node: Node, account: Provenance) -> Provenance:
+    if account.subject != node.id:
+        what = "the receipt is about another node"
+        raise IntegrityError("RECEIPT_SUBJECT", what, expected=node.id, found=account.subject, where=account.path)
+    if node.snapshot and account.stage != node.kind:
+        what = "the receipt is about another stage"
+        raise IntegrityError("RECEIPT_STAGE", what, expected=node.kind, found=account.stage, where=account.path)
+    return account
+
+
+def _full(snapshot_id: str) -> str:
+    return f"sha256:{snapshot_id.removeprefix('sha256:')}"

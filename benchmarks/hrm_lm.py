@@ -1,0 +1,115 @@
+"""hrm_lm with its core and without it, at the same parameter budget: exact match on sums, loss on held-out text.
+
+Without the core, encoder layers and feed-forward width make up for its parameters. Every run goes through the stages a
+user's run goes through; ``arithmetic`` trains three seeds of each, ``demo`` one, ``smoke`` shows that this file works.
+Usage: ``python -m benchmarks.hrm_lm arithmetic|demo|smoke [--root DIR]``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from assets_data.fetch.config import PRESETS as SOURCES
+from assets_data.fetch.sources import slice_names
+from assets_data.lineage import Snapshot, Store, with_overrides
+from assets_data.text.config import PRESETS as TEXT
+from assets_data.text.manifest import make_dataset_manifest
+from assets_data.text.raw_slice import make_raw_slice
+from assets_data.text.tokenizer import make_tokenizer
+from assets_data.text.triples import make_triples
+from assets_data.walks.config import PRESETS as WALKS
+from assets_data.walks.corpus import make_walk_corpus
+from benchmarks.result import save
+from training.recipe import discover
+from training.recipes.hrm_lm.config import HrmLmConfig
+from training.stages import make_checkpoint, make_gate_report, make_preflight_report
+
+RECIPE = discover()["hrm_lm"]
+SEEDS = {"arithmetic": (0, 1, 2), "demo": (0,), "smoke": (0,)}
+KEPT = (
+    "heldout_loss",
+    "heldout_loss_interval",
+    "unigram_loss",
+    "bigram_loss",
+    "exact_match",
+    "slot_spread",
+    "gate_open",
+)
+
+
+def dataset(store: Store, preset: str) -> Snapshot:
+    """The manifest that the text presets of this name make; for sums, the smallest one, as it is only an anchor."""
+    name = "demo" if preset == "demo" else "smoke"
+    raw = {slice_: make_raw_slice(store, slice_, SOURCES[name]()) for slice_ in slice_names(SOURCES[name]())}
+    tokenizer = make_tokenizer(store, list(raw.values()), TEXT[name]())
+    triples = {slice_: make_triples(store, raw[slice_], tokenizer, TEXT[name]()) for slice_ in raw}
+    walks = make_walk_corpus(store, list(triples.values()), tokenizer, WALKS["smoke"]())
+    return make_dataset_manifest(store, triples, tokenizer, walks)
+
+
+def parameters(config: HrmLmConfig, vocab_size: int) -> int:
+    """Parameters of the model, without building it in memory."""
+    with torch.device("meta"):
+        model = RECIPE.build_model(config, {"vocab_size": vocab_size})
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def without_core(config: HrmLmConfig, vocab_size: int) -> HrmLmConfig:
+    """The plain encoder-decoder whose parameter count is nearest."""
+    wanted = parameters(config, vocab_size)
+    extra = range(config.model.encoder_layers, config.model.encoder_layers + 9)
+    candidates = [
+        replace(config, model=replace(config.model, memory="encoder", encoder_layers=layers, ff_multiplier=width))
+        for layers, width in itertools.product(extra, range(2, 9))
+    ]
+    return min(candidates, key=lambda candidate: abs(parameters(candidate, vocab_size) - wanted))
+
+
+def run(store: Store, manifest: Snapshot, config: HrmLmConfig) -> dict[str, Any]:
+    """Preflight, training, gate; what came of it."""
+    preflight = make_preflight_report(store, RECIPE, manifest, config)
+    checkpoint = make_checkpoint(store, RECIPE, manifest, preflight)
+    result = make_gate_report(store, RECIPE, manifest, preflight, checkpoint).read_json("result.json")
+    scalars = result["metrics"]["scalars"]
+    return {
+        "parameters": scalars["parameters"],
+        "encoder_layers": config.model.encoder_layers,
+        "ff_multiplier": config.model.ff_multiplier,
+        "updates": config.train.updates,
+        "rows_seen": config.train.updates * config.train.batch_rows,
+        "train_seconds": round(checkpoint.stats["train_seconds"], 1),
+        "gate": result["gate"]["verdict"],
+        **{name: scalars[name] for name in KEPT if name in scalars},
+    }
+
+
+def main() -> None:
+    """Train in turn and save."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("preset", choices=sorted(SEEDS))
+    arguments.add_argument("--root", type=Path, help="a store to work in, so that finished runs are not repeated")
+    options = arguments.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store((options.root or Path(folder)) / "store")
+        manifest = dataset(store, options.preset)
+        config = RECIPE.presets[options.preset]()
+        inputs = RECIPE.model_inputs(RECIPE.open_data(store, manifest, config), config)
+        plain = without_core(config, inputs["vocab_size"])
+        figures: dict[str, list[dict[str, Any]]] = {"core": [], "no_core": []}
+        for seed in SEEDS[options.preset]:
+            for name, made in (("core", config), ("no_core", plain)):
+                outcome = run(store, manifest, with_overrides(made, {"train.seed": seed}))
+                print(name, seed, outcome, flush=True)
+                figures[name].append({"seed": seed, **outcome})
+    save("hrm_lm", ["torch", "numpy"], figures, options.preset)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""Peak memory of every data stage against the size of its input: each stage in a process of its own, at each size.
+
+The text is made (benchmarks.corpus), about 4 kB a document. A figure is the process's high-water mark (VmHWM), which
+counts mapped files too. What grows by nature: 32 to 80 bytes per document (record ids, duplicates), 8 to 40 per row
+in a mix. The tokenizer is trained on the same text, whose vocabulary does not grow.
+
+    python -m benchmarks.memory --megabytes 100 2000
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from assets_data.lineage import Store
+from assets_data.lineage.code import ROOT
+from benchmarks.result import save
+
+STAGES = ("text", "raw_slice", "tokenizer", "triples", "checks", "mix", "verify")
+
+
+def run_stage(stage: str, folder: Path, megabytes: float) -> None:
+    """One stage, in the process that calls it; what it needs from before it finds by name in the store."""
+    from assets_data.text.config import TextConfig
+    from assets_data.text.mix import MixConfig, make_mix
+    from assets_data.text.tokenizer import make_tokenizer
+    from assets_data.text.triples import make_triples
+    from benchmarks.corpus import raw_slice_of, write_made
+
+    store, config = Store(folder / "store"), TextConfig()
+    made: dict[str, Callable[[], Any]] = {
+        "raw_slice": lambda: raw_slice_of(store, folder / "rows.jsonl"),
+        "tokenizer": lambda: make_tokenizer(store, [store.pointed("raw_slice")], config),
+        "triples": lambda: make_triples(store, store.pointed("raw_slice"), store.pointed("tokenizer"), config),
+        "mix": lambda: make_mix(store, {"a": [store.pointed("triples")]}, MixConfig()),
+    }
+    if stage in made:
+        store.point(stage, made[stage]())
+    elif stage == "text":
+        write_made(folder / "rows.jsonl", megabytes)
+    elif stage == "verify":
+        store.pointed("triples").verify(deep=True)
+    else:
+        run_checks(store)
+
+
+def run_checks(store: Store) -> None:
+    """The leakage checks of a manifest."""
+    from assets_data.text.checks import label_leaks, misplaced_rows, split_overlaps
+
+    triples = store.pointed("triples")
+    found = label_leaks(triples).count + misplaced_rows(triples).count + split_overlaps([triples]).count
+    if found:
+        raise SystemExit(f"{found} leaks in made text")
+
+
+def peak_mib(stage: str, folder: Path, megabytes: float) -> float:
+    """High-water mark of a child that runs one stage."""
+    command = [sys.executable, "-m", "benchmarks.memory", "--stage", stage, str(folder), str(megabytes)]
+    return json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
+
+
+def high_water_mib() -> float:
+    """This process's peak resident memory. Not ru_maxrss: that survives exec and shows the parent's."""
+    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
+    return round(int(line.split()[1]) / 1024, 1)
+
+
+def main() -> None:
+    """Measure and save, or be the child of that."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--megabytes", type=float, nargs="+", default=[100.0, 2000.0])
+    parser.add_argument("--stage", nargs=3, metavar=("STAGE", "FOLDER", "MEGABYTES"))
+    options = parser.parse_args()
+    if options.stage:
+        run_stage(options.stage[0], Path(options.stage[1]), float(options.stage[2]))
+        print(high_water_mib())
+        return
+    peaks: dict[str, list[float]] = {stage: [] for stage in STAGES}
+    for megabytes in options.megabytes:
+        with tempfile.TemporaryDirectory() as folder:
+            for stage in STAGES:
+                peaks[stage].append(peak_mib(stage, Path(folder), megabytes))
+    growth = {stage: round(sizes[-1] / sizes[0] - 1, 3) for stage, sizes in peaks.items()}
+    figures = {"input_mb": options.megabytes, "peak_mib": peaks, "growth": growth}
+    save("memory", ["numpy", "polars", "pyarrow", "tokenizers"], figures)
+
+
+if __name__ == "__main__":
+    main()

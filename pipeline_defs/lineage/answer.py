@@ -1,0 +1,49 @@
+"""What a lineage command answers: a document for programs, lines for people, and whether the answer is yes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from assets_data.lineage import StemmaError
+from assets_data.lineage.plain import plain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """``ok`` False means "no": the command exits with status 1."""
+
+    document: Mapping[str, Any]
+    lines: Sequence[str] = field(default_factory=list)
+    ok: bool = True
+
+    def print(self, as_json: bool) -> int:
+        """Write to stdout, untrusted characters escaped; the exit status."""
+        text = json.dumps(self.document, indent=2) if as_json else "\n".join(plain(line) for line in self.lines)
+        with contextlib.suppress(BrokenPipeError):  # the reader has seen enough
+            print(text, flush=True)
+        return 0 if self.ok else 1
+
+
+def fault_document(error: StemmaError) -> dict[str, Any]:
+    """An error's parts, for programs."""
+    members = {"code": error.code, "what": error.what, "expected": error.expected, "found": error.found}
+    return {
+        name: value if value is None else _json(value) for name, value in (members | {"where": error.where}).items()
+    }
+
+
+def short(digest: str | None) -> str:
+    """The first 12 hex characters of a digest."""
+    return (digest or "none").removeprefix("sha256:")[:12]
+
+
+def _json(value: object) -> Any:
+    try:
+        json.dumps(value)
+        return value
+    except (TypeError, ValueError):
+        return str(value)

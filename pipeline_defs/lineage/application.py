@@ -1,0 +1,104 @@
+"""Carrying out a withdrawal: new snapshots without the records, names moved to them, the old ones marked."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from assets_data.lineage import Snapshot, Store
+from assets_data.lineage.provenance import Provenance
+from assets_data.lineage.queries.reach import HOLDS, LEARNED
+from assets_data.lineage.redaction import redact
+from pipeline_defs.lineage.marks import write_mark
+from pipeline_defs.lineage.replay import Replay, newest
+from pipeline_defs.lineage.withdrawal import REBUILD, Plan
+
+
+def apply_plan(store: Store, plan: Plan) -> dict[str, dict[str, str]]:
+    """Make every name of the plan again, parents first; ``{name: {"old", "new"}}``.
+
+    A mark is written first: killed half way, the names not yet moved are found by asking again.
+    """
+    mark(store, plan, {})
+    made: dict[str, Snapshot] = {}
+    moved: dict[str, dict[str, str]] = {}
+    for name, key in plan.remake.items():
+        if key not in made:
+            made[key] = _make(store, plan, name, key, made)
+        store.point(name, made[key])
+        moved[name] = {"old": key, "new": made[key].id}
+    mark(store, plan, moved)
+    return moved
+
+
+def mark(store: Store, plan: Plan, moved: dict[str, dict[str, str]]) -> Path:
+    """Write what was withdrawn from what: the old snapshots stay, and ``uses`` says so of them."""
+    document = {
+        "records": sorted(record.hex() for record in plan.records),
+        "learners": plan.learners,
+        "marked": sorted(plan.reach.effects),
+        "disclosed": sorted(key for key, e in plan.reach.effects.items() if e.how == LEARNED)
+        if plan.learners != REBUILD
+        else [],
+        "moved": moved,
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    return write_mark(store, document)
+
+
+def _make(store: Store, plan: Plan, name: str, key: str, made: dict[str, Snapshot]) -> Snapshot:
+    effect = plan.reach.effects[key]
+    if effect.how == HOLDS and not [parent for parent in effect.node.parents if parent in plan.reach.effects]:
+        return redact(store, store.snapshot(key), plan.records)
+    account = newest(effect.node)
+    if account.stage == "text/duplicates":  # it indexes the slices itself
+        parents = {"raw_slice": [_parent(store, plan, raw, made) for raw in account.arguments["raw_slices"]]}
+    else:
+        parents = _parents(store, plan, account, made)
+    replay = Replay(store, lambda _account, _raw: _duplicates(store, plan, made), lambda _account: _origin(plan, name))
+    return replay.run(account, parents)
+
+
+def _parents(store: Store, plan: Plan, account: Provenance, made: dict[str, Snapshot]) -> dict[str, list[Snapshot]]:
+    parents: dict[str, list[Snapshot]] = {}
+    for parent in account.parents:
+        parents.setdefault(parent.input, []).append(_parent(store, plan, parent.id, made))
+    return parents
+
+
+def _parent(store: Store, plan: Plan, key: str, made: dict[str, Snapshot]) -> Snapshot:
+    """What stands in a parent's place: made again already, made now where no name stands for it, or as it was."""
+    if key in made:
+        return made[key]
+    changed = plan.reach.effects.get(key)
+    if changed is None or (changed.how == LEARNED and plan.learners != REBUILD):
+        return store.snapshot(key)
+    made[key] = _make(store, plan, "", key, made)
+    return made[key]
+
+
+def _duplicates(store: Store, plan: Plan, made: dict[str, Snapshot]) -> Snapshot | None:
+    """The drop lists in force, made again before the first triples that need them."""
+    if (key := plan.remake.get("text/duplicates")) is not None:
+        made[key] = made.get(key) or _make(store, plan, "", key, made)
+        return made[key]
+    return store.pointed("text/duplicates") if store.pointer("text/duplicates") else None
+
+
+def _origin(plan: Plan, name: str) -> Any:
+    """The state to train on from; None trains from the beginning. Never across a rebuilt tokenizer or graph."""
+    restart = plan.restarts.get(name)
+    if (
+        restart is None
+        or restart["from"] is None
+        or (plan.learners == REBUILD and plan.reach.effects and _learned(plan))
+    ):
+        return None
+    from training.branch import Origin
+
+    return Origin(checkpoint=Path(restart["from"]))
+
+
+def _learned(plan: Plan) -> bool:
+    return any(effect.how == LEARNED for effect in plan.reach.effects.values())

@@ -1,0 +1,152 @@
+"""The commands as a person types them: answers, exit statuses, speed of start, untrusted names, a lost Dagster home."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from assets_data.lineage import Store
+from assets_data.lineage.code import ROOT
+from assets_data.lineage.plain import plain
+from pipeline_defs.cli import main
+from pipeline_defs.lineage.explain import lineage_markdown
+from tests.assets_data.lineage.mini_chain import make_chain, make_raw, record_id, texts
+
+NODE_COMMANDS = ("show", "verify", "explain")
+
+
+@pytest.fixture
+def chain(tmp_path, monkeypatch):
+    monkeypatch.setenv("STEMMA_ROOT", str(tmp_path))
+    return make_chain(Store(tmp_path / "store"))
+
+
+@pytest.mark.parametrize("command", NODE_COMMANDS)
+def test_a_node_is_named_by_name_id_beginning_of_id_and_path(chain, command, capsys):
+    snapshot = chain["text/tokenizer"]
+    for node in ("text/tokenizer", snapshot.id, snapshot.path.name[:10], str(snapshot.path)):
+        assert main([command, node, "--json"]) == 0
+        document = json.loads(capsys.readouterr().out)
+        assert snapshot.id in (document.get("id"), document.get("root"))
+
+
+@pytest.mark.parametrize("command", NODE_COMMANDS)
+@pytest.mark.parametrize("node", ["nothing", "../x", "", "ff" * 32])
+def test_what_is_not_there_is_refused_by_name(chain, command, node, capsys):
+    assert main([command, node]) == 1
+    assert "[NODE_" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["verify", "explain"])
+def test_no_is_said_by_the_exit_status(chain, command, capsys):
+    (chain["text/tokenizer"].path / "learned.json").write_bytes(b'"other"\n')
+    assert main([command, "text/tokenizer"]) == 1
+    assert "BROKEN" in capsys.readouterr().out
+
+
+def test_explain_names_the_broken_node_far_below_with_what_was_expected_and_found(chain, capsys):
+    victim = chain["text/raw_slice/b"]
+    (victim.path / "records.parquet").write_bytes(b"x" * victim.files["records.parquet"]["bytes"])
+    assert main(["explain", "toy/gate_report", "--json"]) == 1
+    broken = json.loads(capsys.readouterr().out)["broken"]
+    assert (broken["id"], broken["code"]) == (victim.id, "SNAPSHOT_FILE_DIGEST")
+    assert broken["expected"] == victim.files["records.parquet"]["sha256"] != broken["found"]
+
+
+def test_explain_reaches_sources_code_environment_and_config(chain, capsys):
+    assert main(["explain", "toy/gate_report"]) == 0
+    text = capsys.readouterr().out
+    for expected in ("source: 1 files named in receipt", "code  ", "environment  ", "config  ", "intact: 10 nodes"):
+        assert expected in text
+
+
+@pytest.mark.slow
+def test_explain_answers_in_full_with_the_dagster_home_deleted_f39(finished_chain, tmp_path, monkeypatch, capsys):
+    root = tmp_path / "root"
+    shutil.copytree(finished_chain, root)
+    shutil.rmtree(root / "dagster")
+    monkeypatch.setenv("STEMMA_ROOT", str(root))
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "gone"))
+    assert main(["explain", "walk_lm/gate_report", "--json"]) == 0
+    story = json.loads(capsys.readouterr().out)
+    assert {node["kind"] for node in story["nodes"]} >= {"text/raw_slice", "text/walk_corpus", "walk_lm/checkpoint"}
+    assert all(node["accounts"] and node["ok"] for node in story["nodes"])
+
+
+@pytest.mark.parametrize("command", [*NODE_COMMANDS, "uses", "prove", "status", "withdraw"])
+def test_a_question_to_the_store_imports_neither_torch_nor_dagster(chain, command, tmp_path):
+    record = record_id(texts("a")[0])
+    arguments = {"uses": [record], "prove": [record, "text/raw_slice/a"], "status": ["--offline"], "withdraw": [record]}
+    code = (
+        "import sys; from pipeline_defs.cli import main; main(sys.argv[1:]);"
+        "print('LOADED', *sorted({'torch', 'dagster', 'polars', 'pandera'} & set(sys.modules)))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code, command, *arguments.get(command, ["text/tokenizer"])],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "STEMMA_ROOT": str(tmp_path)},
+    )
+    assert result.stdout.splitlines()[-1].split() == ["LOADED"], result.stderr
+
+
+HOSTILE = "a\x1b[31mred\x1b[0m\r\n=cmd|' /C calc'!A0\u202egnp.exe<script>"
+
+
+def test_a_hostile_name_is_shown_as_escapes_and_stays_on_its_line_s15(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("STEMMA_ROOT", str(tmp_path))
+    store = Store(tmp_path / "store")
+    store.point("text/raw_slice/a", make_raw(store, HOSTILE, [HOSTILE]))
+    for arguments in (
+        ["show", "text/raw_slice/a"],
+        ["explain", "text/raw_slice/a"],
+        ["verify", HOSTILE.replace("\0", "")],
+    ):
+        main(arguments)
+        output = "".join(capsys.readouterr())
+        assert all(character.isprintable() or character == "\n" for character in output)
+        assert not any(line.startswith("=cmd") for line in output.splitlines())
+
+
+def test_plain_text_stays_as_it_is_and_everything_else_becomes_an_escape_s15():
+    assert plain("naïve – 日本 text") == "naïve – 日本 text"
+    assert plain("\x1b[2J\n\u202e\u200b\x00") == "\\x1b[2J\\n\\u202e\\u200b\\x00"
+
+
+def test_status_says_no_when_a_published_file_is_gone(chain, capsys):
+    assert main(["status", "--offline", "--json"]) == 1  # the toy's stages are no modules of this project
+    capsys.readouterr()
+    (chain["text/triples/a"].path / "train.arrow").unlink()
+    main(["status", "--offline", "--json"])
+    standing = json.loads(capsys.readouterr().out)["text/triples/a"]
+    assert not standing["fresh"] and "content" in [reason["kind"] for reason in standing["reasons"]]
+
+
+def test_diff_says_where_two_nodes_differ_and_that_one_is_like_itself(chain, capsys):
+    assert main(["diff", "text/triples/a", "text/triples/a"]) == 0
+    capsys.readouterr()
+    assert main(["diff", "text/triples/a", "text/triples/b", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["data"] and found["identity"] and not found["config"] and not found["code"]
+
+
+def test_prove_answers_by_its_status_and_its_file_can_be_checked_elsewhere(chain, tmp_path, capsys):
+    proof, record = str(tmp_path / "proof.json"), record_id(texts("a")[3])
+    assert main(["prove", record, "text/raw_slice/a", "--output", proof]) == 0
+    assert main(["prove", record, "text/raw_slice/b"]) == 1
+    shutil.rmtree(tmp_path / "store")
+    assert main(["check-proof", proof]) == 0
+    assert main(["prove", "no record", "text/raw_slice/a"]) == 1
+
+
+def test_the_tree_for_the_ui_is_one_code_block_that_no_name_can_leave_s15(tmp_path, monkeypatch):
+    store = Store(tmp_path / "store")
+    chain = make_chain(store)
+    text = lineage_markdown(store, chain["toy/gate_report"].id)
+    lines = text.splitlines()
+    assert lines[0] == "```text" and lines[-1] == "```" and "`" not in "".join(lines[1:-1])
+    assert all(snapshot.id[7:19] in text for snapshot in chain.values())

@@ -1,0 +1,193 @@
+"""Exports, by the tools that are meant to read them; signatures, by the projects that define them."""
+
+import json
+import logging
+import subprocess
+import sys
+import uuid
+
+import pytest
+
+from assets_data.lineage import Store
+from assets_data.lineage.attestation import check_statement
+from assets_data.lineage.queries.bundle import PAYLOAD
+from pipeline_defs.cli import main
+from tests.assets_data.lineage.mini_chain import make_chain
+
+
+@pytest.fixture
+def chain(tmp_path, monkeypatch):
+    monkeypatch.setenv("STEMMA_ROOT", str(tmp_path))
+    return make_chain(Store(tmp_path / "store"))
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory):
+    from cryptography.hazmat.primitives import serialization as form
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    folder = tmp_path_factory.mktemp("keys")
+    for name in ("mine", "other"):
+        key = ec.generate_private_key(ec.SECP256R1())
+        private = key.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption())
+        public = key.public_key().public_bytes(form.Encoding.PEM, form.PublicFormat.SubjectPublicKeyInfo)
+        (folder / f"{name}.pem").write_bytes(private)
+        (folder / f"{name}.pub").write_bytes(public)
+    return folder
+
+
+def export(tmp_path, node, form):
+    target = tmp_path / "out.json"
+    assert main(["export", node, "--format", form, "--output", str(target)]) == 0
+    return json.loads(target.read_bytes())
+
+
+@pytest.mark.parametrize("node", ["text/raw_slice/a", "text/triples/b", "text/dataset_manifest", "toy/checkpoint"])
+def test_the_croissant_file_passes_the_validation_of_its_own_library(chain, tmp_path, node, caplog):
+    mlcroissant = pytest.importorskip("mlcroissant")
+    caplog.set_level(logging.WARNING)
+    document = export(tmp_path, node, "croissant")
+    dataset = mlcroissant.Dataset(jsonld=document)
+    assert not dataset.metadata.ctx.issues.errors
+    assert document["conformsTo"].endswith("croissant/1.1") and document["license"] == "CC0"
+    files = {entry["sha256"] for entry in document["distribution"]}
+    assert files >= {entry["sha256"].removeprefix("sha256:") for entry in chain[node].files.values()}
+    parents = {entry["@id"] for entry in document["prov:wasDerivedFrom"]}
+    assert node.startswith("text/raw") or all(parent.startswith("urn:stemma:sha256:") for parent in parents) and parents
+
+
+def test_the_croissant_context_gives_its_terms_the_published_meaning(chain, tmp_path):
+    mlcroissant = pytest.importorskip("mlcroissant")
+    from mlcroissant._src.core.context import Context
+    from mlcroissant._src.core.rdf import make_context
+
+    document = export(tmp_path, "text/triples/a", "croissant")
+    ours = dict(document["@context"])
+    known = make_context(Context(conforms_to=mlcroissant.Dataset(jsonld=document).metadata.conforms_to))
+    languages = {"name", "description"}  # may also be given in several languages: ours are in one
+    assert ours == {"prov": "http://www.w3.org/ns/prov#", **{t: known[t] for t in set(known) - languages}}
+
+
+def test_openlineage_events_pass_through_the_clients_own_types(chain, tmp_path):
+    pytest.importorskip("openlineage.client")
+    from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState
+    from openlineage.client.serde import Serde
+
+    events = export(tmp_path, "toy/gate_report", "openlineage")
+    assert len(events) == len({snapshot.id for snapshot in chain.values()})
+    for event in events:
+        uuid.UUID(event["run"]["runId"])
+        typed = RunEvent(
+            eventTime=event["eventTime"],
+            eventType=RunState(event["eventType"]),
+            producer=event["producer"],
+            run=Run(runId=event["run"]["runId"]),
+            job=Job(namespace=event["job"]["namespace"], name=event["job"]["name"]),
+            inputs=[InputDataset(namespace=d["namespace"], name=d["name"]) for d in event["inputs"]],
+            outputs=[OutputDataset(namespace=d["namespace"], name=d["name"]) for d in event["outputs"]],
+        )
+        said = json.loads(Serde.to_json(typed))
+        for member in ("eventTime", "eventType", "producer"):
+            assert said[member] == event[member]
+        assert said["run"]["runId"] == event["run"]["runId"]
+        assert [d["name"] for d in said["inputs"]] == [d["name"] for d in event["inputs"]]
+    versions = [d["facets"]["version"]["datasetVersion"] for d in events[-1]["outputs"]]
+    assert versions == [chain["toy/gate_report"].id]
+
+
+def test_the_bill_of_materials_has_the_model_card_of_cyclonedx_1_7(chain, tmp_path):
+    bom = export(tmp_path, "toy/checkpoint", "cyclonedx")
+    assert bom["bomFormat"] == "CycloneDX" and bom["specVersion"] == "1.7" and isinstance(bom["version"], int)
+    uuid.UUID(bom["serialNumber"].removeprefix("urn:uuid:"))
+    model = bom["metadata"]["component"]
+    card = model["modelCard"]
+    assert model["type"] == "machine-learning-model" and model["bom-ref"] == chain["toy/checkpoint"].id
+    assert set(card) <= {"bom-ref", "modelParameters", "quantitativeAnalysis", "considerations", "properties"}
+    parameters = {"approach", "task", "architectureFamily", "modelArchitecture", "datasets", "inputs", "outputs"}
+    assert set(card["modelParameters"]) <= parameters
+    kinds = {"supervised", "unsupervised", "reinforcement-learning", "semi-supervised", "self-supervised"}
+    assert card["modelParameters"]["approach"]["type"] in kinds
+    assert all(
+        set(m) <= {"type", "value", "slice", "confidenceInterval"}
+        for m in card["quantitativeAnalysis"]["performanceMetrics"]
+    )
+    refs = {component["bom-ref"] for component in bom["components"]} | {model["bom-ref"]}
+    assert {d["ref"] for d in card["modelParameters"]["datasets"]} <= refs
+    assert (
+        {entry["ref"] for entry in bom["dependencies"]}
+        == refs
+        == {snapshot.id for snapshot in chain.values()} - {chain["toy/gate_report"].id}
+    )
+    assert all(
+        len(h["content"]) == 64 and h["alg"] == "SHA-256" for c in [*bom["components"], model] for h in c["hashes"]
+    )
+
+
+def test_the_folder_holds_the_files_the_card_and_a_lineage_that_verifies(chain, tmp_path):
+    target = tmp_path / "hf"
+    assert main(["export", "toy/checkpoint", "--format", "hf", "--output", str(target)]) == 0
+    card = (target / "README.md").read_text()
+    front = card.split("---\n")[1]
+    assert {line.partition(": ")[0] for line in front.splitlines()} == {
+        "library_name",
+        "tags",
+        "datasets",
+        "model-index",
+    }
+    assert all(json.loads(line.partition(": ")[2]) for line in front.splitlines())
+    assert (target / "weights.json").read_bytes() == chain["toy/checkpoint"].file("weights.json").read_bytes()
+    assert main(["check-bundle", str(target / "lineage.json")]) == 0
+    assert main(["export", "toy/checkpoint", "--format", "hf", "--output", str(target)]) == 1
+
+
+def test_a_signed_node_verifies_with_stock_tools_and_with_no_other_key(chain, tmp_path, keys, capsys):
+    mine, other = str(keys / "mine.pub"), str(keys / "other.pub")
+    assert main(["verify", "toy/checkpoint", "--key", mine]) == 1  # not signed yet
+    assert main(["sign", "toy/checkpoint", "--key", str(keys / "mine.pem")]) == 0
+    assert main(["verify", "toy/checkpoint", "--key", mine]) == 0
+    assert main(["verify", "toy/checkpoint", "--key", other]) == 1
+    signatures = tmp_path / "store" / "signatures"
+    _check_dsse(next(signatures.glob("*.bundle.json")), keys)
+    command = [sys.executable, "-m", "model_signing", "verify", "key", str(chain["toy/checkpoint"].path)]
+    command += ["--signature", str(next(signatures.glob("*.sig"))), "--public_key", mine]
+    stock = subprocess.run(command, capture_output=True, text=True)
+    assert stock.returncode == 0, stock.stderr
+
+
+def test_a_receipt_or_a_file_lost_after_signing_is_found(chain, tmp_path, keys, capsys):
+    assert main(["sign", "toy/gate_report", "--key", str(keys / "mine.pem")]) == 0
+    arguments = ["verify", "toy/gate_report", "--key", str(keys / "mine.pub")]
+    raw = chain["text/raw_slice/a"].receipt
+    kept = raw.read_bytes()
+    raw.unlink()
+    assert main(arguments) == 1 and "RECEIPT_MISSING" in capsys.readouterr().out
+    raw.write_bytes(kept)
+    assert main(arguments) == 0
+    (chain["toy/gate_report"].path / "result.json").write_bytes(b"{}")
+    assert main(arguments) == 1
+
+
+def test_an_export_of_a_broken_tree_and_of_no_model_is_refused(chain, tmp_path, capsys):
+    assert main(["export", "text/tokenizer", "--format", "cyclonedx", "--output", str(tmp_path / "x")]) == 1
+    assert "EXPORT_NO_MODEL" in capsys.readouterr().err
+    chain["text/tokenizer"].receipt.write_bytes(b"{}")
+    assert main(["export", "toy/checkpoint", "--format", "in-toto", "--output", str(tmp_path / "x")]) == 1
+    assert not (tmp_path / "x").exists()
+
+
+def _check_dsse(path, keys):
+    """securesystemslib's own envelope, not ours."""
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+    from securesystemslib.dsse import Envelope
+    from securesystemslib.exceptions import VerificationError
+    from securesystemslib.signer import SSlibKey
+
+    document = json.loads(path.read_bytes())["envelope"]
+    envelope = Envelope.from_dict(json.loads(json.dumps(document)))
+    mine, other = (
+        SSlibKey.from_crypto(load_pem_public_key((keys / f"{n}.pub").read_bytes())) for n in ("mine", "other")
+    )
+    assert envelope.payload_type == PAYLOAD and len(envelope.verify([mine], 1)) == 1
+    with pytest.raises(VerificationError):
+        envelope.verify([other], 1)
+    check_statement(json.loads(envelope.payload), path)

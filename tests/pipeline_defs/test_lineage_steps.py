@@ -1,0 +1,99 @@
+"""From a step to its records and from a record to its steps, against replaying every step."""
+
+import json
+import random
+
+import pytest
+
+from pipeline_defs.cli import main
+from tests.assets_data.lineage.mini_chain import UPDATES, make_chain, record_id, texts
+
+
+@pytest.fixture
+def chain(tmp_path, monkeypatch):
+    from assets_data.lineage import Store
+
+    monkeypatch.setenv("STEMMA_ROOT", str(tmp_path))
+    return make_chain(Store(tmp_path / "store"))
+
+
+def ask(capsys, *arguments):
+    status = main([*arguments, "--json"])
+    return status, json.loads(capsys.readouterr().out)
+
+
+def test_uses_agrees_with_replaying_every_step_for_every_record(chain, capsys):
+    replayed: dict[str, set[int]] = {}
+    for step in range(1, UPDATES + 1):
+        status, batch = ask(capsys, "batch", "toy/checkpoint", "--step", str(step))
+        assert status == 0 and len(batch["rows"]) == 4
+        for row in batch["rows"]:
+            replayed.setdefault(row["record"], set()).add(step)
+    assert len(replayed) > 6
+    for text in texts("a") + texts("b"):
+        _, found = ask(capsys, "uses", record_id(text))
+        steps = next((entry["steps"] for entry in found["uses"] if entry["kind"] == "toy/checkpoint"), [])
+        assert set(steps) == replayed.get(record_id(text), set())
+
+
+def test_uses_names_holders_learners_and_what_stands_on_them(chain, capsys):
+    train = chain["text/triples/a"].table("train.arrow")["record_id"][0].as_py()
+    status, found = ask(capsys, "uses", train)
+    how = {entry["kind"]: entry["how"] for entry in found["uses"]}
+    other = next(entry for entry in found["uses"] if entry["id"] == chain["text/triples/b"].id)
+    assert status == 0 and found["splits"] == ["train"]
+    assert other["how"] == "stands on" and other["through"] == ["text/tokenizer"]
+    assert how["text/tokenizer"] == how["text/walk_corpus"] == "learned"
+    assert how["toy/checkpoint"] == "saw" and how["text/dataset_manifest"] == "stands on"
+    assert {entry["id"] for entry in found["uses"] if entry["how"] == "holds"} == {
+        chain["text/raw_slice/a"].id,
+        chain["text/triples/a"].id,
+    }
+
+
+def test_a_held_out_record_taught_nobody(chain, capsys):
+    held_out = chain["text/triples/a"].table("validation.arrow")["record_id"][0].as_py()
+    _, found = ask(capsys, "uses", held_out)
+    how = {entry["kind"]: entry["how"] for entry in found["uses"]}
+    assert found["splits"] == ["validation"] and "learned" not in how.values()
+    assert "text/tokenizer" not in how and "text/walk_corpus" not in how
+    assert [entry["steps"] for entry in found["uses"] if entry["kind"] == "toy/checkpoint"] == [[]]
+
+
+def test_a_record_nobody_holds_is_answered_no(chain, capsys):
+    status, found = ask(capsys, "uses", "ab" * 32)
+    assert status == 1 and found["uses"] == []
+
+
+@pytest.mark.parametrize("step", [0, UPDATES + 1])
+def test_a_step_outside_the_run_is_refused(chain, capsys, step):
+    assert main(["batch", "toy/checkpoint", "--step", str(step)]) == 1
+    assert "STEP_UNKNOWN" in capsys.readouterr().err
+
+
+def test_a_node_without_an_order_is_refused_by_name(chain, capsys):
+    assert main(["batch", "text/tokenizer", "--step", "1"]) == 1
+    assert "ORDER_NOT_RECORDED" in capsys.readouterr().err
+
+
+def test_what_is_remembered_on_disk_gives_the_same_answers_and_a_flipped_byte_is_made_again(
+    chain, tmp_path, monkeypatch
+):
+    from assets_data.lineage import Store
+    from pipeline_defs.lineage import trained
+    from pipeline_defs.lineage.trained import TrainedRows
+
+    store = Store(tmp_path / "store")
+    fresh = TrainedRows(store, chain["toy/checkpoint"])
+    records = [bytes.fromhex(record_id(text)) for text in texts("a")]
+    expected = [fresh.uses(record) for record in records]
+    memory = trained.Memory
+    monkeypatch.setattr(trained, "Memory", lambda folder: memory(folder, keep_from=0))
+    assert [TrainedRows(store, chain["toy/checkpoint"]).uses(record) for record in records] == expected
+    kept = sorted((tmp_path / "store" / "cache").glob("*.npy"))
+    assert len(kept) > 2
+    for path in kept:
+        data = bytearray(path.read_bytes())
+        data[random.Random(0).randrange(128, len(data))] ^= 1
+        path.write_bytes(data)
+    assert [TrainedRows(store, chain["toy/checkpoint"]).uses(record) for record in records] == expected

@@ -1,0 +1,99 @@
+"""A withdrawal's plan against what really changes when the chain is made without the records."""
+
+import itertools
+
+import pytest
+
+from assets_data.lineage import DataError, Store
+from assets_data.lineage.redaction import redact
+from pipeline_defs.cli import main
+from pipeline_defs.lineage.withdrawal import KEEP, REBUILD, make_plan
+from tests.assets_data.lineage.mini_chain import make_chain, make_corpus, make_raw, record_id, texts
+
+ALL = {name: texts(name) for name in ("a", "b")}
+WITHDRAWALS = [(text,) for text in texts("a")] + list(itertools.combinations(texts("a")[:3] + texts("b")[:2], 2))
+
+
+def without(withdrawn):
+    return {name: [text for text in records if text not in withdrawn] for name, records in ALL.items()}
+
+
+@pytest.mark.parametrize("withdrawn", WITHDRAWALS, ids=str)
+def test_the_rebuild_plan_misses_no_node_and_names_none_that_stays_the_same(tmp_path, withdrawn):
+    store = Store(tmp_path / "with")
+    before = make_chain(store, ALL)
+    after = make_chain(Store(tmp_path / "without"), without(withdrawn))
+    plan = make_plan(store, {bytes.fromhex(record_id(text)) for text in withdrawn}, REBUILD)
+    changed = {name for name in before if before[name].id != after[name].id}
+    weights_kept = {n for n in set(plan.remake) - changed if n in ("toy/checkpoint", "toy/gate_report")}
+    assert changed <= set(plan.remake)
+    assert set(plan.remake) - changed == weights_kept  # rows a run never reached: same weights, made from other data
+
+
+def test_keeping_the_learners_leaves_them_and_what_only_stands_on_them(tmp_path):
+    store = Store(tmp_path)
+    chain = make_chain(store, ALL)
+    record = chain["text/triples/a"].table("train.arrow")["record_id"][0].as_py()
+    plan = make_plan(store, {bytes.fromhex(record)}, KEEP)
+    assert set(plan.remake) == {
+        "text/raw_slice/a",
+        "text/triples/a",
+        "text/dataset_manifest",
+        "toy/preflight_report",
+        "toy/checkpoint",
+        "toy/gate_report",
+    }
+    assert {
+        plan.reach.effects[key].node.kind for key in plan.reach.effects if plan.reach.effects[key].how == "learned"
+    } == {
+        "text/tokenizer",
+        "text/walk_corpus",
+    }
+
+
+def test_the_first_step_of_the_plan_is_the_first_that_took_any_of_the_records(tmp_path):
+    from pipeline_defs.lineage.trained import TrainedRows
+
+    store = Store(tmp_path)
+    chain = make_chain(store, ALL)
+    trained = TrainedRows(store, chain["toy/checkpoint"])
+    records = [bytes.fromhex(record_id(text)) for text in texts("a")]
+    used = {record: trained.uses(record) for record in records}
+    for pair in itertools.combinations([record for record in records if used[record]], 2):
+        restart = make_plan(store, set(pair), KEEP).restarts["toy/checkpoint"]
+        assert restart["first_step"] == min(used[pair[0]][0], used[pair[1]][0])
+        assert restart["clean_step"] < restart["first_step"]
+
+
+def test_a_plan_changes_nothing_and_an_unknown_record_is_answered_no(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("STEMMA_ROOT", str(tmp_path))
+    store = Store(tmp_path / "store")
+    make_chain(store, ALL)
+    before = sorted(path for path in store.root.rglob("*"))
+    assert main(["withdraw", record_id(texts("a")[0])]) == 0
+    assert main(["withdraw", "ab" * 32]) == 1
+    assert sorted(path for path in store.root.rglob("*")) == before
+    assert "nothing in this store" in capsys.readouterr().out
+
+
+def test_what_was_redacted_is_not_reached_any_more_and_holds_the_rest(tmp_path):
+    store = Store(tmp_path)
+    raw = make_raw(store, "a", texts("a"))
+    gone, kept = (bytes.fromhex(record_id(text)) for text in texts("a")[:2])
+    redacted = redact(store, raw, {gone})
+    assert redacted.kind == raw.kind and redacted.content["records"]["count"] == len(texts("a")) - 1
+    assert redacted.content["records"] == make_raw(store, "b", texts("a")[1:]).content["records"]
+    store.point("text/raw_slice/a", redacted)
+    assert make_plan(store, {gone}, KEEP).remake == {}
+    assert make_plan(store, {kept}, KEEP).remake == {"text/raw_slice/a": redacted.id}
+    with pytest.raises(DataError, match="REDACTION_EMPTY"):
+        redact(store, raw, {bytes.fromhex(record_id(text)) for text in texts("a")})
+
+
+def test_a_learner_that_never_read_the_record_still_stands_on_one_that_learned_from_it(tmp_path):
+    store = Store(tmp_path)
+    chain = make_chain(store, ALL)
+    store.point("text/walk_corpus", make_corpus(store, [chain["text/triples/b"]], chain["text/tokenizer"]))
+    record = bytes.fromhex(chain["text/triples/a"].table("train.arrow")["record_id"][0].as_py())
+    assert "text/walk_corpus" in make_plan(store, {record}, REBUILD).remake
+    assert "text/walk_corpus" not in make_plan(store, {record}, KEEP).remake

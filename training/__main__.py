@@ -1,0 +1,107 @@
+"""``python -m training``: preflight, training and gate of one recipe on a manifest, with no Dagster and no Polars.
+
+Exits 0 when the gate passed (or was skipped), 1 when it did not or an error stopped the run, 75 after a second stall.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from assets_data.lineage import StemmaError
+from training.config import load_config, with_updates
+from training.stop import STALLED
+from training.trainer import Trainer, find_recipe
+
+CHILD = "STEMMA_TRAINING_CHILD"
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command line; errors are one line on stderr."""
+    chosen = parser().parse_args(arguments)
+    try:
+        trainer = make_trainer(chosen)
+        if trainer.config.train.stall_seconds and CHILD not in os.environ:
+            return supervise(arguments)
+        return run(trainer, chosen)
+    except StemmaError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    made = argparse.ArgumentParser(prog="python -m training", description="Preflight, training and gate.")
+    made.add_argument("--recipe", required=True, help="name of a folder under training/recipes")
+    made.add_argument("--store", required=True, type=Path, help="the store that holds the manifest")
+    made.add_argument("--manifest", default="text/dataset_manifest", help="id or name (%(default)s)")
+    made.add_argument("--preset", default="demo", help="named config to start from (%(default)s)")
+    made.add_argument("--set", action="append", default=[], metavar="FIELD=JSON", help="change one dotted field")
+    made.add_argument("--config", type=Path, help="a saved config.json instead of a preset")
+    made.add_argument("--branch-from", type=Path, metavar="CHECKPOINT", help="begin from a run's checkpoint directory")
+    made.add_argument("--reset-progress", action="store_true", help="take only the weights of --branch-from")
+    made.add_argument("--skip-gate", action="store_true", help="train and do not judge")
+    return made
+
+
+def make_trainer(chosen: argparse.Namespace) -> Trainer:
+    """The trainer that the options describe."""
+    overrides = dict(map(parse_setting, chosen.set))
+    config = None
+    if chosen.config:
+        config = with_updates(load_config(find_recipe(chosen.recipe).config_type, chosen.config), overrides)
+    choices: dict[str, Any] = {"preset": chosen.preset, "overrides": overrides, "config": config}
+    return Trainer(chosen.recipe, chosen.manifest, store=chosen.store, **choices)
+
+
+def run(trainer: Trainer, chosen: argparse.Namespace) -> int:
+    """Train and judge; say so when there was nothing left to do."""
+    checkpoint = trainer.train(find_origin(chosen))
+    state = "already complete" if checkpoint.reused else "trained"
+    print(f"{trainer.recipe.name}/checkpoint {checkpoint.id} ({state})")
+    if chosen.skip_gate:
+        return 0
+    result = trainer.evaluate()
+    print("\n".join(result["summary"]))
+    return 0 if result["gate"]["verdict"] == "pass" else 1
+
+
+def find_origin(chosen: argparse.Namespace) -> Any:
+    """The checkpoint to begin from, or None."""
+    if chosen.branch_from is None:
+        return None
+    from training.branch import Origin
+
+    return Origin(checkpoint=chosen.branch_from, reset_progress=chosen.reset_progress)
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """``field=json``; what is not JSON is taken as text."""
+    field, _, value = text.partition("=")
+    try:
+        return field, json.loads(value)
+    except ValueError:
+        return field, value
+
+
+def supervise(arguments: list[str]) -> int:
+    """Run the same command in a child, once more when it stalled. SIGTERM is passed on; a terminal sends SIGINT."""
+    for attempt in range(2):
+        child = subprocess.Popen([sys.executable, "-m", "training", *arguments], env={**os.environ, CHILD: "1"})
+        signal.signal(signal.SIGTERM, lambda *_, child=child: child.terminate())
+        signal.signal(signal.SIGINT, lambda *_: None)
+        status = child.wait()
+        if status != STALLED or attempt:
+            return status if status >= 0 else 128 - status
+        print("stalled; trying once more from the newest checkpoint", file=sys.stderr)
+    return STALLED
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

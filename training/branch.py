@@ -1,0 +1,94 @@
+"""Beginning a run from another run's checkpoint. It is a new run, and its fingerprint and receipt name the origin.
+
+Either everything is taken over (weights, optimizer, generators, history, position), which is refused unless the new
+data gives the same batches up to there, or the weights alone are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from assets_data.lineage import TrainingError, digest_json
+from training import checkpoint
+from training.metrics import EMPTY
+from training.order import OrderDigest
+from training.resume import differing, restore
+from training.run import Run
+from training.run_directory import METRICS
+
+FIXED = ("recipe", "config.train.seed", "config.train.batch_rows")
+"""What a branch cannot change, besides the optimizer and its settings other than the rate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """A checkpoint inside a run directory. ``reset_progress`` takes its weights only and begins at update 0."""
+
+    checkpoint: Path
+    reset_progress: bool = False
+
+    def facts(self) -> dict[str, Any]:
+        """What identifies the origin wherever it lies. Raises IntegrityError when the checkpoint does not verify."""
+        saved = checkpoint.read_state(self.checkpoint)
+        return {
+            "checkpoint_id": saved["checkpoint_id"],
+            "update": saved["update"],
+            "rows_digest": saved["rows_digest"],
+            "run": digest_json(saved["fingerprint"]),
+            "reset_progress": self.reset_progress,
+        }
+
+
+def begin_from(run: Run, origin: Origin) -> None:
+    """Put ``run``, fresh and at update 0, where ``origin`` says, and save it there as its own first checkpoint.
+
+    Raises TrainingError BRANCH_ORDER when the batches before the checkpoint are not the same rows in the same order,
+    BRANCH_CONFIG for what a branch cannot change, BRANCH_WEIGHTS for a model of another shape.
+    """
+    saved = checkpoint.read_state(origin.checkpoint)
+    if origin.reset_progress:
+        _load_weights(run, origin.checkpoint, saved)
+        run.journal.rewind(EMPTY)
+        return
+    changed = [d for d in differing(saved["fingerprint"], run.fingerprint) if not d[0].startswith("origin")]
+    _refuse(run, saved, changed, origin.checkpoint)
+    restore(run, origin.checkpoint, saved)
+    run.inexact += [f"{path} changed from {old!r} to {new!r}" for path, old, new in changed if path[:6] != "corpus"]
+    run.journal.adopt(origin.checkpoint.parents[1] / METRICS, saved["history"])
+    run.save()
+
+
+def _load_weights(run: Run, path: Path, saved: Mapping[str, Any]) -> None:
+    try:
+        run.model.load_state_dict(checkpoint.load_tensors(path, saved)["model"])
+    except RuntimeError as error:
+        raise TrainingError("BRANCH_WEIGHTS", f"the weights do not fit this model: {error}", where=path) from error
+
+
+def _refuse(run: Run, saved: Mapping[str, Any], changed: list[tuple[str, Any, Any]], where: Path) -> None:
+    fixed = [
+        f"{path}: {old!r} there, {new!r} here"
+        for path, old, new in changed
+        if path in FIXED or (path.startswith("config.train.optimizer.") and path != "config.train.optimizer.lr")
+    ]
+    if saved["update"] > run.plan.updates:
+        fixed.append(f"config.train.updates: {run.plan.updates}, but the checkpoint is at {saved['update']}")
+    if fixed:
+        action = "give these back, or take the weights only (reset_progress)"
+        raise TrainingError("BRANCH_CONFIG", "; ".join(fixed), where=where, action=action)
+    _load_weights(run, where, saved)  # to say of a misfit that it is one
+    digest = OrderDigest()
+    for update in range(saved["update"]):
+        digest.add(run.order.keys(update))
+    if digest.hex() != saved["rows_digest"]:
+        raise TrainingError(
+            "BRANCH_ORDER",
+            f"the first {saved['update']} updates of this data are not the batches the checkpoint was trained on",
+            expected=saved["rows_digest"],
+            found=digest.hex(),
+            where=where,
+            action="branch from an earlier checkpoint, or take the weights only (reset_progress)",
+        )

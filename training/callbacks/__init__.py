@@ -1,0 +1,44 @@
+"""What looks on while a run trains: six hooks, and the callbacks every run has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from training.callbacks.base import Callback
+from training.callbacks.best import Best
+from training.callbacks.checkpoints import Checkpoints
+from training.callbacks.collapse import Collapse
+from training.callbacks.log import Log
+from training.callbacks.measure import Monitor, Validation, evaluating
+from training.callbacks.progress import Progress
+from training.callbacks.trackers import trackers
+from training.callbacks.watchdog import Watchdog
+
+if TYPE_CHECKING:
+    from training.run import Run
+
+__all__ = [
+    "Best",
+    "Callback",
+    "Checkpoints",
+    "Collapse",
+    "Log",
+    "Monitor",
+    "Progress",
+    "Validation",
+    "Watchdog",
+    "evaluating",
+    "standard_callbacks",
+]
+
+
+def standard_callbacks(run: Run, further: Sequence[Callback]) -> list[Callback]:
+    """Every callback of a run, in the order in which its hooks fire.
+
+    Checkpoints come after all that keep something, so that what is kept is what was known after that very update.
+    """
+    best = Best()
+    measures = [Log(), Validation(), Monitor(), Collapse(), best]
+    found = [*measures, *trackers(run.plan), *further, Checkpoints(best), Progress()]
+    return [*found, Watchdog()] if run.plan.stall_seconds else found

@@ -1,0 +1,81 @@
+"""What the preflight checks of config and data, whichever the recipe. Every check yields issues and raises nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from assets_data.lineage import ConfigError, IntegrityError, Snapshot, Store
+from training.config import TrainConfig
+from training.losses import token_loss
+from training.optim import build_optimizer
+from training.recipe import Data, Issue, Recipe
+from training.schedules import build_schedule
+
+
+def config_issues(recipe: Recipe, config: Any) -> Iterator[Issue]:
+    """Contradictions of the config, and names and arguments that optimizer, schedule or loss do not know."""
+    for code, path, message in recipe.check(config):
+        yield Issue(code, "error", path, message)
+    plan: TrainConfig = config.train
+    builders: dict[str, Callable[[], Any]] = {
+        "train.optimizer": lambda: build_optimizer(nn.Linear(1, 1), plan.optimizer),
+        "train.schedule": lambda: build_schedule(plan.schedule, plan.updates),
+        "train.loss": lambda: token_loss(plan.loss),
+    }
+    for path, build in builders.items():
+        try:
+            build()
+        except ConfigError as error:
+            if error.code != "LOSS_UNKNOWN":  # among the contradictions already
+                yield Issue(error.code, "error", path, str(error))
+
+
+def manifest_issues(store: Store, manifest: Snapshot, plan: TrainConfig) -> Iterator[Issue]:
+    """Members that are missing, broken, point outside, or were made with another tokenizer; a fixture for data."""
+    document = manifest.read_json("manifest.json")
+    if document.get("fixture") and not plan.allow_fixture:
+        yield Issue(
+            "FIXTURE_DATA", "error", "manifest.fixture", "a fixture, for tests only; allow_fixture trains on it"
+        )
+    tokenizer = document["members"].get("tokenizer")
+    for path, member in _members(document["members"], "manifest.members"):
+        try:
+            snapshot = store.snapshot(member)
+        except IntegrityError as error:
+            yield Issue("MEMBER_BROKEN", "error", path, str(error))
+            continue
+        yield from _tokenizer_issues(snapshot, path, tokenizer)
+
+
+def row_issues(data: Data) -> Iterator[Issue]:
+    """No rows to train on; held-out rows that are trained on, too."""
+    if len(data.row_keys) == 0:
+        yield Issue("DATASET_EMPTY", "error", "dataset", "there is not one training row")
+    if data.validation is not None:
+        keys = data.validation.row_keys
+        if len(keys) == 0:
+            yield Issue("VALIDATION_EMPTY", "warning", "dataset", "there is not one held-out row")
+        if common := len(np.intersect1d(data.row_keys, keys)):
+            message = f"{common} of {len(keys)} held-out rows are equal to a training row"
+            yield Issue("VALIDATION_ROWS_TRAINED", "warning", "dataset", message)
+
+
+def _tokenizer_issues(snapshot: Snapshot, path: str, tokenizer: str | None) -> Iterator[Issue]:
+    """A member says in its layout which tokenizer made it."""
+    layout = snapshot.read_json("layout.json") if "layout.json" in snapshot.files else {}
+    made_with = layout.get("tokenizer") if isinstance(layout, Mapping) else None
+    if tokenizer and made_with and made_with != tokenizer:
+        yield Issue("TOKENIZER_MISMATCH", "error", path, f"made with tokenizer {made_with}, not with {tokenizer}")
+
+
+def _members(entry: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Members are ids, or mappings of names to members."""
+    if isinstance(entry, Mapping):
+        for name, inner in entry.items():
+            yield from _members(inner, f"{path}.{name}")
+    else:
+        yield path, entry

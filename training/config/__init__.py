@@ -1,0 +1,20 @@
+"""Config of a training run: what all recipes have in common, its checks, and its JSON files. Needs no torch."""
+
+from training.config.files import load_config, pin_length, save_config, with_updates
+from training.config.parts import BestConfig, LossConfig, OptimizerConfig, ScheduleConfig
+from training.config.problems import Problem, problems
+from training.config.train import TrainConfig
+
+__all__ = [
+    "BestConfig",
+    "LossConfig",
+    "OptimizerConfig",
+    "Problem",
+    "ScheduleConfig",
+    "TrainConfig",
+    "load_config",
+    "pin_length",
+    "problems",
+    "save_config",
+    "with_updates",
+]

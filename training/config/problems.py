@@ -1,0 +1,102 @@
+"""Every check of a training config that needs no data and no torch. All problems at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from training.config.train import TrainConfig
+
+Problem = tuple[str, str, str]
+"""(code, dotted path in the config, message)."""
+
+AT_LEAST = {
+    "updates": 1,
+    "batch_rows": 1,
+    "accumulation": 1,
+    "log_every": 1,
+    "monitor_every": 0,
+    "validate_every": 0,
+    "collapse_every": 0,
+    "val_batch_rows": 0,
+    "max_val_samples": 1,
+    "checkpoint_every": 1,
+    "keep_checkpoints": 1,
+    "grad_clip": 0,
+    "stall_seconds": 0,
+    "schedule.warmup": 0,
+    "optimizer.weight_decay": 0,
+    "best.min_delta": 0,
+    "best.patience": 0,
+    "best.grace": 0,
+}
+OWN_SCHEDULES = ("wsd", "cosine", "cosine_warmup", "linear", "constant")
+TRACKERS = ("tensorboard", "wandb", "mlflow")
+LOSSES = ("cross_entropy", "z_loss", "bi_tempered_logistic", "focal_cosine", "multi_margin")
+LIBRARY_LOSSES = ("bi_tempered_logistic", "focal_cosine")
+"""Those that need the pytorch_optimizer package."""
+PER_ELEMENT = "it takes one yes or no per output element, and a token label is one class out of the vocabulary"
+UNFIT_LOSSES = {
+    **dict.fromkeys(
+        ("bceloss", "bcefocalloss", "focalloss", "softf1loss", "binarybitemperedlogisticloss"), PER_ELEMENT
+    ),
+    **dict.fromkeys(
+        ("diceloss", "jaccardloss", "lovaszhingeloss", "tverskyloss", "focaltverskyloss"),
+        "it compares regions of a segmentation mask, and token labels have no regions",
+    ),
+    "ldamloss": "it needs the count of every class in the data, which a config does not hold",
+    "bitemperedlogisticloss": "it is offered as bi_tempered_logistic",
+    "focalcosineloss": "it is offered as focal_cosine",
+}
+"""The library's losses that cannot take token labels, or go by another name here, with the reason."""
+
+
+def problems(config: TrainConfig, prefix: str = "train") -> Iterator[Problem]:
+    """Every contradiction inside ``config``; nothing when it can run."""
+    for code, path, message in (*_ranges(config), *_batches(config), *_schedule(config), *_names(config)):
+        yield code, f"{prefix}.{path}", message
+
+
+def _ranges(config: TrainConfig) -> Iterator[Problem]:
+    for path, least in AT_LEAST.items():
+        value = config
+        for name in path.split("."):
+            value = getattr(value, name)
+        if value < least:  # type: ignore[operator]
+            yield "TRAIN_CONFIG_RANGE", path, f"must be at least {least}, not {value}"
+    if config.optimizer.lr <= 0.0:
+        yield "TRAIN_CONFIG_RANGE", "optimizer.lr", f"must be above 0, not {config.optimizer.lr}"
+    if config.epochs is not None and config.epochs <= 0.0:
+        yield "TRAIN_CONFIG_RANGE", "epochs", f"must be above 0, not {config.epochs}"
+    if not 0.0 <= config.schedule.lr_min_ratio <= 1.0:
+        yield "TRAIN_CONFIG_RANGE", "schedule.lr_min_ratio", "must be between 0 and 1"
+
+
+def _batches(config: TrainConfig) -> Iterator[Problem]:
+    if config.batch_rows % max(1, config.accumulation):
+        message = f"{config.accumulation} micro-batches do not divide {config.batch_rows} rows"
+        yield "TRAIN_CONFIG_ACCUMULATION", "accumulation", message
+    if config.best.patience and not config.validate_every and not config.monitor_every:
+        message = "nothing is measured before the end; set validate_every or monitor_every"
+        yield "TRAIN_CONFIG_PATIENCE", "best.patience", message
+
+
+def _schedule(config: TrainConfig) -> Iterator[Problem]:
+    schedule = config.schedule
+    if config.epochs is None and schedule.warmup >= config.updates:  # epochs: looked at again once they are counted
+        message = f"warm-up of {schedule.warmup} updates is not shorter than the run ({config.updates})"
+        yield "TRAIN_CONFIG_WARMUP", "schedule.warmup", message
+    if schedule.name in OWN_SCHEDULES and schedule.kwargs:
+        yield "TRAIN_CONFIG_SCHEDULE", "schedule.kwargs", f"{schedule.name} takes none; only library schedules do"
+    if schedule.name == "cosine" and schedule.warmup:
+        yield "TRAIN_CONFIG_WARMUP", "schedule.warmup", "cosine has no warm-up; use cosine_warmup"
+
+
+def _names(config: TrainConfig) -> Iterator[Problem]:
+    name = config.loss.name
+    if reason := UNFIT_LOSSES.get(name.lower()):
+        yield "LOSS_UNFIT", "loss.name", f"{name} cannot be used: {reason}"
+    elif name not in LOSSES:
+        yield "LOSS_UNKNOWN", "loss.name", f"{name!r} is not one of {sorted(LOSSES)}"
+    for tracker in config.trackers:
+        if tracker not in TRACKERS:
+            yield "TRACKER_UNKNOWN", "trackers", f"{tracker!r} is not one of {sorted(TRACKERS)}"

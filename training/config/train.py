@@ -1,0 +1,49 @@
+"""The config of one training run, shared by all recipes. Counts are in optimizer updates throughout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from assets_data.lineage import option
+from training.config.parts import BestConfig, LossConfig, OptimizerConfig, ScheduleConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig:
+    """One training run. Every field changes the result or its files; a resume refuses when any of them differs."""
+
+    updates: int = option(1000, "optimizer updates in the whole run: the schedule's horizon")
+    epochs: float | None = option(
+        None, "passes over the rows instead of `updates`; counted once, by the preflight, which pins the updates"
+    )
+    batch_rows: int = option(32, "rows per update")
+    accumulation: int = option(1, "equal micro-batches per update; divides batch_rows")
+    optimizer: OptimizerConfig = option(OptimizerConfig(), "optimizer")
+    schedule: ScheduleConfig = option(ScheduleConfig(), "learning-rate schedule")
+    loss: LossConfig = option(LossConfig(), "loss over token labels")
+    grad_clip: float = option(1.0, "largest global gradient norm; 0 leaves gradients as they are")
+    precision: Literal["auto", "none", "bf16", "fp16"] = option(
+        "auto",
+        "mixed precision; auto is bf16 on CUDA and none elsewhere; fp16 scales the loss and counts skipped updates",
+    )
+    compile: bool = option(False, "compile the model with torch.compile; measurements run uncompiled")
+    gradient_checkpointing: bool = option(False, "recompute activations in the backward pass: less memory, more time")
+    device: Literal["auto", "cpu", "cuda"] = option("auto", "auto takes CUDA where there is one")
+    require_accelerator: bool = option(False, "refuse in preflight when the run would fall back to the CPU")
+    threads: int | None = option(
+        None, "CPU threads; results are bit-reproducible for one thread count; none keeps torch's"
+    )
+    seed: int = option(0, "root of every derived seed: row order, weights, torch's generator")
+    log_every: int = option(50, "updates between log lines; on CUDA also between host synchronisations")
+    monitor_every: int = option(0, "updates between the recipe's held-out measurements; 0 measures at the end only")
+    validate_every: int = option(0, "updates between losses on the held-out rows; 0 measures at the end only")
+    collapse_every: int = option(500, "updates between looks for collapse, in recipes that show their inner states")
+    val_batch_rows: int = option(0, "rows per batch of validation; 0 takes batch_rows")
+    max_val_samples: int = option(2048, "most held-out rows in a validation: always the same ones")
+    best: BestConfig = option(BestConfig(), "best checkpoint and early stop")
+    checkpoint_every: int = option(500, "updates between checkpoints; the last update always makes one")
+    keep_checkpoints: int = option(3, "newest checkpoints that stay in the run directory; the best stays beside them")
+    trackers: tuple[str, ...] = option((), "where else curves go: tensorboard, wandb, mlflow; each needs its package")
+    stall_seconds: float = option(0.0, "end the process with status 75 when an update takes longer; 0 waits for ever")
+    allow_fixture: bool = option(False, "train on data whose manifest says that it is a fixture")

@@ -1,0 +1,144 @@
+"""Config of hrm_lm: model with its core and experts, data, training run, gate. Owns its contradictions; no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from assets_data.lineage import option
+from training.config import Problem, TrainConfig
+from training.config import problems as train_problems
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoreConfig:
+    """The hierarchical recurrent core: ``h_len`` slow slots that steer ``l_len`` fast ones."""
+
+    h_len: int = option(8, "slow (high) slots")
+    l_len: int = option(64, "fast (low) slots")
+    h_layers: int = option(2, "transformer layers of the slow module")
+    l_layers: int = option(2, "transformer layers of the fast module")
+    h_cycles: int = option(4, "slow steps")
+    l_steps: int = option(8, "fast steps per slow step")
+    gradient: Literal["one_step", "full"] = option("one_step", "one_step stops the gradient before the last cycle")
+    halt_weight: float = option(0.0, "weight of (sum of halting probabilities - halt_target)^2; 0 leaves the term out")
+    halt_target: float = option(1.0, "cycles the halting probabilities should sum to")
+    ds_weight: float = option(0.0, "weight of the loss decoded from earlier cycles; 0 leaves deep supervision out")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoeConfig:
+    """A mixture of experts in the place of the encoder's feed-forward parts."""
+
+    enabled: bool = option(False, "use experts instead of one feed-forward part")
+    experts: int = option(4, "experts per layer")
+    top_k: int = option(1, "experts per token")
+    capacity_factor: float = option(1.25, "room per expert in units of an even share; training drops the overflow")
+    aux_weight: float = option(0.01, "weight of the load-balancing term")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelConfig:
+    """An encoder, the core, and a decoder that reads their memory."""
+
+    d_model: int = option(512, "width of everything; divisible by heads and by 2")
+    heads: int = option(8, "attention heads")
+    encoder_layers: int = option(4, "encoder blocks")
+    decoder_layers: int = option(4, "decoder blocks")
+    ff_multiplier: int = option(4, "hidden width of feed-forward parts, in units of d_model")
+    dropout: float = option(0.0, "dropout on what blocks add to the residual stream")
+    max_tokens: int = option(512, "longest encoder or decoder sequence")
+    memory: Literal["core", "core+encoder", "encoder"] = option(
+        "core+encoder", "what the decoder reads; encoder builds no core at all and is there to compare with"
+    )
+    bridge: Literal["prefix", "cross"] = option(
+        "prefix", "prefix turns z into prefix_len memory vectors, cross into one"
+    )
+    prefix_len: int = option(8, "memory vectors of the prefix bridge")
+    gate_warmup_steps: int = option(1000, "updates over which the gate's scale rises from 0 to 1")
+    gate_bias: float = option(0.0, "added to the gate before it is clamped to [0, 1]")
+    core: CoreConfig = option(CoreConfig(), "recurrent core")
+    moe: MoeConfig = option(MoeConfig(), "experts in the encoder")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataConfig:
+    """What is learned: the manifest's triples, or made-up sums, for which the manifest is only the run's anchor."""
+
+    source: Literal["triples", "arithmetic"] = option("triples", "triples of the manifest, or 'What is a + b?'")
+    heldout_share: float = option(0.1, "arithmetic: share of unordered pairs kept for the gate, and as many to watch")
+    seed: int = option(0, "arithmetic: decides which pairs are held out")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateConfig:
+    """The registered evaluation. Changing any of it after training is refused."""
+
+    exact_match: float = option(0.95, "arithmetic: share of held-out pairs that must be exceeded, decoded greedily")
+    margin: float = option(0.0, "nats per token by which the loss must be below each baseline")
+    slot_spread: float = option(0.01, "distance between core slots, in units of their size, that must be exceeded")
+    rows: int = option(2000, "held-out rows the loss is judged on, at most")
+    monitor_rows: int = option(128, "other held-out rows for the curves, at most")
+    samples: int = option(8, "answers shown in the report")
+    sample_tokens: int = option(48, "longest answer shown")
+    sample_top_p: float = option(0.9, "nucleus of the sampled answers in the report")
+    seed: int = option(0, "chooses rows and drives sampling")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HrmLmConfig:
+    """Everything an hrm_lm run depends on besides its data."""
+
+    model: ModelConfig = option(ModelConfig(), "model")
+    data: DataConfig = option(DataConfig(), "data")
+    train: TrainConfig = option(TrainConfig(), "training run")
+    gate: GateConfig = option(GateConfig(), "gate")
+
+
+def problems(config: HrmLmConfig) -> Iterator[Problem]:
+    """Every contradiction inside ``config``, all at once."""
+    yield from train_problems(config.train)
+    yield from _model_problems(config.model)
+    yield from _core_problems(config.model.core)
+    yield from _moe_problems(config.model.moe)
+    data, gate = config.data, config.gate
+    if not 0.0 < data.heldout_share < 0.5:
+        yield "HRM_LM_DATA", "data.heldout_share", "must be above 0 and below 0.5, as it is taken twice"
+    for name in ("exact_match", "slot_spread"):
+        if not 0.0 <= getattr(gate, name) < 1.0:
+            yield "HRM_LM_GATE", f"gate.{name}", "must be in [0, 1), as it has to be exceeded"
+    if gate.margin < 0.0 or not 0.0 < gate.sample_top_p <= 1.0:
+        yield "HRM_LM_GATE", "gate", "margin must not be negative and sample_top_p must be in (0, 1]"
+    if min(gate.rows, gate.monitor_rows, gate.samples, gate.sample_tokens) < 1:
+        yield "HRM_LM_GATE", "gate", "rows, monitor_rows, samples and sample_tokens must be at least 1"
+
+
+def _model_problems(model: ModelConfig) -> Iterator[Problem]:
+    sizes = (model.d_model, model.heads, model.encoder_layers, model.decoder_layers, model.ff_multiplier)
+    if min(*sizes, model.max_tokens, model.prefix_len) < 1:
+        yield "HRM_LM_MODEL", "model", "sizes must be at least 1"
+    elif model.d_model % model.heads or model.d_model % 2:
+        yield "HRM_LM_MODEL", "model.d_model", f"{model.d_model} is not divisible by {model.heads} heads and by 2"
+    if not 0.0 <= model.dropout < 1.0:
+        yield "HRM_LM_MODEL", "model.dropout", "must be in [0, 1)"
+    if model.gate_warmup_steps < 0 or not 0.0 <= model.gate_bias <= 1.0:
+        yield "HRM_LM_MODEL", "model", "gate_warmup_steps must not be negative and gate_bias must be in [0, 1]"
+
+
+def _core_problems(core: CoreConfig) -> Iterator[Problem]:
+    if min(core.h_len, core.l_len) < 2:
+        yield "HRM_LM_CORE", "model.core", "h_len and l_len must be at least 2: a single slot has no spread to judge"
+    if min(core.h_layers, core.l_layers, core.h_cycles, core.l_steps) < 1:
+        yield "HRM_LM_CORE", "model.core", "layers, cycles and steps must be at least 1"
+    if min(core.halt_weight, core.ds_weight) < 0.0:
+        yield "HRM_LM_CORE", "model.core", "halt_weight and ds_weight must not be negative"
+    if not 0.0 <= core.halt_target <= core.h_cycles:
+        yield "HRM_LM_CORE", "model.core.halt_target", f"must be in [0, h_cycles = {core.h_cycles}]"
+
+
+def _moe_problems(moe: MoeConfig) -> Iterator[Problem]:
+    if not 1 <= moe.top_k <= moe.experts:
+        yield "HRM_LM_MOE", "model.moe.top_k", f"must be in [1, experts = {moe.experts}]"
+    if moe.capacity_factor <= 0.0 or moe.aux_weight < 0.0:
+        yield "HRM_LM_MOE", "model.moe", "capacity_factor must be above 0 and aux_weight not negative"

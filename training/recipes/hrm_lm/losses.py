@@ -1,0 +1,57 @@
+"""The loss of hrm_lm: the configured token loss, plus what core and experts add to it while training.
+
+In evaluation mode ``loss`` is the token loss alone and the other terms are only reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from training.losses import IGNORED, token_loss
+from training.recipes.hrm_lm.config import HrmLmConfig
+from training.recipes.hrm_lm.model import HrmLm, Output
+
+
+def losses(model: HrmLm, config: HrmLmConfig, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """``loss`` and, where the config has them, ``earlier_loss``, ``halt_loss`` and ``balance_loss``, before weights."""
+    output = model(batch["encoder_ids"], batch["encoder_mask"], batch["decoder_ids"])
+    labels_N, measure = batch["labels"].flatten(), token_loss(config.train.loss)
+    scalars = measure(output.logits_BTV.flatten(0, 1), labels_N)
+    terms = _core_terms(config, output, scalars["loss"])
+    if config.model.moe.enabled:
+        terms["balance_loss"] = (config.model.moe.aux_weight, output.memory.aux)
+    if output.earlier_BTV:
+        earlier = [measure(logits.flatten(0, 1), labels_N)["loss"] for logits in output.earlier_BTV]
+        terms["earlier_loss"] = (config.model.core.ds_weight, torch.stack(earlier).mean())
+    if model.training:
+        model.count_rows(len(batch["labels"]))
+        scalars["loss"] = scalars["loss"] + sum(weight * value for weight, value in terms.values())
+    return {**scalars, **{name: value.detach() for name, (_, value) in terms.items()}}
+
+
+def _core_terms(config: HrmLmConfig, output: Output, like: Tensor) -> dict[str, tuple[float, Tensor]]:
+    """Zeros stand in while the gate is shut, so that every update logs the same names."""
+    core, zero, terms = config.model.core, like.detach() * 0.0, {}
+    if config.model.memory == "encoder":
+        return terms
+    if core.ds_weight and core.h_cycles > 1:
+        terms["earlier_loss"] = (0.0, zero)
+    if core.halt_weight:
+        state = output.memory.core
+        halts = zero if state is None or state.halt_CB is None else state.halt_CB.sum(dim=0)
+        terms["halt_loss"] = (core.halt_weight, zero if state is None else (halts - core.halt_target).square().mean())
+    return terms
+
+
+def states(model: HrmLm, batch: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
+    """``(predicted_ND, target_ND)`` by name: ``core`` (only while it is run) one per row, ``decoder`` one per label."""
+    memory = model.remember(batch["encoder_ids"], batch["encoder_mask"])
+    states_BTD, labels_BT = model.decode(batch["decoder_ids"], memory), batch["labels"]
+    kept_BT = labels_BT != IGNORED
+    found = {"decoder": (states_BTD[kept_BT], model.head.weight[labels_BT[kept_BT]])}
+    if memory.core is not None:
+        found["core"] = (memory.core.z_BD[-1], memory.pooled_BD)
+    return found
