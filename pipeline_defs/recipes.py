@@ -68,8 +68,9 @@ def recipe_assets(recipe: Recipe) -> list[dg.AssetsDefinition]:
         from training.stages import make_gate_report
 
         snapshot = make_gate_report(store.open(), recipe, manifest, preflight_report, checkpoint)
-        shown = {"curves": picture(gate_figure(snapshot), "gate"), **report_tables(snapshot)}
-        return published(snapshot, lineage=dg.MetadataValue.md(lineage_markdown(store.open(), snapshot.id)), **shown)
+        tree = dg.MetadataValue.md(lineage_markdown(store.open(), snapshot.id))
+        curves = picture(gate_figure(snapshot), "gate")
+        return published(snapshot, curves=curves, lineage=tree, **report_tables(snapshot))
 
     return [preflight_report, checkpoint, gate_report]
 
