@@ -37,6 +37,11 @@ class Journal:
         self.listeners: list[Callable[[int, Mapping[str, float]], None]] = []
         self._pending: list[Step] = []
 
+    @property
+    def headlines(self) -> dict[str, float]:
+        """The latest values that fit a line; a name with a slash is a detail of a group, for the log and its plots."""
+        return {name: value for name, value in self.latest.items() if "/" not in name}
+
     def note(self, step: Step) -> None:
         """Keep an update's numbers without asking the device for them."""
         self._pending.append(step)

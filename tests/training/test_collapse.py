@@ -11,6 +11,7 @@ from tests.training.toy import ToyRecipe, toy_config, toy_data
 from training.callbacks.base import Callback
 from training.checkpoint import read_state, stored
 from training.collapse import METRICS, alerts, collapse_metrics
+from training.journal import Journal
 from training.loop import train
 
 
@@ -109,7 +110,7 @@ class Watched(ToyRecipe):
 
 def points(directory):
     lines = [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
-    return {line["update"]: line["monitor"] for line in lines if "inner_kl_reg" in line.get("monitor", {})}
+    return {line["update"]: line["monitor"] for line in lines if "inner/kl_reg" in line.get("monitor", {})}
 
 
 def go(directory, recipe, callbacks=(), **overrides):
@@ -120,8 +121,8 @@ def test_a_run_measures_at_intervals_and_at_the_end_and_warns_when_a_criterion_b
     go(tmp_path, Watched(), **{"train.collapse_every": 5})
     found = points(tmp_path)
     assert sorted(found) == [5, 10, 12]
-    assert {f"inner_{name}" for name in METRICS} <= set(found[5])
-    first, later = found[5]["inner_pairwise_pred_dist_mean"], found[10]["inner_pairwise_pred_dist_mean"]
+    assert {f"inner/{name}" for name in METRICS} <= set(found[5])
+    first, later = found[5]["inner/pairwise_pred_dist_mean"], found[10]["inner/pairwise_pred_dist_mean"]
     assert later == pytest.approx(0.1 * first, rel=1e-5)
     warned = [record.getMessage() for record in caplog.records if "may collapse" in record.getMessage()]
     assert [w.split(":")[0] for w in warned if "pairwise" in w] == ["update 10"]  # and not again at 12
@@ -143,7 +144,7 @@ def test_the_baseline_is_stored_with_the_checkpoint_and_survives_a_resume(tmp_pa
     with pytest.raises(Interrupt):
         go(tmp_path / "cut", recipe, [StopAt()], **often)
     kept = read_state(stored(tmp_path / "cut" / "checkpoints")[-1])["callbacks"]["Collapse"]
-    assert kept["first"]["inner"] == points(tmp_path / "calm")[5]["inner_pairwise_pred_dist_mean"]
+    assert kept["first"]["inner"] == points(tmp_path / "calm")[5]["inner/pairwise_pred_dist_mean"]
     go(tmp_path / "cut", recipe, **often)
     assert points(tmp_path / "cut") == points(tmp_path / "calm")
 
@@ -153,3 +154,10 @@ def test_watching_changes_no_weight_and_a_recipe_without_states_is_left_alone(tm
     watched, plain = go(tmp_path / "watched", Watched(), **often), go(tmp_path / "plain", ToyRecipe(), **often)
     assert all(torch.equal(a, b) for a, b in zip(watched.model.parameters(), plain.model.parameters(), strict=True))
     assert points(tmp_path / "plain") == {} and len(points(tmp_path / "watched")) == 6
+
+
+def test_what_a_line_shows_leaves_the_groups_details_out(tmp_path):
+    journal = Journal(tmp_path / "metrics.jsonl")
+    journal.record(1, {"val_loss": 2.0, "core/kl_reg": 3.0})
+    assert journal.headlines == {"val_loss": 2.0} and journal.latest == {"val_loss": 2.0, "core/kl_reg": 3.0}
+    journal.close()

@@ -45,8 +45,8 @@ class Collapse(Callback):
         for name, predicted_ND, target_ND in probe(run, self._rows):
             metrics = collapse_metrics(predicted_ND, target_ND)
             self._judge(run.update, name, metrics)
-            points |= {f"{name}_{metric}": value for metric, value in metrics.items()}
-            points[f"{name}_collapse_alerts"] = float(len(self.met[name]))
+            points |= {f"{name}/{metric}": value for metric, value in metrics.items()}
+            points[f"{name}/collapse_alerts"] = float(len(self.met[name]))
         if points:
             run.journal.record(run.update, points)
 

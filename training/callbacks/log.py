@@ -38,7 +38,7 @@ class Log(Callback):
         run.journal.commit()
         seconds = time.perf_counter() - self._epoch_since
         run.timings.append({"update": run.update, "epoch": run.step.epoch, "epoch_s": seconds})
-        points = " ".join(f"{name} {value:.4g}" for name, value in run.journal.latest.items())
+        points = " ".join(f"{name} {value:.4g}" for name, value in run.journal.headlines.items())
         speed = f"{self.items_per_s:,.0f} {run.recipe.item}/s"
         self._say(run, f"epoch {run.step.epoch} update {run.update:,}/{run.plan.updates:,} {points} {speed}")
 

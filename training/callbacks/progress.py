@@ -21,7 +21,7 @@ class Progress(Callback):
     def step_end(self, run: Run) -> None:
         self._bar.update()
         if run.due(run.plan.log_every):
-            self._bar.set_postfix(run.journal.latest, refresh=False)
+            self._bar.set_postfix(run.journal.headlines, refresh=False)
 
     def train_end(self, run: Run) -> None:
         self._bar.close()
