@@ -97,13 +97,12 @@ def recipe_checks(recipe: str) -> list[dg.AssetChecksDefinition]:
     def lineage_intact(store: StoreResource, checkpoint: Snapshot) -> dg.AssetCheckResult:
         """Every node the checkpoint stands on, down to the raw slices, is still what its receipt says."""
         from assets_data.lineage.queries.explain import explain
-        from pipeline_defs.lineage.answer import fault_document
+        from pipeline_defs.lineage.explain import broken_document
 
         story = explain(store.open(), checkpoint.id)
         facts: dict[str, Any] = {"nodes": len(story.nodes), "hashed_bytes": story.hashed_bytes}
-        if story.broken and story.broken.fault:
-            named = {"id": story.broken.id, "kind": story.broken.kind, **fault_document(story.broken.fault)}
-            facts["broken"] = dg.MetadataValue.json({key: escape(str(value)) for key, value in named.items()})
+        if broken := broken_document(story):
+            facts["broken"] = dg.MetadataValue.json({key: escape(str(value)) for key, value in broken.items()})
         return dg.AssetCheckResult(passed=story.broken is None, metadata=facts)
 
     @dg.asset_check(asset=dg.AssetKey([recipe, "gate_report"]), blocking=True)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from assets_data.lineage import StemmaError
 from assets_data.lineage.plain import plain
@@ -54,10 +52,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> int:
     from pipeline_defs.run_command import run
-    from pipeline_defs.settings import merge_settings, read_settings
+    from pipeline_defs.settings import chosen_overrides
 
-    settings = read_settings(options.config) if options.config else {}
-    return run(options.recipe, options.preset, merge_settings(settings, parse_overrides(options.set)))
+    return run(options.recipe, options.preset, chosen_overrides(options.config, options.set))
 
 
 def _ui(options: argparse.Namespace) -> int:
@@ -70,22 +67,6 @@ def _ui(options: argparse.Namespace) -> int:
     address = ["-h", "127.0.0.1", "-p", str(options.port)]
     dagster = os.path.join(os.path.dirname(sys.executable), "dagster")
     os.execv(dagster, [dagster, "dev", "-w", str(ROOT / "workspace.yaml"), *address])
-
-
-def parse_overrides(settings: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """``STAGE.FIELD=JSON`` settings as overrides by stage; what is not JSON is taken as text."""
-    overrides: dict[str, dict[str, Any]] = {}
-    for setting in settings:
-        path, _, text = setting.partition("=")
-        stage, _, field = path.partition(".")
-        if not (field and text):
-            raise SystemExit(f"stemma run: --set takes STAGE.FIELD=JSON, not {setting!r}")
-        try:
-            value = json.loads(text)
-        except json.JSONDecodeError:
-            value = text
-        overrides.setdefault(stage, {})[field] = value
-    return overrides
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ import dagster as dg
 import pyarrow as pa
 
 from assets_data.lineage import Snapshot
-from assets_data.lineage.receipt import read_receipt
+from assets_data.lineage.provenance import SOURCE
+from assets_data.lineage.receipt import read_provenance
 from assets_data.lineage.tables import iter_batches
 
 PREVIEW_ROWS, REPORT_ROWS = 5, 30
@@ -103,12 +104,13 @@ def picture(png: bytes, title: str) -> dg.MarkdownMetadataValue:
 
 
 def _from_receipt(path: Path) -> dict[str, Any]:
-    build = read_receipt(path)["predicate"]["buildDefinition"]
-    *parents, tree, _environment = build["resolvedDependencies"]
+    account = read_provenance(path)
+    read = [[f"{parent.input}={parent.kind}", parent.id] for parent in account.parents]
+    read += [[f"{SOURCE}={part.name}", f"sha256:{part.sha256}"] for part in account.sources]
     return {
-        "parents": dg.MetadataValue.json([[entry["name"], f"sha256:{entry['digest']['sha256']}"] for entry in parents]),
-        "commit": tree["digest"].get("gitCommit", "not a git checkout"),
-        "dirty": bool(tree["annotations"]["dirty"]),
-        "config": dg.MetadataValue.json(build["externalParameters"]["config"]),
+        "parents": dg.MetadataValue.json(read),
+        "commit": account.commit or "not a git checkout",
+        "dirty": bool(account.dirty),
+        "config": dg.MetadataValue.json(dict(account.config)),
         "receipt": dg.MetadataValue.path(str(path)),
     }

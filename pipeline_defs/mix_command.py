@@ -62,8 +62,8 @@ def _find(store: Store, node: str) -> Snapshot:
 def _mix(options: argparse.Namespace) -> int:
     from assets_data.lineage import resolve
     from assets_data.text.mix import PRESETS
-    from pipeline_defs.cli import parse_overrides
     from pipeline_defs.nodes import default_store
+    from pipeline_defs.settings import parse_overrides
 
     nodes = {name: group.split(",") for name, _, group in (source.partition("=") for source in options.source)}
     overrides = parse_overrides(f"mix.{setting}" for setting in options.set).get("mix", {})

@@ -9,7 +9,7 @@ from typing import Any
 
 from assets_data.lineage import DataError, IntegrityError, Snapshot, StemmaError, Store
 from assets_data.lineage.attestation import check_statement
-from assets_data.lineage.receipt import read_provenance, read_receipt
+from assets_data.lineage.receipt import read_both, read_receipt
 from pipeline_defs.home import stemma_root
 from pipeline_defs.lineage.answer import Answer
 
@@ -130,9 +130,8 @@ def verification_lines(report: dict[str, Any]) -> Iterator[str]:
 
 
 def _verify_receipt(store: Store, snapshot: Snapshot, path: Path) -> int:
-    document = read_receipt(path)
+    document, account = read_both(path)
     check_statement(document, path)
-    account = read_provenance(path)
     if account.subject != snapshot.id:
         raise IntegrityError("RECEIPT_SUBJECT", "the receipt is about another node", expected=snapshot.id, where=path)
     for parent in account.parents:

@@ -1,10 +1,10 @@
-"""A run's overrides from one TOML or JSON file: a table per stage, nested tables for nested fields."""
+"""A run's overrides: from one TOML or JSON file, a table per stage, and from ``STAGE.FIELD=JSON`` settings."""
 
 from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,27 @@ def read_settings(path: Path) -> dict[str, dict[str, Any]]:
 def merge_settings(below: Overrides, above: Overrides) -> dict[str, dict[str, Any]]:
     """Both, the fields of ``above`` winning."""
     return {stage: {**below.get(stage, {}), **above.get(stage, {})} for stage in [*below, *above]}
+
+
+def chosen_overrides(file: Path | None, settings: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The file's overrides, if there is one, and the settings, which win over it."""
+    return merge_settings(read_settings(file) if file else {}, parse_overrides(settings))
+
+
+def parse_overrides(settings: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """``STAGE.FIELD=JSON`` settings as overrides by stage; what is not JSON is taken as text."""
+    overrides: dict[str, dict[str, Any]] = {}
+    for setting in settings:
+        path, _, text = setting.partition("=")
+        stage, _, field = path.partition(".")
+        if not (field and text):
+            raise SystemExit(f"stemma run: --set takes STAGE.FIELD=JSON, not {setting!r}")
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError:
+            value = text
+        overrides.setdefault(stage, {})[field] = value
+    return overrides
 
 
 def _dotted(fields: Mapping[str, Any], prefix: str) -> dict[str, Any]:

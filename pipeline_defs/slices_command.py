@@ -112,11 +112,9 @@ def _source(options: argparse.Namespace) -> HttpSource:
     from assets_data.fetch.config import PRESETS
     from assets_data.fetch.http.source import HttpSource
     from assets_data.lineage import resolve
-    from pipeline_defs.cli import parse_overrides
-    from pipeline_defs.settings import merge_settings, read_settings
+    from pipeline_defs.settings import chosen_overrides
 
-    settings = read_settings(options.config) if options.config else {}
-    fields = merge_settings(settings, parse_overrides(options.set)).get("raw_slice", {})
+    fields = chosen_overrides(options.config, options.set).get("raw_slice", {})
     return HttpSource(resolve(PRESETS, "demo", {"source": "http_index", **fields}), _store())
 
 

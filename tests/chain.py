@@ -31,6 +31,12 @@ def run_chain(root: Path, *arguments: str) -> str:
     return output
 
 
+def stemma(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Any ``stemma`` command over ``root``, in a process of its own."""
+    command = [sys.executable, "-m", "pipeline_defs.cli", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment(root), capture_output=True, text=True)
+
+
 def published_ids(root: Path) -> dict[str, str]:
     """Every asset (and slice) in the store and the id it stands for."""
     store = Store(root / "store")

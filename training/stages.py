@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from assets_data.lineage import ConfigError, GateError, Snapshot, SnapshotWriter, Store, from_dict
 from assets_data.lineage.code import code_version, environment
-from assets_data.lineage.receipt import read_receipt
+from assets_data.lineage.receipt import read_provenance
 from training.recipe import Recipe
 from training.seeds import derived_seeds
 
@@ -143,16 +143,16 @@ def _refuse_other_preflight(store: Store, preflight: Snapshot, checkpoint: Snaps
     """The receipts say under which preflights these very weights were made; equal weights may have several."""
     wanted = preflight.id.removeprefix("sha256:")
     recorded = {
-        dependency["digest"].get("sha256")
+        parent.id.removeprefix("sha256:")
         for path in store.receipts(checkpoint.id)
-        for dependency in read_receipt(path)["predicate"]["buildDefinition"]["resolvedDependencies"]
-        if dependency["name"].startswith("preflight=")
+        for parent in read_provenance(path).parents
+        if parent.input == "preflight"
     }
     if wanted not in recorded:
         raise GateError(
             "GATE_OTHER_PREFLIGHT",
             "the checkpoint was not trained under this preflight: its thresholds and prompts were not fixed before",
-            expected=f"one of {sorted(r for r in recorded if r)}",
+            expected=f"one of {sorted(recorded)}",
             found=wanted,
             action="judge with the preflight it was trained under, or train again under this one",
         )

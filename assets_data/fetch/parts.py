@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from assets_data.fetch.config import SourceConfig
-from assets_data.lineage import DataError, digest_file, text_key64
+from assets_data.lineage import DataError, digest_file, digest_json, text_key64
 
 
 class Record(NamedTuple):
@@ -62,6 +62,11 @@ class Part:
                 where=self.path,
                 action="let the writer finish, then run the stage again",
             )
+
+
+def planned_digest(parts: Iterable[Part]) -> str:
+    """What a slice was planned to read, as one digest: each part's origin, SHA-256 and lines."""
+    return digest_json([[part.origin, part.sha256, *(part.lines or ())] for part in parts])
 
 
 class Source(Protocol):

@@ -95,12 +95,12 @@ def write_receipt(folder: Path, build: Build, result: Snapshot) -> Path:
 
 def read_receipt(path: Path) -> dict[str, Any]:
     """A receipt, checked against its own name and its schema. Raises IntegrityError when a byte of it changed."""
-    return _read(path)[0]
+    return read_both(path)[0]
 
 
 def read_provenance(path: Path) -> Provenance:
     """What a receipt says, as typed fields; checked as :func:`read_receipt` does."""
-    return _read(path)[1]
+    return read_both(path)[1]
 
 
 def parse_bytes(raw: bytes, path: Path) -> tuple[dict[str, Any], Provenance]:
@@ -118,7 +118,8 @@ def parse_bytes(raw: bytes, path: Path) -> tuple[dict[str, Any], Provenance]:
     return document, parse_receipt(document, path)
 
 
-def _read(path: Path) -> tuple[dict[str, Any], Provenance]:
+def read_both(path: Path) -> tuple[dict[str, Any], Provenance]:
+    """The document and its fields in one reading; checked as :func:`read_receipt` does."""
     raw = path.read_bytes()
     if (found := _hex(digest_bytes(raw))) != path.stem:
         raise IntegrityError("RECEIPT_DIGEST", "a receipt was edited", expected=path.stem, found=found, where=path)

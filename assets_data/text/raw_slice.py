@@ -22,9 +22,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assets_data.fetch.config import SourceConfig
-from assets_data.fetch.parts import Part, Record, Source
+from assets_data.fetch.parts import Part, Record, Source, planned_digest
 from assets_data.fetch.sources import open_source
-from assets_data.lineage import DataError, Snapshot, SnapshotWriter, Store, digest_json
+from assets_data.lineage import DataError, Snapshot, SnapshotWriter, Store
 from assets_data.lineage.provenance import SourcePart
 from assets_data.text.rows import record_digests
 from assets_data.text.shuffle import shuffled
@@ -43,12 +43,11 @@ def make_raw_slice(store: Store, slice_name: str, config: SourceConfig) -> Snaps
     """
     source = open_source(config, store)
     parts = source.parts(slice_name)
-    planned = digest_json([[part.origin, part.sha256, *(part.lines or ())] for part in parts])
     return store.run_stage(
         name="text/raw_slice",
         module=__name__,
         config=config,
-        arguments={"slice": slice_name, "parts_digest": planned},
+        arguments={"slice": slice_name, "parts_digest": planned_digest(parts)},
         parents={},
         seeds={"shuffle": config.seed},
         sources=[SourcePart(part.origin, part.sha256.removeprefix("sha256:"), part.url) for part in parts if part.url],

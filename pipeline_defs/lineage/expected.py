@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from assets_data.lineage import digest_json, from_dict
+from assets_data.lineage import from_dict
 from assets_data.lineage.provenance import Provenance
 
 NOT_READ = {("text/tokenizer", "text/raw_slice")}  # pinned: the slices at hand do not change it, only `retrain` does
@@ -72,10 +72,10 @@ def source_arguments(account: Provenance) -> dict[str, Any]:
     Raises DataError when the source or the slice is gone.
     """
     from assets_data.fetch.config import SourceConfig
+    from assets_data.fetch.parts import planned_digest
     from assets_data.fetch.sources import open_source
 
     config = from_dict(SourceConfig, account.config)
     if config.source == "http_index":
         return {}
-    parts = open_source(config).parts(account.arguments["slice"])
-    return {"parts_digest": digest_json([[part.origin, part.sha256, *(part.lines or ())] for part in parts])}
+    return {"parts_digest": planned_digest(open_source(config).parts(account.arguments["slice"]))}

@@ -33,16 +33,21 @@ def lineage_markdown(store: Store, snapshot_id: str) -> str:
 
 def story_document(story: Story) -> dict[str, Any]:
     """The story for programs: every node with its accounts, parents first."""
-    broken = story.broken
     return {
         "root": story.root,
-        "ok": broken is None,
+        "ok": story.broken is None,
         "hashed_bytes": story.hashed_bytes,
-        "broken": {"id": broken.id, "kind": broken.kind, **fault_document(broken.fault)}
-        if broken and broken.fault
-        else None,
+        "broken": broken_document(story),
         "nodes": [_node_document(node) for node in story.nodes.values()],
     }
+
+
+def broken_document(story: Story) -> dict[str, Any] | None:
+    """The broken node nearest to the sources and its fault, for programs."""
+    broken = story.broken
+    if broken is None or broken.fault is None:
+        return None
+    return {"id": broken.id, "kind": broken.kind, **fault_document(broken.fault)}
 
 
 def story_lines(story: Story) -> Iterator[str]:

@@ -16,16 +16,11 @@ from assets_data.lineage import Store
 from assets_data.lineage.code import ROOT
 from pipeline_defs.chain import chain_config
 from pipeline_defs.recipes import RECIPES
-from tests.chain import environment, published_ids, run_chain
+from tests.chain import environment, published_ids, run_chain, stemma
 from training.recipe import STAGES
 
 SHARED = {f"text/{node}" for node in ("tokenizer", "duplicates", "walk_corpus", "dataset_manifest", "quality_summary")}
 NODES = SHARED | {f"walk_lm/{node}" for node in STAGES}
-
-
-def stemma(root, *arguments):
-    command = [sys.executable, "-m", "pipeline_defs.cli", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment(root), capture_output=True, text=True)
 
 
 def test_every_node_is_published_verified_and_receipted(finished_chain):

@@ -1,16 +1,13 @@
 """Mixing and exporting as people start them: the command, and Dagster's job."""
 
 import shutil
-import subprocess
-import sys
 
 import dagster as dg
 import pytest
 
 from assets_data.lineage import Store
-from assets_data.lineage.code import ROOT
 from pipeline_defs.definitions import defs
-from tests.chain import environment, published_ids
+from tests.chain import published_ids, stemma
 
 
 @pytest.fixture
@@ -18,11 +15,6 @@ def root(finished_chain, tmp_path):
     """A finished chain of one's own."""
     shutil.copytree(finished_chain, tmp_path / "root", symlinks=True)
     return tmp_path / "root"
-
-
-def stemma(root, *arguments):
-    command = [sys.executable, "-m", "pipeline_defs.cli", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment(root), capture_output=True, text=True)
 
 
 def test_the_command_mixes_and_recipes_find_the_mix_behind_the_manifest(root):
