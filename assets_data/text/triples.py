@@ -10,13 +10,14 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Tokenizer
 
 from assets_data.lineage import DataError, Snapshot, SnapshotWriter, Store, to_dict
 from assets_data.lineage.tables import iter_batches
@@ -24,13 +25,14 @@ from assets_data.text.clean import REASONS
 from assets_data.text.config import TextConfig, TriplesConfig
 from assets_data.text.documents import iter_documents
 from assets_data.text.drops import drops_digest, read_drops
-from assets_data.text.prefetch import ahead
+from assets_data.text.prefetch import ahead, mapped_ahead
 from assets_data.text.rows import RECORDS_SCHEMA, record_digests, rows_schema
 from assets_data.text.split import SPLITS
 from assets_data.text.tokenizer import BOS, EOS, PAD, UNK, load_tokenizer
 from assets_data.text.windows import SPECIALS_PER_ROW, Windows, cut_windows, echoes, lay_out, pivots, row_keys
 
 DROPPED = (*REASONS, "short_window", "long_pair", "echo")
+IN_FLIGHT = 2  # batches: one is encoded on all cores while the ids of another are read
 
 
 def make_triples(
@@ -72,9 +74,10 @@ def _build(writer: SnapshotWriter, raw: Snapshot, tokenizer: Snapshot, config: T
     dropped: Counter[str] = Counter(dict.fromkeys(DROPPED, 0))
     with ExitStack() as stack:
         sink = _Sink(writer, stack, _token_type(encoder))
+        encode = partial(_encoded, encoder, sink.token_type)
         documents = ahead(iter_documents(raw, config.documents, dropped, drops))
-        for batch, encodings in ahead(_encoded(documents, encoder, config.triples.batch_bytes)):
-            ids_T, lengths_D, prompts_D = _flat_ids(batch, encodings, sink.token_type)
+        batches = _batches(documents, config.triples.batch_bytes)
+        for batch, ids_T, lengths_D, prompts_D in mapped_ahead(encode, batches, IN_FLIGHT):
             windows, lost = cut_windows(lengths_D, prompts_D, config.triples)
             dropped.update(lost, echo=sink.write(batch, ids_T, windows, config.triples))
     if not sink.documents:
@@ -126,65 +129,66 @@ class _Sink:
 
     def write(self, batch: pl.DataFrame, ids_T: np.ndarray, windows: Windows, config: TriplesConfig) -> int:
         """Lay out the batch's windows split by split, and list the documents that have one. Returns echoes left out."""
-        table, windows, lost = _row_table(batch, ids_T, windows, config, self._schema)
-        used = batch[np.unique(windows.document)]
+        keys_R = row_keys(batch.get_column("record_id").gather(windows.document).to_list(), windows.start)
+        pivot_R = pivots(keys_R, windows, config)
+        kept_R = ~echoes(ids_T, windows, pivot_R)
+        splits_R = batch.get_column("split").to_numpy()[windows.document]
+        for split in SPLITS:
+            if (mask_R := kept_R & (splits_R == split)).any():
+                rows = _row_table(batch, ids_T, windows.where(mask_R), keys_R[mask_R], pivot_R[mask_R], self._schema)
+                self._tables[split].write_batch(rows)
+                self.rows[split] += rows.num_rows
+        self._list_documents(batch[np.unique(windows.document[kept_R])])
+        self.tokens += int(windows.length[kept_R].sum())
+        return int(len(kept_R) - kept_R.sum())
+
+    def _list_documents(self, used: pl.DataFrame) -> None:
         self._records.write_table(used.select(RECORDS_SCHEMA.names).to_arrow().cast(RECORDS_SCHEMA))
         self.record_ids.append(record_digests(used.get_column("record_id").to_list()))
         self.documents += len(used)
-        self.tokens += int(windows.length.sum())
-        splits_R = batch.get_column("split").to_numpy()[windows.document]
-        for split in SPLITS:
-            rows = table.filter(pa.array(splits_R == split))
-            if rows.num_rows:
-                self._tables[split].write_batch(rows)
-                self.rows[split] += rows.num_rows
-        return lost
 
 
 def _row_table(
-    batch: pl.DataFrame, ids_T: np.ndarray, windows: Windows, config: TriplesConfig, schema: pa.Schema
-) -> tuple[pa.RecordBatch, Windows, int]:
-    """The windows as rows, those left of them, and how many echoes were left out."""
-    record_ids = batch.get_column("record_id").gather(windows.document)
-    keys_R = row_keys(record_ids.to_list(), windows.start)
-    pivot_R = pivots(keys_R, windows, config)
-    kept_R = ~echoes(ids_T, windows, pivot_R)
-    windows, keys_R, pivot_R = windows.where(kept_R), keys_R[kept_R], pivot_R[kept_R]
+    batch: pl.DataFrame,
+    ids_T: np.ndarray,
+    windows: Windows,
+    keys_R: np.ndarray,
+    pivot_R: np.ndarray,
+    schema: pa.Schema,
+) -> pa.RecordBatch:
     values, offsets = lay_out(ids_T, windows, pivot_R, BOS, EOS)
     spans = (np.zeros_like(pivot_R), pivot_R + 1, pivot_R + 1, windows.length + SPECIALS_PER_ROW)
-    record_ids = record_ids.filter(pl.Series(kept_R)).to_arrow()
+    record_ids = batch.get_column("record_id").gather(windows.document).to_arrow()
     columns = [keys_R, record_ids, windows.start, pa.LargeListArray.from_arrays(offsets, values), *spans]
     arrays = [pa.array(column).cast(field.type) for column, field in zip(columns, schema, strict=True)]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema), windows, int(len(kept_R) - kept_R.sum())
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def _token_type(tokenizer: Tokenizer) -> np.dtype:
     return np.dtype(np.uint16 if tokenizer.get_vocab_size() <= 1 << 16 else np.uint32)
 
 
-def _encoded(
-    documents: Iterator[pl.DataFrame], tokenizer: Tokenizer, batch_bytes: int
-) -> Iterator[tuple[pl.DataFrame, list[Encoding]]]:
-    """Documents in batches of about ``batch_bytes``, each with its encodings: a prompt's before its text's."""
+def _batches(documents: Iterator[pl.DataFrame], batch_bytes: int) -> Iterator[pl.DataFrame]:
+    """Documents in batches of about ``batch_bytes``."""
     number = (pl.col("prompt").str.len_bytes() + pl.col("text").str.len_bytes()).cum_sum() // batch_bytes
     for frame in documents:
         numbered = frame.with_columns(number.alias("batch"))
-        for batch in numbered.partition_by("batch", maintain_order=True, include_key=False):
-            yield batch, tokenizer.encode_batch_fast(_texts(batch), add_special_tokens=False)
+        yield from numbered.partition_by("batch", maintain_order=True, include_key=False)
+
+
+def _encoded(
+    tokenizer: Tokenizer, token_type: np.dtype, batch: pl.DataFrame
+) -> tuple[pl.DataFrame, np.ndarray, np.ndarray, np.ndarray]:
+    """The batch, its ids in one array (a prompt's before its text's), and int64 tokens per document: all of them, and
+    its prompt's."""
+    encodings = tokenizer.encode_batch_fast(_texts(batch), add_special_tokens=False)
+    lengths = np.fromiter(map(len, encodings), np.int64, len(encodings)).reshape(len(batch), -1)
+    ids_T = np.fromiter(itertools.chain.from_iterable(e.ids for e in encodings), token_type, int(lengths.sum()))
+    lengths_D = lengths.sum(axis=1)
+    return batch, ids_T, lengths_D, lengths[:, 0] if lengths.shape[1] == 2 else np.zeros_like(lengths_D)
 
 
 def _texts(batch: pl.DataFrame) -> list[str]:
     texts = batch.get_column("text").to_list()
     prompts = batch.get_column("prompt").to_list()
     return list(itertools.chain.from_iterable(zip(prompts, texts, strict=True))) if any(prompts) else texts
-
-
-def _flat_ids(
-    batch: pl.DataFrame, encodings: list[Encoding], token_type: np.dtype
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The ids of all encodings in one array, and int64 tokens per document: all of them, and its prompt's."""
-    lengths = np.fromiter(map(len, encodings), np.int64, len(encodings)).reshape(len(batch), -1)
-    ids = itertools.chain.from_iterable(encoding.ids for encoding in encodings)
-    lengths_D = lengths.sum(axis=1)
-    prompts_D = lengths[:, 0] if lengths.shape[1] == 2 else np.zeros_like(lengths_D)
-    return np.fromiter(ids, token_type, int(lengths_D.sum())), lengths_D, prompts_D

@@ -80,14 +80,13 @@ def lay_out(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Flat rows and their int64[R+1] offsets: each window's ids with the three specials put in."""
     offsets = np.concatenate([[0], np.cumsum(windows.length + SPECIALS_PER_ROW)]).astype(np.int64)
-    within = _positions(windows.length)
-    source = np.repeat(windows.begin, windows.length) + within
-    target = np.repeat(offsets[:-1] + 1, windows.length) + within + (within >= np.repeat(pivot_R, windows.length))
+    plain = np.ones(offsets[-1], dtype=bool)
     values = np.empty(offsets[-1], dtype=ids_T.dtype)
-    values[target] = ids_T[source]
-    values[offsets[:-1]] = bos
-    values[offsets[:-1] + 1 + pivot_R] = bos
-    values[offsets[1:] - 1] = eos
+    for places, token in ((offsets[:-1], bos), (offsets[:-1] + 1 + pivot_R, bos), (offsets[1:] - 1, eos)):
+        values[places] = token
+        plain[places] = False
+    spans = zip(windows.begin.tolist(), windows.length.tolist(), strict=True)
+    values[plain] = np.concatenate([ids_T[:0], *(ids_T[begin : begin + length] for begin, length in spans)])
     return values, offsets
 
 
