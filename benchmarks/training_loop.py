@@ -1,8 +1,9 @@
 """Updates per second of the loop against a bare PyTorch loop, nanoGPT's shape, Lightning and Hugging Face's Trainer.
 
 The same model from the same seed, the same batches in the same order, optimizer, clipping and threads, in turn in one
-process, several rounds. Stemma's loop writes checkpoints, metrics and digests; the peers write nothing and log nothing.
-A peer that is not installed is left out and named. ``python -m benchmarks.training_loop [updates]``.
+process, several rounds, each round beginning with another one; compared are the seconds within a round. Stemma's loop
+writes checkpoints, metrics and digests; the peers write nothing and log nothing. A peer that is not installed is left
+out and named. ``python -m benchmarks.training_loop [updates]``.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from training.order import Order
 from training.recipe import discover
 from training.recipes.walk_lm.config import WalkLmConfig
 
-RECIPE, ROWS, VERTICES, ROUNDS = discover()["walk_lm"], 20_000, 400, 5
+RECIPE, ROWS, VERTICES, ROUNDS = discover()["walk_lm"], 20_000, 400, 6
 Losses = Callable[[nn.Module, Tensor], Tensor]
 
 
@@ -222,20 +223,25 @@ def main(updates: int) -> None:
         warm_up = replace(config, train=replace(config.train, updates=8, checkpoint_every=4))
         for run in present.values():
             run(warm_up, data)
-        for _, (name, run) in itertools.product(range(ROUNDS), present.items()):
+        for number, place in itertools.product(range(ROUNDS), range(len(present))):
+            name = list(present)[(number + place) % len(present)]
             began = time.perf_counter()
-            run(config, data)
+            present[name](config, data)
             seconds[name].append(time.perf_counter() - began)
-    rates = {name: updates / statistics.median(taken) for name, taken in seconds.items()}
-    over_bare = [a / b for a, b in zip(seconds["stemma"], seconds["bare_pytorch"], strict=True)]
+    over_stemma = {
+        name: [a / b for a, b in zip(taken, seconds["stemma"], strict=True)]
+        for name, taken in seconds.items()
+        if name != "stemma"
+    }
     figures = {
         "model": {"preset": "demo", "parameters": sum(p.numel() for p in make_model(config).parameters())},
         "updates": updates,
         "rounds": ROUNDS,
         "threads": config.train.threads,
         "checkpoints_written_by_stemma": 4,
-        "updates_per_s": {name: round(rate, 2) for name, rate in rates.items()},
-        "stemma_over_bare_seconds": {"median": round(statistics.median(over_bare), 4), "rounds": over_bare},
+        "updates_per_s": {name: round(updates / statistics.median(taken), 2) for name, taken in seconds.items()},
+        "seconds_over_stemma_median": {name: round(statistics.median(r), 4) for name, r in over_stemma.items()},
+        "seconds_over_stemma_rounds": {name: [round(r, 4) for r in ratios] for name, ratios in over_stemma.items()},
         "absent": sorted(set(CONTENDERS) - set(present)),
     }
     packages = ["torch", "numpy", *(p for p in ("lightning", "transformers") if importlib.util.find_spec(p))]
@@ -243,4 +249,4 @@ def main(updates: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 400)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 200)

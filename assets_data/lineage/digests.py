@@ -20,6 +20,7 @@ from assets_data.lineage.errors import IntegrityError
 
 PREFIX = "sha256:"
 MAX_DEPTH = 100  # of a JSON document; ours have fewer than 10 levels
+MAX_HEADER = 4 << 20  # bytes of a safetensors header: some 40,000 tensors, and under 50 MB once parsed
 _BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+"|[][{}]')  # a whole string, or a bracket outside of one
 
 
@@ -134,7 +135,7 @@ def _no_constant(name: str) -> Any:
 
 def _header_size(raw: bytes, path: Path) -> int:
     size = struct.unpack("<Q", raw)[0] if len(raw) == 8 else -1
-    if not 0 < size <= min(path.stat().st_size - 8, 64 << 20):
+    if not 0 < size <= min(path.stat().st_size - 8, MAX_HEADER):
         raise IntegrityError("SAFETENSORS_HEADER", "header length is impossible", found=size, where=path)
     return size
 

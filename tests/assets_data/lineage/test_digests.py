@@ -3,6 +3,7 @@
 import hashlib
 import json
 import struct
+import tracemalloc
 
 import numpy as np
 import pyarrow as pa
@@ -95,6 +96,23 @@ def test_a_header_that_claims_more_than_the_file_is_refused(tmp_path):
     with pytest.raises(IntegrityError) as error:
         tensor_entries(tmp_path / "bomb.safetensors")
     assert error.value.code == "SAFETENSORS_HEADER"
+
+
+@pytest.mark.parametrize("tensors", [30_000, 600_000])
+def test_s03_a_header_is_parsed_under_50_mb_or_refused(tmp_path, tensors):
+    entry = b'"%d":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}'
+    header = b"{" + b",".join(entry % number for number in range(tensors)) + b"}"
+    (tmp_path / "bomb.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
+    del header
+    tracemalloc.start()
+    try:
+        entries = tensor_entries(tmp_path / "bomb.safetensors")
+    except IntegrityError as error:
+        entries = error.code
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50 << 20
+    assert entries == "SAFETENSORS_HEADER" if tensors > 30_000 else len(entries) == tensors
 
 
 def test_canonical_json_is_rfc_8785():

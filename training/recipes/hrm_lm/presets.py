@@ -39,7 +39,7 @@ def smoke() -> HrmLmConfig:
 
 
 def arithmetic() -> HrmLmConfig:
-    """Sums of two-digit numbers, as text: learned from 80% of the pairs on one CPU core in minutes."""
+    """Sums of two-digit numbers, as text: learned from 80% of the pairs on two CPU cores in minutes."""
     return HrmLmConfig(
         model=ModelConfig(
             d_model=64,
@@ -57,7 +57,7 @@ def arithmetic() -> HrmLmConfig:
             batch_rows=256,
             optimizer=OptimizerConfig(lr=3e-3, weight_decay=0.1, kwargs=ADAMW),
             schedule=ScheduleConfig(name="wsd", warmup=100),
-            threads=1,
+            threads=2,
             log_every=25,
             monitor_every=100,
             validate_every=100,
