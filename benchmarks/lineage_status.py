@@ -1,184 +1,37 @@
 """`stemma status` against full recompute on random graphs: false fresh, false stale, by kind of change.
 
-A graph has sources, sliced and whole stages. After it is made, some things change: content, config, code, a slice more,
-a stage run again by itself, and things that change nothing. The truth is what a recompute of everything would redo.
+Stock Dagster's own word on the first of the same graphs stands beside.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import random
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
-from assets_data.lineage import digest_json
-from assets_data.lineage.provenance import Parent, Provenance
-from assets_data.lineage.queries.freshness import Expectation, judge
+from assets_data.lineage.queries.freshness import judge
+from benchmarks.lineage_worlds import change, make_world, rates, tally
 from benchmarks.result import save
-
-CHANGES = ("content", "config", "code", "slice", "rerun", "again", "spelled", "nothing")
-IDLE = 0.02  # share of edits of code or config that leave what a stage makes as it was
+from benchmarks.stock_staleness import StockDagster
 
 
-@dataclasses.dataclass
-class World:
-    """Stages with what they would be run with now, and the accounts of what was run."""
-
-    reads: dict[str, dict[str, list[str]]]
-    config: dict[str, dict[str, Any]]
-    code: dict[str, str]
-    content: dict[str, int]
-    idle: dict[str, int] = dataclasses.field(default_factory=dict)
-    accounts: dict[str, tuple[str, Provenance]] = dataclasses.field(default_factory=dict)
-
-    def run(self, name: str) -> None:
-        """Make ``name`` from what stands for its parents now."""
-        parents = tuple(
-            Parent(group, group, self.accounts[other][0])
-            for group, names in self.reads[name].items()
-            for other in names
-        )
-        config, arguments = dict(self.config[name]), {"content": self.content.get(name, 0)}
-        made = [name, config["value"] - self.idle.get(name, 0), arguments, sorted(parent.id for parent in parents)]
-        made.append(self.code[name].partition("+")[0])
-        self.accounts[name] = (digest_json(made), _account(name, config, arguments, self.code[name], parents))
-
-    def expectations(self) -> dict[str, Expectation]:
-        """What running each stage now would use."""
-        return {
-            name: Expectation(
-                config=self.config[name],
-                code_version=self.code[name],
-                arguments={"content": self.content.get(name, 0)},
-                parents=self.reads[name],
-            )
-            for name in self.reads
-        }
-
-    def recomputed(self) -> set[str]:
-        """The names that a full recompute would run again, on a copy of this world."""
-        copy = dataclasses.replace(self, accounts=dict(self.accounts))
-        again = set()
-        for name in self.reads:
-            before = copy.accounts.get(name)
-            key = _key(before[1]) if before else None
-            copy.run(name)
-            if key != _key(copy.accounts[name][1]):
-                again.add(name)
-            elif before:
-                copy.accounts[name] = before  # reused
-        return again
-
-
-def make_world(rng: random.Random, slices: int) -> World:
-    """A random graph in which everything has just been made."""
-    stages = [f"stage{i}" for i in range(rng.randint(2, 6))]
-    sliced = [stage for stage in stages[:-1] if rng.random() < 0.6] or stages[:1]
-    reads: dict[str, dict[str, list[str]]] = {}
-    for place, stage in enumerate(stages):
-        above = rng.sample(stages[:place], min(place, rng.randint(0 if place == 0 else 1, 3)))
-        parts = [f"{stage}/{i}" for i in range(slices)] if stage in sliced else [stage]
-        for part in parts:
-            reads[part] = {other: _read(part, stage, other, sliced, slices) for other in above}
-    world = World(reads, {n: {"value": 0} for n in reads}, {n: f"code of {n.partition('/')[0]}" for n in reads}, {})
-    for name in reads:
-        world.run(name)
-    return world
-
-
-def change(world: World, rng: random.Random) -> str:
-    """One change of a random kind; its name."""
-    kind, name = rng.choice(CHANGES), rng.choice(list(world.reads))
-    idle = rng.random() < IDLE
-    if kind == "content":
-        world.content[name] = world.content.get(name, 0) + 1
-    elif kind == "config":
-        world.config[name] = {"value": world.config[name]["value"] + 1}
-        world.idle[name] = world.idle.get(name, 0) + idle
-    elif kind == "code":
-        stage, mark = name.partition("/")[0], f"+{rng.random()}" if idle else f"{rng.random()}+"
-        for other in [other for other in world.code if other.partition("/")[0] == stage]:
-            world.code[other] = world.code[other].partition("+")[0] + mark
-    elif kind == "slice":
-        _add_slice(world, rng)
-    elif kind == "rerun":
-        world.run(name)
-    elif kind == "again":  # back and forth: nothing is different in the end
-        world.config[name] = {"value": world.config[name]["value"] + 1}
-        world.config[name] = {"value": world.config[name]["value"] - 1}
-    elif kind == "spelled":  # the same config, its members in another order
-        world.config[name] = dict(reversed(world.config[name].items()))
-    return kind
-
-
-def compare(graphs: int, most_slices: int, seed: int = 0) -> dict[str, Any]:
-    """Rates over every name of every graph."""
+def compare(graphs: int, most_slices: int, seed: int = 0, stock_graphs: int = 0) -> dict[str, Any]:
+    """Counts and rates over every name of every graph; of stock Dagster's over those of the first ``stock_graphs``."""
     rng, counts = random.Random(seed), Counter[str]()
-    for _ in range(graphs):
+    stock = StockDagster(most_slices) if stock_graphs else None
+    for number in range(graphs):
         slices = max(1, int(most_slices ** rng.random()))
         world = make_world(rng, slices)
         kinds = [change(world, rng) for _ in range(rng.randint(1, 3))]
         truth = world.recomputed()
         standings = judge(world.accounts, world.expectations())
-        for name, standing in standings.items():
-            counts["names"] += 1
-            counts["stale"] += name in truth
-            counts["false fresh"] += standing.fresh and name in truth
-            counts["false stale"] += not standing.fresh and name not in truth
+        counts.update(tally({name: standing.fresh for name, standing in standings.items()}, truth))
         counts.update(f"change {kind}" for kind in kinds)
-    rates = {f"{k.replace(' ', '_')}_rate": counts[k] / counts["names"] for k in ("false fresh", "false stale")}
-    return {"graphs": graphs, "most_slices": most_slices, **counts, **rates}
-
-
-def _read(part: str, stage: str, other: str, sliced: list[str], slices: int) -> list[str]:
-    if other not in sliced:
-        return [other]
-    own = f"{other}/{part.partition('/')[2]}"
-    return [own] if stage in sliced else [f"{other}/{i}" for i in range(slices)]
-
-
-def _add_slice(world: World, rng: random.Random) -> None:
-    """A slice more of a stage that reads nothing; whatever reads all of its slices reads one more."""
-    sources = sorted({n.partition("/")[0] for n, reads in world.reads.items() if "/" in n and not reads})
-    if not sources:
-        return
-    stage = rng.choice(sources)
-    name = f"{stage}/{sum(n.partition('/')[0] == stage for n in world.reads)}"
-    world.reads = {name: {}, **world.reads}
-    world.config[name], world.code[name] = {"value": 0}, world.code[f"{stage}/0"]
-    world.run(name)
-    for other, reads in world.reads.items():
-        if "/" not in other and stage in reads:
-            reads[stage] = [*reads[stage], name]
-
-
-def _account(name: str, config: Any, arguments: Any, code: str, parents: tuple[Parent, ...]) -> Provenance:
-    return Provenance(
-        path=Path("receipt.json"),
-        subject="",
-        stage=name,
-        config=config,
-        arguments=arguments,
-        requested={},
-        code_version=code,
-        seeds={},
-        parents=parents,
-        sources=(),
-        commit=None,
-        dirty=None,
-        diff=None,
-        lock="",
-        environment={},
-        started="",
-        finished="",
-    )
-
-
-def _key(account: Provenance) -> str:
-    parents = sorted((parent.input, parent.id) for parent in account.parents)
-    return digest_json([account.stage, account.config, account.arguments, account.code_version, parents])
+        if stock and number < stock_graphs:
+            stock.add(world, truth, standings)
+    figures = {"graphs": graphs, "most_slices": most_slices, **counts, **rates(counts)}
+    return figures | ({"stock_dagster": stock.figures()} if stock else {})
 
 
 def main() -> None:
@@ -186,8 +39,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--graphs", type=int, default=10_000)
     parser.add_argument("--slices", type=int, default=1000, help="most slices of a graph; drawn evenly by magnitude")
+    parser.add_argument("--stock-graphs", type=int, default=200, help="the first of them, given to Dagster too")
     options = parser.parse_args()
-    save("lineage_status", ["rfc8785"], compare(options.graphs, options.slices))
+    save(
+        "lineage_status",
+        ["dagster", "rfc8785"],
+        compare(options.graphs, options.slices, stock_graphs=options.stock_graphs),
+    )
 
 
 if __name__ == "__main__":

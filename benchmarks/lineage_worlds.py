@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import random
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,13 @@ class World:
         self.accounts[name] = (digest_json(made), _account(name, config, arguments, self.code[name], parents))
         self.history.append((name, self.code[name]))
 
+    def stages(self) -> dict[str, list[str]]:
+        """The names of every stage: its slices, or itself if it is whole."""
+        stages: dict[str, list[str]] = {}
+        for name in self.reads:
+            stages.setdefault(name.partition("/")[0], []).append(name)
+        return stages
+
     def expectations(self) -> dict[str, Expectation]:
         """What running each stage now would use."""
         return {
@@ -84,6 +93,11 @@ def make_world(rng: random.Random, slices: int) -> World:
         parts = [f"{stage}/{i}" for i in range(slices)] if stage in sliced else [stage]
         for part in parts:
             reads[part] = {other: _read(part, stage, other, sliced, slices) for other in above}
+    return just_made(reads)
+
+
+def just_made(reads: dict[str, dict[str, list[str]]]) -> World:
+    """The world of ``reads``, the names that each name reads by stage, parents first, with everything run once."""
     world = World(reads, {n: {"value": 0} for n in reads}, {n: f"code of {n.partition('/')[0]}" for n in reads}, {})
     for name in reads:
         world.run(name)
@@ -101,8 +115,8 @@ def change(world: World, rng: random.Random) -> str:
         world.config[name] = {"value": world.config[name]["value"] + 1}
         world.idle[name] = world.idle.get(name, 0) + idle
     elif kind == "code":
-        stage, mark = name.partition("/")[0], f"+{rng.random()}" if idle else f"{rng.random()}+"
-        for other in [other for other in world.code if other.partition("/")[0] == stage]:
+        mark = f"+{rng.random()}" if idle else f"{rng.random()}+"
+        for other in world.stages()[name.partition("/")[0]]:
             world.code[other] = world.code[other].partition("+")[0] + mark
     elif kind == "slice":
         _add_slice(world, rng)
@@ -114,6 +128,23 @@ def change(world: World, rng: random.Random) -> str:
     elif kind == "spelled":  # the same config, its members in another order
         world.config[name] = dict(reversed(world.config[name].items()))
     return kind
+
+
+def tally(fresh: Mapping[str, bool], truth: set[str]) -> Counter[str]:
+    """How many names were called fresh or stale wrongly; ``truth`` has those that a recompute would run again."""
+    return Counter(
+        {
+            "names": len(fresh),
+            "stale": len(truth),
+            "false fresh": sum(called and name in truth for name, called in fresh.items()),
+            "false stale": sum(not called and name not in truth for name, called in fresh.items()),
+        }
+    )
+
+
+def rates(counts: Mapping[str, int]) -> dict[str, float]:
+    """The shares of all names that were called fresh, or stale, wrongly."""
+    return {f"{k.replace(' ', '_')}_rate": counts[k] / counts["names"] for k in ("false fresh", "false stale")}
 
 
 def _read(part: str, stage: str, other: str, sliced: list[str], slices: int) -> list[str]:

@@ -1,145 +1,112 @@
-"""What stock Dagster calls stale on the worlds of ``lineage_status``: its own resolver over the records of its own runs.
+"""What stock Dagster calls fresh on the worlds of ``lineage_status``, and why it is wrong where it is.
 
-Every stage is an asset with its code version, a sliced one partitioned by slice. Content that changes outside is, in
-the reading most favourable to Dagster, an observable source of the stage's own, observed before the first run and at
-every change; without it Dagster would see no change of content at all. Config is in none of its records.
+Dagster's own resolver is asked for every name. It calls an asset stale where its code version or the data version of a
+direct input is another one, and leaves what is below for later; so its verdicts are counted as they are and, more
+favourably, with everything below a stale asset taken to be stale too.
 """
 
-import dataclasses
-from collections import defaultdict
-from hashlib import sha256
+from __future__ import annotations
 
-from dagster import (
-    AssetKey,
-    AssetMaterialization,
-    AssetObservation,
-    AssetsDefinition,
-    DagsterInstance,
-    DataVersion,
-    Definitions,
-    EventLogRecord,
-    SourceAsset,
-    StaticPartitionsDefinition,
-    asset,
-    observable_source_asset,
-)
-from dagster._core.definitions.data_version import (
-    CODE_VERSION_TAG,
-    DATA_VERSION_IS_USER_PROVIDED_TAG,
-    DATA_VERSION_TAG,
-    SKIP_PARTITION_DATA_VERSION_DEPENDENCY_THRESHOLD,
-    CachingStaleStatusResolver,
-    StaleStatus,
-    compute_logical_data_version,
-    get_input_data_version_tag,
-    get_input_event_pointer_tag,
-)
+import time
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from dagster import AssetKey, DagsterInstance, Definitions
+from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.loader import LoadingContextForTest
+from dagster._utils.warnings import disable_dagster_warnings
 
-from benchmarks.lineage_worlds import World
+from assets_data.lineage.queries.freshness import PARENT, Standing
+from benchmarks.lineage_worlds import World, just_made, rates, tally
+from benchmarks.stock_records import Records, address, assets_of
+
+
+class StockDagster:
+    """Dagster's verdicts on one world after another against the truth, beside ours."""
+
+    def __init__(self, most_slices: int) -> None:
+        self.unchecked = first_unchecked(most_slices)
+        self.graphs, self.seconds = 0, 0.0
+        self.verdicts = {who: Counter[str]() for who in ("stemma", "as_it_is", "passed_on")}
+        self.causes = {who: Counter[str]() for who in ("as_it_is", "passed_on")}
+
+    def add(self, world: World, truth: set[str], standings: Mapping[str, Standing]) -> None:
+        """Ask Dagster about one more world; ``standings`` are our own verdicts on it."""
+        started = time.perf_counter()
+        fresh = statuses(world)
+        self.seconds += time.perf_counter() - started
+        self.graphs += 1
+        self.verdicts["stemma"].update(tally({name: standings[name].fresh for name in fresh}, truth))
+        for who, called in {"as_it_is": fresh, "passed_on": passed_on(world, fresh)}.items():
+            self.verdicts[who].update(tally(called, truth))
+            missed = [name for name in truth if called[name]]
+            self.causes[who].update(self._cause(world, standings, called, name) for name in missed)
+
+    def figures(self) -> dict[str, Any]:
+        """Counts, rates and causes over all worlds; ``partitions_unchecked_from`` is measured, not looked up."""
+        verdicts = {who: {**counts, **rates(counts)} for who, counts in self.verdicts.items()}
+        for who, causes in self.causes.items():
+            verdicts[who]["false fresh after"] = dict(causes)
+        seconds = round(self.seconds, 1)
+        return {"graphs": self.graphs, "seconds": seconds, "partitions_unchecked_from": self.unchecked, **verdicts}
+
+    def _cause(self, world: World, standings: Mapping[str, Standing], called: Mapping[str, bool], name: str) -> str:
+        """What made ``name`` stale unseen: its own, or that of the nearest one above that was not seen either."""
+        own = [kind for kind, _ in standings[name].reasons if kind != PARENT]
+        if own:
+            return own[0]
+        read = {parent.id for parent in world.accounts[name][1].parents}
+        groups = world.reads[name].values()
+        moved = [len(names) for names in groups if any(world.accounts[other][0] not in read for other in names)]
+        if moved:
+            many = self.unchecked is not None and max(moved) >= self.unchecked
+            return "too many partitions" if many else "a parent made anew under the same data version"
+        above = [other for names in groups for other in names if not standings[other].fresh]
+        if not all(called[other] for other in above):
+            return "not passed on"
+        return self._cause(world, standings, called, above[0])
 
 
 def statuses(world: World) -> dict[str, bool]:
     """Whether stock Dagster calls each name of ``world`` fresh; one never made is not."""
-    with DagsterInstance.ephemeral() as instance:
+    with disable_dagster_warnings(), DagsterInstance.ephemeral() as instance:
         Records(instance, world).replay()
-        graph = Definitions(assets=assets_of(world)).resolve_asset_graph()
-        resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
-        return {name: resolver.get_status(*address(name)) is StaleStatus.FRESH for name in world.reads}
+        return resolved(instance, world)
 
 
-def assets_of(world: World) -> list[AssetsDefinition | SourceAsset]:
-    """The asset of every stage as it would be loaded now, and the observable source of its content."""
-    made: list[AssetsDefinition | SourceAsset] = []
-    for stage, names in stages_of(world).items():
-        slices = StaticPartitionsDefinition([n.partition("/")[2] for n in names]) if "/" in names[0] else None
-
-        @observable_source_asset(name=source_of(stage), partitions_def=slices)
-        def content():
-            return DataVersion("")
-
-        @asset(name=stage, deps=parents_of(world, stage), code_version=world.code[names[0]], partitions_def=slices)
-        def body() -> None: ...
-
-        made += [content, body]
-    return made
-
-
-def address(name: str) -> tuple[AssetKey, str | None]:
-    """The asset and the partition, None for a whole stage, that stand for ``name``."""
-    stage, _, part = name.partition("/")
-    return AssetKey(stage), part or None
-
-
-def source_of(stage: str) -> str:
-    return f"{stage}_content"
-
-
-def stages_of(world: World) -> dict[str, list[str]]:
-    stages = defaultdict(list)
+def resolved(instance: DagsterInstance, world: World) -> dict[str, bool]:
+    """What Dagster's resolver makes of the events that are in ``instance``."""
+    graph = Definitions(assets=assets_of(world)).resolve_asset_graph()
+    resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
+    fresh = {}
     for name in world.reads:
-        stages[name.partition("/")[0]].append(name)
-    return stages
+        stage, part = address(name)
+        fresh[name] = resolver.get_status(AssetKey(stage), part) is StaleStatus.FRESH
+    return fresh
 
 
-def parents_of(world: World, stage: str) -> list[str]:
-    return [*world.reads[stages_of(world)[stage][0]], source_of(stage)]
+def passed_on(world: World, fresh: Mapping[str, bool]) -> dict[str, bool]:
+    """``fresh``, but stale for every name that reads, at any distance, one that is not."""
+    passed: dict[str, bool] = {}
+    for name, reads in world.reads.items():
+        passed[name] = fresh[name] and all(passed[other] for names in reads.values() for other in names)
+    return passed
 
 
-class Records:
-    """The events that Dagster's execution would have left of a world's history."""
+def first_unchecked(most: int) -> int | None:
+    """The least number of slices of which one can be made anew by other code and their reader still be called fresh.
 
-    def __init__(self, instance: DagsterInstance, world: World) -> None:
-        self.instance = instance
-        self.world = world
-        self.content: dict[str, int] = defaultdict(int)
-        self.stages = stages_of(world)
-        self.sliced = {stage for stage, names in self.stages.items() if "/" in names[0]}
-        self.sliced |= {source_of(stage) for stage in self.sliced}
-        self.parents = {stage: parents_of(world, stage) for stage in self.stages}
-        self.versions: dict[str, dict[str, str]] = defaultdict(dict)
-        self.latest: dict[str, EventLogRecord] = {}
+    None if there is no such number up to ``most``.
+    """
 
-    def replay(self) -> None:
-        for name in self.world.reads:
-            self.observe(name)
-        for name, code in self.world.history:
-            if code is None:
-                self.content[name] += 1
-                self.observe(name)
-            else:
-                self.materialize(name, code)
+    def unchecked(slices: int) -> bool:
+        parts = [f"sliced/{i}" for i in range(slices)]
+        world = just_made({**{part: {} for part in parts}, "whole": {"sliced": parts}})
+        world.code |= {part: "other code" for part in parts}
+        world.run(parts[0])
+        return statuses(world)["whole"]
 
-    def observe(self, name: str) -> None:
-        stage, _, part = name.partition("/")
-        tags = {DATA_VERSION_TAG: str(self.content[name]), DATA_VERSION_IS_USER_PROVIDED_TAG: "true"}
-        self._report(AssetObservation(source_of(stage), partition=part or None, tags=tags))
-
-    def materialize(self, name: str, code: str) -> None:
-        stage, _, part = name.partition("/")
-        inputs = {AssetKey(other): self._read(other, part) for other in self.parents[stage]}
-        versions = {key: version for key, (version, _) in inputs.items()}
-        version = compute_logical_data_version(code, versions)
-        tags = {CODE_VERSION_TAG: code, DATA_VERSION_TAG: version.value}
-        for key, (read, pointer) in inputs.items():
-            tags |= {get_input_data_version_tag(key): read.value, get_input_event_pointer_tag(key): str(pointer)}
-        self.versions[stage][part] = version.value
-        self._report(AssetMaterialization(stage, partition=part or None, tags=tags))
-
-    def _read(self, other: str, part: str) -> tuple[DataVersion, int]:
-        if other not in self.latest:
-            record = self.instance.get_latest_data_version_record(AssetKey(other))
-            assert record
-            self.latest[other] = record
-        record = self.latest[other]
-        made = self.versions[other]
-        keys = [part] if part else sorted(made)
-        if other in self.sliced and len(keys) < SKIP_PARTITION_DATA_VERSION_DEPENDENCY_THRESHOLD:
-            joined = "".join(made[key] for key in keys if key in made)
-            return DataVersion(sha256(joined.encode()).hexdigest()), record.storage_id
-        tags = record.event_log_entry.tags or {}
-        return DataVersion(tags[DATA_VERSION_TAG]), record.storage_id
-
-    def _report(self, event: AssetMaterialization | AssetObservation) -> None:
-        self.latest.pop(event.asset_key.to_user_string(), None)
-        self.instance.report_runless_asset_event(event)
+    found = 1 + bisect_left(range(1, most + 1), True, key=unchecked)
+    return found if found <= most else None
