@@ -32,7 +32,9 @@ def write_library(path: Path, megabytes: float) -> None:
 
 
 def write_made(path: Path, megabytes: float) -> None:
-    """Documents of 40 lines of common words (Zipf), each document another one. About 4 kB each."""
+    """Documents of 40 lines of common words (Zipf), each document another one. About 4 kB each.
+
+    No document brings a word of its own: its number is written in words."""
     rng = random.Random(0)
     letters = "etaoinshrdlucmfwypvbgk"
     words = ["".join(rng.choices(letters, k=rng.randint(2, 10))) for _ in range(WORDS)]
@@ -41,7 +43,8 @@ def write_made(path: Path, megabytes: float) -> None:
     left, number = int(megabytes * 1e6), 0
     with open(path, "w", encoding="ascii") as target:
         while left > 0:
-            text = f"document {number}\n" + "\n".join(rng.choices(pool, k=40))
+            name = " ".join(words[number // WORDS**digit % WORDS] for digit in range(3))
+            text = f"document {name}\n" + "\n".join(rng.choices(pool, k=40))
             target.write(json.dumps({"text": text}) + "\n")
             left, number = left - len(text), number + 1
 

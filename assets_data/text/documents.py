@@ -1,5 +1,5 @@
 """A raw slice as documents: cleaned, filtered, free of duplicates, each in its split. Streamed by row group, several
-at a time; memory is that of a row group per thread, and 32 bytes per document.
+at a time; memory is that of two row groups per thread, and 32 bytes per document.
 
 The tokenizer and the triples both read documents from here, so neither can see a text the other would not.
 """
@@ -34,7 +34,8 @@ def iter_documents(
     the number of dropped documents per reason to ``dropped``. A split that the source gave stays.
     """
     seen = SeenDigests()
-    groups = mapped_ahead(lambda table: _filtered(table, config), _row_groups(raw), workers=pl.thread_pool_size())
+    workers = 2 * pl.thread_pool_size()  # while some hash, under the GIL, the others keep polars' pool busy
+    groups = mapped_ahead(lambda table: _filtered(table, config), _row_groups(raw), workers)
     for frame, digests, reasons in groups:
         dropped.update(reasons)
         kept = _unique(frame, digests, seen, config, dropped)
