@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from assets_data.lineage import TrainingError, digest_json
+from assets_data.lineage import IntegrityError, TrainingError, digest_json, to_dict
 from training import checkpoint
+from training.config import pin_length
 from training.metrics import EMPTY
-from training.order import OrderDigest
+from training.order import Order, OrderDigest
+from training.recipe import Data
 from training.resume import differing, restore
 from training.run import Run
 from training.run_directory import METRICS
+from training.seeds import derived_seed
 
 FIXED = ("recipe", "config.train.seed", "config.train.batch_rows")
 """What a branch cannot change, besides the optimizer and its settings other than the rate."""
@@ -42,9 +45,34 @@ class Origin:
         }
 
 
+def exact_origin(newest: Path, config: Any, data: Data) -> Origin | None:
+    """The last state up to ``newest``, in the same folder, that a run of ``config`` over ``data`` would pass through:
+    same config, same batches before it. None: it can only begin at update 0."""
+    config = pin_length(config, len(data.row_keys))
+    order = Order(derived_seed(config.train.seed, "order"), data.row_keys, config.train.batch_rows)
+    digest, digests = OrderDigest(), [OrderDigest().hex()]
+    for update in range(int(newest.name)):
+        digest.add(order.keys(update))
+        digests.append(digest.hex())
+    for path in reversed(checkpoint.stored(newest.parent)):
+        if int(path.name) < len(digests) and (saved := _readable(path)):
+            same = saved["fingerprint"]["config"] == to_dict(config)
+            if same and saved["rows_digest"] == digests[saved["update"]]:
+                return Origin(checkpoint=path)
+    return None
+
+
+def _readable(path: Path) -> dict[str, Any] | None:
+    try:
+        return checkpoint.read_state(path)
+    except IntegrityError:
+        return None
+
+
 def begin_from(run: Run, origin: Origin) -> None:
     """Put ``run``, fresh and at update 0, where ``origin`` says, and save it there as its own first checkpoint.
 
+    An origin that ended early has ended here too, unless the config is another one.
     Raises TrainingError BRANCH_ORDER when the batches before the checkpoint are not the same rows in the same order,
     BRANCH_CONFIG for what a branch cannot change, BRANCH_WEIGHTS for a model of another shape.
     """
@@ -58,6 +86,7 @@ def begin_from(run: Run, origin: Origin) -> None:
     restore(run, origin.checkpoint, saved)
     run.inexact += [f"{path} changed from {old!r} to {new!r}" for path, old, new in changed if path[:6] != "corpus"]
     run.journal.adopt(origin.checkpoint.parents[1] / METRICS, saved["history"])
+    run.ended = saved["ended"] and not any(path.startswith("config.") for path, _, _ in changed)
     run.save()
 
 

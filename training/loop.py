@@ -54,9 +54,10 @@ def train(
         run = open_run(recipe, config, data, directory, device, code, came_from, references or {})
         run.hooks = standard_callbacks(run, callbacks)
         try:
-            if not continue_run(run) and origin:
+            begun = continue_run(run)
+            if not begun and origin:
                 begin_from(run, origin)
-            if not run.finished:
+            if not (begun and run.finished):  # a branch may have no update left; it begins and ends all the same
                 _loop(run, stop)
         except BaseException:
             with contextlib.suppress(StorageError):  # of what stopped the run, the first error tells most

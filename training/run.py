@@ -24,7 +24,7 @@ from training.order import Order, OrderDigest
 from training.precision import Precision
 from training.profile import Profile
 from training.recipe import Data, Recipe, Rows, offered
-from training.run_directory import CHECKPOINTS, METRICS, TIMINGS
+from training.run_directory import CHECKPOINTS, LOG, METRICS, TIMINGS
 from training.schedules import Curve, build_schedule
 from training.seeds import derived_seed
 
@@ -145,6 +145,7 @@ def open_run(
         torch.manual_seed(derived_seed(plan.seed, "model"))
         model = build_module(recipe, config, recipe.model_inputs(data, config)).to(device)
     optimizer = build_optimizer(model, plan.optimizer)
+    (directory / LOG).touch()
     fingerprint = {"recipe": recipe.name, "config": to_dict(config), "corpus": dict(data.members), "code": code}
     return Run(
         recipe=recipe,

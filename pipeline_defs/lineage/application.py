@@ -9,30 +9,32 @@ from typing import Any
 from assets_data.lineage import Snapshot, Store
 from assets_data.lineage.provenance import Provenance
 from assets_data.lineage.queries.reach import HOLDS, LEARNED
+from assets_data.lineage.receipt import read_provenance
 from assets_data.lineage.redaction import redact
 from pipeline_defs.lineage.marks import write_mark
 from pipeline_defs.lineage.replay import Replay, newest
 from pipeline_defs.lineage.withdrawal import REBUILD, Plan
 
 
-def apply_plan(store: Store, plan: Plan) -> dict[str, dict[str, str]]:
-    """Make every name of the plan again, parents first; ``{name: {"old", "new"}}``.
+def apply_plan(store: Store, plan: Plan) -> dict[str, dict[str, Any]]:
+    """Make every name of the plan again, parents first; ``{name: {"old", "new"}}``, of checkpoints ``"from_step"`` too.
 
+    That is earlier than planned where a text comes back which a withdrawn one had kept out.
     A mark is written first: killed half way, the names not yet moved are found by asking again.
     """
     mark(store, plan, {})
     made: dict[str, Snapshot] = {}
-    moved: dict[str, dict[str, str]] = {}
+    moved: dict[str, dict[str, Any]] = {}
     for name, key in plan.remake.items():
         if key not in made:
             made[key] = _make(store, plan, name, key, made)
         store.point(name, made[key])
-        moved[name] = {"old": key, "new": made[key].id}
+        moved[name] = {"old": key, "new": made[key].id, **_began(made[key], name in plan.restarts)}
     mark(store, plan, moved)
     return moved
 
 
-def mark(store: Store, plan: Plan, moved: dict[str, dict[str, str]]) -> Path:
+def mark(store: Store, plan: Plan, moved: dict[str, dict[str, Any]]) -> Path:
     """Write what was withdrawn from what: the old snapshots stay, and ``uses`` says so of them."""
     document = {
         "records": sorted(record.hex() for record in plan.records),
@@ -47,6 +49,13 @@ def mark(store: Store, plan: Plan, moved: dict[str, dict[str, str]]) -> Path:
     return write_mark(store, document)
 
 
+def _began(made: Snapshot, trained: bool) -> dict[str, int]:
+    """After which step a checkpoint's training began, as its receipt says."""
+    if not trained or made.receipt is None:
+        return {}
+    return {"from_step": read_provenance(made.receipt).arguments.get("origin", {}).get("update", 0)}
+
+
 def _make(store: Store, plan: Plan, name: str, key: str, made: dict[str, Snapshot]) -> Snapshot:
     effect = plan.reach.effects[key]
     if effect.how == HOLDS and not [parent for parent in effect.node.parents if parent in plan.reach.effects]:
@@ -56,7 +65,8 @@ def _make(store: Store, plan: Plan, name: str, key: str, made: dict[str, Snapsho
         parents = {"raw_slice": [_parent(store, plan, raw, made) for raw in account.arguments["raw_slices"]]}
     else:
         parents = _parents(store, plan, account, made)
-    replay = Replay(store, lambda _account, _raw: _duplicates(store, plan, made), lambda _account: _origin(plan, name))
+    state = plan.restarts.get(name, {}).get("from")
+    replay = Replay(store, lambda _account, _raw: _duplicates(store, plan, made), Path(state) if state else None)
     return replay.run(account, parents)
 
 
@@ -84,21 +94,3 @@ def _duplicates(store: Store, plan: Plan, made: dict[str, Snapshot]) -> Snapshot
         made[key] = made.get(key) or _make(store, plan, "", key, made)
         return made[key]
     return store.pointed("text/duplicates") if store.pointer("text/duplicates") else None
-
-
-def _origin(plan: Plan, name: str) -> Any:
-    """The state to train on from; None trains from the beginning. Never across a rebuilt tokenizer or graph."""
-    restart = plan.restarts.get(name)
-    if (
-        restart is None
-        or restart["from"] is None
-        or (plan.learners == REBUILD and plan.reach.effects and _learned(plan))
-    ):
-        return None
-    from training.branch import Origin
-
-    return Origin(checkpoint=Path(restart["from"]))
-
-
-def _learned(plan: Plan) -> bool:
-    return any(effect.how == LEARNED for effect in plan.reach.effects.values())

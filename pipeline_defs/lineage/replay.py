@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from assets_data.lineage import DataError, Snapshot, Store, from_dict
 from assets_data.lineage.provenance import Provenance
 from assets_data.lineage.queries.tree import Node
 from assets_data.lineage.redaction import WITHDRAWN, WITHDRAWN_FROM, redact
-from training.recipe import STAGES
+from training.recipe import STAGES, Recipe
+
+if TYPE_CHECKING:
+    from training.branch import Origin
 
 Parents = Mapping[str, list[Snapshot]]
 Duplicates = Callable[[Provenance, Snapshot], Snapshot | None]
@@ -21,11 +25,12 @@ Duplicates = Callable[[Provenance, Snapshot], Snapshot | None]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Replay:
-    """Where to publish, what finds the duplicates a slice's triples were made with, and from where to train on."""
+    """Where to publish, what finds the duplicates a slice's triples were made with, and the last state of an earlier
+    run (its folder) that training may go on from; without one it begins anew."""
 
     store: Store
     duplicates: Duplicates
-    origin: Callable[[Provenance], Any] = lambda account: None
+    state: Path | None = None
 
     def run(self, account: Provenance, parents: Parents) -> Snapshot:
         """What the account's stage makes of ``parents`` today. Raises DataError REPLAY_UNKNOWN for another kind."""
@@ -101,8 +106,16 @@ class Replay:
     def _checkpoint(self, store: Store, account: Provenance, parents: Parents) -> Snapshot:
         from training.stages import make_checkpoint
 
-        manifest, preflight = parents["manifest"][0], parents["preflight"][0]
-        return make_checkpoint(store, _recipe(account), manifest, preflight, self.origin(account))
+        (manifest,), (preflight,), recipe = parents["manifest"], parents["preflight"], _recipe(account)
+        return make_checkpoint(store, recipe, manifest, preflight, self._origin(store, account, recipe, manifest))
+
+    def _origin(self, store: Store, account: Provenance, recipe: Recipe, manifest: Snapshot) -> Origin | None:
+        if self.state is None:
+            return None
+        from training.branch import exact_origin
+
+        config = from_dict(recipe.config_type, account.config)
+        return exact_origin(self.state, config, recipe.open_data(store, manifest, config))
 
     def _gate_report(self, store: Store, account: Provenance, parents: Parents) -> Snapshot:
         from training.stages import make_gate_report
@@ -138,7 +151,7 @@ def _text_config(account: Provenance, **sections: Any) -> Any:
     return TextConfig(documents=from_dict(DocumentsConfig, account.arguments["documents"]), **sections)
 
 
-def _recipe(account: Provenance) -> Any:
+def _recipe(account: Provenance) -> Recipe:
     from training.recipe import discover
 
     name = account.stage.partition("/")[0]

@@ -11,16 +11,17 @@ import sys
 from argparse import Namespace
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from assets_data.lineage import Store, digest_file
-from assets_data.lineage.digests import load_json
-from assets_data.lineage.errors import StemmaError
+from assets_data.lineage import Store
+from assets_data.lineage.provenance import Provenance
 from assets_data.lineage.queries.reach import HOLDS, LEARNED, Effect, Reach, all_nodes, find_reach
 from assets_data.lineage.queries.records import parse_record
+from assets_data.lineage.redaction import WITHDRAWN_FROM
 from pipeline_defs.lineage.answer import Answer, short
-from pipeline_defs.lineage.steps import LEARNERS, names_by_id, trained_on
+from pipeline_defs.lineage.restarts import find_restart
+from pipeline_defs.lineage.returns import find_returns
+from pipeline_defs.lineage.steps import LEARNERS, names_by_id
 from pipeline_defs.nodes import default_store
 
 KEEP, REBUILD = "keep", "rebuild"
@@ -55,18 +56,22 @@ def withdraw(options: Namespace) -> Answer:
 
 def make_plan(store: Store, records: Collection[bytes], learners: str) -> Plan:
     """What withdrawing ``records`` means, with learners to ``keep`` or to ``rebuild``."""
-    reach = find_reach(all_nodes(store), records, LEARNERS)
+    nodes = all_nodes(store)
+    returns = find_returns(nodes, records)
+    owners = {owner: nodes[owner] for owned in returns.values() for owner in owned}
+    reach = find_reach({**owners, **nodes}, records, LEARNERS, returns)
+    changed = _changed(reach, returns, learners)
     names = names_by_id(store)
-    kept = {key for key, effect in reach.effects.items() if learners == KEEP and not _changes(effect, reach)}
     remake = {
         name: key
         for key in reach.effects
-        if key not in kept
+        if learners == REBUILD or reach.effects[key].how != LEARNED
         for name in names.get(key, [])
-        if not name.startswith("pins/")
+        if _due(store, name, reach.effects[key], changed, returns)
     }
+    again, rebuilt = set(remake.values()), learners == REBUILD
     restarts = {
-        name: _restart(store, reach.effects[key], records, set(remake.values()))
+        name: find_restart(store, reach.effects[key], reach, records, again, rebuilt=rebuilt)
         for name, key in remake.items()
         if name.endswith("/checkpoint")
     }
@@ -111,60 +116,29 @@ def plan_lines(document: dict[str, Any]) -> Iterator[str]:
     yield "to make again: " + (", ".join(document["remake"]) or "nothing")
 
 
-def _changes(effect: Effect, reach: Reach) -> bool:
-    """Whether a node changes though learners are kept: it holds records, or stands on something that changes."""
-    if effect.how in (HOLDS, LEARNED):
-        return effect.how == HOLDS
-    return any(_changes(reach.effects[parent], reach) for parent in effect.through)
+def _changed(reach: Reach, returns: Collection[str], learners: str) -> set[str]:
+    """The snapshots to make again: they hold records or get a text back, or every account of them read such a one.
+
+    A single account that did not is enough: the same content was made without the records, and so are these.
+    """
+    changed: set[str] = set()
+    for key, effect in reach.effects.items():  # parents first
+        if effect.how == HOLDS or key in returns:
+            changed.add(key)
+        elif effect.how != LEARNED or learners == REBUILD:
+            if all(_read_changed(account, changed) for account in effect.node.accounts):
+                changed.add(key)
+    return changed
 
 
-def _restart(store: Store, effect: Effect, records: Collection[bytes], changed: Collection[str]) -> dict[str, Any]:
-    """From where a checkpoint can be trained on: the last state before the first step that took any of the records."""
-    facts = effect.node.snapshot.read_json("training.json") if effect.node.snapshot else {}
-    updates, seconds = facts.get("updates", 0), facts.get("seconds", 0.0)
-    trained = trained_on(store, effect)
-    tables = {table["snapshot"] for table in facts.get("order", {}).get("tables", [])}
-    uses = sorted({step for record in records for step in trained.uses(record)}) if trained else []
-    first = uses[0] if uses else None
-    if trained is None and (not tables or tables & set(changed)):
-        return _restart_facts(
-            None, None, updates, seconds, "its rows name no records: trained again from the beginning"
-        )
-    says = (
-        f"first taken at step {first:,} of {updates:,}, {len(uses):,} steps in all"
-        if first
-        else f"none of its {updates:,} steps took them"
-    )
-    last = first - 1 if first else updates - 1  # a run that goes on takes at least one step of its own
-    clean = _last_clean(store, facts.get("run_id"), last)
-    return _restart_facts(first, clean, updates, seconds, says)
+def _due(store: Store, name: str, effect: Effect, changed: Collection[str], returns: Collection[str]) -> bool:
+    """Whether a name is to be moved: by the account that it names, where it names one."""
+    if effect.how == HOLDS or effect.node.id in returns:
+        return True
+    receipt = (store.pointer(name) or {}).get("receipt")
+    named = [account for account in effect.node.accounts if receipt and account.path == store.root / receipt]
+    return any(_read_changed(account, changed) for account in named) if named else effect.node.id in changed
 
 
-def _restart_facts(first: int | None, clean: Path | None, updates: int, seconds: float, says: str) -> dict[str, Any]:
-    done = int(clean.name) if clean else 0
-    saved = round(seconds * done / updates, 3) if updates else 0.0
-    where = f"the state after step {done:,}" if done else "the beginning"
-    return {
-        "first_step": first,
-        "clean_step": done,
-        "from": str(clean) if clean else None,
-        "seconds_saved": saved,
-        "says": f"{says}; goes on from {where}, which saves {saved:,.1f} s of {seconds:,.1f} s",
-    }
-
-
-def _last_clean(store: Store, run_id: str | None, last_step: int) -> Path | None:
-    """The newest checkpoint of the run that was saved at or before ``last_step`` and still is whole."""
-    if not run_id or "/" in run_id or ".." in run_id:
-        return None
-    folders = (store.root / "runs" / run_id / "checkpoints").glob("[0-9]*")
-    clean = sorted((f for f in folders if f.name.isdigit() and 0 < int(f.name) <= last_step), reverse=True)
-    return next((folder for folder in clean if _whole(folder)), None)
-
-
-def _whole(folder: Path) -> bool:
-    try:
-        files = load_json((folder / "state.json").read_bytes(), folder)["files"]
-        return all(digest_file(folder / name) == digest for name, digest in files.items())
-    except (OSError, KeyError, TypeError, StemmaError):
-        return False
+def _read_changed(account: Provenance, changed: Collection[str]) -> bool:
+    return any(parent.id in changed for parent in account.parents if parent.input != WITHDRAWN_FROM)

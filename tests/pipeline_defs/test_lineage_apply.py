@@ -1,24 +1,30 @@
-"""A withdrawal carried out on the real chain: the weights are those of a run that never held the records."""
+"""Withdrawals carried out on the real chain: the weights are those of a run that never held the records."""
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from assets_data.lineage import Snapshot, Store
-from assets_data.text.manifest import make_dataset_manifest
+from assets_data.lineage.queries.tree import load_node
+from assets_data.lineage.redaction import WITHDRAWN_FROM
+from assets_data.text.config import TokenizerConfig
 from assets_data.text.raw_slice import record_id
-from assets_data.text.triples import make_triples
-from assets_data.walks.config import smoke as walks
-from assets_data.walks.corpus import make_walk_corpus
+from assets_data.text.tokenizer import make_tokenizer
 from pipeline_defs.cli import main
 from pipeline_defs.lineage.trained import TrainedRows
-from tests.assets_data.text.corpora import TEXT, documents, raw_of, trained
+from tests.assets_data.text.corpora import TEXT, documents
+from tests.pipeline_defs.text_chain import make_data, make_learners
 from training.recipe import discover
 from training.stages import make_checkpoint, make_gate_report, make_preflight_report
 
-TEXTS = documents(80)
+TWINS, OWN = documents(6, seed=2), documents(6, seed=3)
+SLICES = {
+    "a": [*documents(60), *TWINS, *OWN, *(f"{text}\n" for text in OWN)],
+    "b": [*documents(20, seed=1), *(f"{text}\n" for text in TWINS)],
+}
 RECIPE = discover()["hrm_lm"]
 
 
@@ -28,23 +34,6 @@ def config():
     return dataclasses.replace(full, train=dataclasses.replace(train, validate_every=30, batch_rows=4))
 
 
-def make_data(store: Store, folder: Path, texts: list[str], learned_from: list[str]) -> dict[str, Snapshot]:
-    """One slice of ``texts`` under a tokenizer and a graph that learned from another set."""
-    learned = raw_of(store, folder / "learned", learned_from)
-    tokenizer = trained(store, learned)
-    corpus = make_walk_corpus(store, [make_triples(store, learned, tokenizer, TEXT)], tokenizer, walks())
-    raw = raw_of(store, folder / "texts", texts)
-    triples = make_triples(store, raw, tokenizer, TEXT)
-    manifest = make_dataset_manifest(store, {"files-0": triples}, tokenizer, corpus)
-    return {
-        "text/raw_slice/files-0": raw,
-        "text/tokenizer": tokenizer,
-        "text/triples/files-0": triples,
-        "text/walk_corpus": corpus,
-        "text/dataset_manifest": manifest,
-    }
-
-
 def train(store: Store, manifest: Snapshot) -> dict[str, Snapshot]:
     preflight = make_preflight_report(store, RECIPE, manifest, config())
     checkpoint = make_checkpoint(store, RECIPE, manifest, preflight)
@@ -52,36 +41,154 @@ def train(store: Store, manifest: Snapshot) -> dict[str, Snapshot]:
     return {"hrm_lm/preflight_report": preflight, "hrm_lm/checkpoint": checkpoint, "hrm_lm/gate_report": report}
 
 
-@pytest.mark.slow
-def test_the_weights_after_a_withdrawal_are_those_of_a_run_that_never_held_the_record(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("STEMMA_ROOT", str(tmp_path / "root"))
-    store = Store(tmp_path / "root" / "store")
-    nodes = make_data(store, tmp_path / "with", TEXTS, TEXTS)
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The finished chain, every node under its name. Read-only."""
+    folder = tmp_path_factory.mktemp("chain")
+    store = Store(folder / "store")
+    nodes = make_data(store, folder / "slices", SLICES)
     nodes |= train(store, nodes["text/dataset_manifest"])
     for name, snapshot in nodes.items():
         store.point(name, snapshot)
+    return store, nodes
+
+
+@pytest.fixture
+def chain(finished, tmp_path, monkeypatch):
+    """A copy of it as the default store."""
+    shutil.copytree(finished[0].root, tmp_path / "root" / "store")
+    monkeypatch.setenv("STEMMA_ROOT", str(tmp_path / "root"))
+    return Store(tmp_path / "root" / "store"), finished[1]
+
+
+@pytest.fixture
+def ask(capsys):
+    """The answer to a command, which must be yes."""
+
+    def ask(*arguments: str):
+        capsys.readouterr()
+        assert main([*arguments, "--json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    return ask
+
+
+def make_never(folder: Path, without: set[str], *, kept: bool = False) -> dict[str, Snapshot]:
+    """The chain made without some texts, in a store of its own; its learners read those too if ``kept``."""
+    store = Store(folder / "store")
+    learners = make_learners(store, folder / "all", SLICES) if kept else None
+    nodes = make_data(store, folder / "left", SLICES, without, learners)
+    return nodes | train(store, nodes["text/dataset_manifest"])
+
+
+def first_uses(nodes: dict[str, Snapshot], store: Store, texts: list[str]) -> dict[str, int]:
+    """The first step that took each text, of those that any step took."""
     rows = TrainedRows(store, nodes["hrm_lm/checkpoint"])
-    first = {text: uses[0] for text in TEXTS if (uses := rows.uses(bytes.fromhex(record_id(text))))}
+    return {text: uses[0] for text in texts if (uses := rows.uses(bytes.fromhex(record_id(text))))}
+
+
+def reachable(store: Store) -> dict[str, Snapshot]:
+    """Every snapshot that the names, or what they were made from, read: by id, the withdrawn ones left out."""
+    found: dict[str, Snapshot] = {}
+    pending = [store.pointed(name).id for name in store.all_names()]
+    while pending:
+        if (key := pending.pop()) not in found:
+            found[key] = store.snapshot(key)
+            parents = [parent for account in load_node(store, key).accounts for parent in account.parents]
+            pending += [parent.id for parent in parents if parent.input != WITHDRAWN_FROM]
+    return found
+
+
+def names_text(snapshot: Snapshot, text: str) -> bool:
+    """Whether any file of a snapshot has the text's first line or its record's id in it, as hex or as bytes."""
+    tables = [name for name in snapshot.files if Path(name).suffix in (".arrow", ".parquet")]
+    rows = repr([snapshot.table(name).to_pylist() for name in tables])
+    rest = b"".join(snapshot.file(name).read_bytes() for name in sorted(set(snapshot.files) - set(tables)))
+    spellings = (record_id(text), repr(bytes.fromhex(record_id(text)))[2:-1], text.partition("\n")[0])
+    return any(spelling in rows or spelling.encode() in rest for spelling in spellings)
+
+
+def others(nodes: dict[str, Snapshot], store: Store, never: dict[str, Snapshot]) -> set[str]:
+    """The names that stand for something else than in the chain that never held the records."""
+    return {name for name in nodes if store.pointed(name).id != never[name].id}
+
+
+# A slice's notes still list the files that were read, and drop lists name slices; a report names the run.
+BESIDE_THE_RECORDS = {"text/raw_slice/a", "text/raw_slice/b", "text/duplicates"}
+
+
+@pytest.mark.slow
+def test_the_weights_after_a_withdrawal_are_those_of_a_run_that_never_held_the_record(chain, tmp_path, ask):
+    store, nodes = chain
+    first = first_uses(nodes, store, SLICES["a"][:60])
     withdrawn = max(first, key=lambda text: first[text])
     assert first[withdrawn] > 4  # late enough for a clean state to be kept
 
-    capsys.readouterr()  # what training said
-    assert main(["withdraw", record_id(withdrawn), "--apply", "--json"]) == 0
-    answer = json.loads(capsys.readouterr().out)
-    assert 0 < answer["restarts"]["hrm_lm/checkpoint"]["clean_step"] < first[withdrawn]
-    assert main(["uses", record_id(withdrawn), "--json"]) == 0
-    now = json.loads(capsys.readouterr().out)["uses"]
+    answer = ask("withdraw", record_id(withdrawn), "--apply")
+    restart, moved = answer["restarts"]["hrm_lm/checkpoint"], answer["applied"]["hrm_lm/checkpoint"]
+    assert 0 < restart["clean_step"] == moved["from_step"] < first[withdrawn]
+    now = ask("uses", record_id(withdrawn))["uses"]
     assert not [entry for entry in now if entry["how"] in ("holds", "saw") and entry["names"]]
-    assert main(["explain", "hrm_lm/gate_report"]) == 0
+    ask("explain", "hrm_lm/gate_report")
+    assert ask("withdraw", record_id(withdrawn))["remake"] == {}
 
-    other = Store(tmp_path / "never" / "store")
-    left = [text for text in TEXTS if text != withdrawn]
-    never = make_data(other, tmp_path / "without", left, TEXTS)
-    never |= train(other, never["text/dataset_manifest"])
-    after = {name: store.pointed(name) for name in nodes}
-    assert after["hrm_lm/checkpoint"].id == never["hrm_lm/checkpoint"].id != nodes["hrm_lm/checkpoint"].id
-    assert (
-        after["text/triples/files-0"].content["parts"]["train"]
-        == never["text/triples/files-0"].content["parts"]["train"]
-    )
+    assert others(nodes, store, make_never(tmp_path, {withdrawn}, kept=True)) <= {
+        *BESIDE_THE_RECORDS,
+        "hrm_lm/gate_report",
+    }
+    assert store.pointed("hrm_lm/checkpoint").id != nodes["hrm_lm/checkpoint"].id
     assert nodes["hrm_lm/checkpoint"].path.is_dir()  # marked, not deleted
+
+
+@pytest.mark.slow
+def test_a_record_that_no_step_took_leaves_the_weights_as_they_are_and_is_withdrawn_for_good(chain, tmp_path, ask):
+    store, nodes = chain
+    table = nodes["text/triples/a"].table("train.arrow")["record_id"].to_pylist()
+    first = first_uses(nodes, store, SLICES["a"])
+    withdrawn = next(text for text in SLICES["a"][:60] if record_id(text) in set(table) and text not in first)
+    before = store.pointed("hrm_lm/checkpoint")
+    answer = ask("withdraw", record_id(withdrawn), "--apply")
+    assert answer["applied"]["hrm_lm/checkpoint"]["from_step"] == 30  # the last state: nothing was trained again
+    after = store.pointed("hrm_lm/checkpoint")
+    assert after.id == before.id and after.receipt != before.receipt
+    assert ask("withdraw", record_id(withdrawn))["remake"] == {}
+    store.point("hrm_lm/checkpoint", before)  # as if killed before this name was moved
+    assert set(ask("withdraw", record_id(withdrawn))["remake"]) == {"hrm_lm/checkpoint"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("texts", [TWINS, OWN], ids=["in another slice", "in its own slice"])
+def test_a_text_that_comes_back_is_trained_on_from_before_its_first_step(chain, tmp_path, ask, texts):
+    store, nodes = chain
+    first = first_uses(nodes, store, texts)
+    withdrawn = max(first, key=lambda text: first[text])
+    answer = ask("withdraw", record_id(withdrawn), "--apply")
+    planned, began = answer["restarts"]["hrm_lm/checkpoint"], answer["applied"]["hrm_lm/checkpoint"]
+    assert began["from_step"] <= planned["clean_step"]
+    assert {"text/triples/a", "text/triples/b"} & set(answer["applied"]) == (
+        {"text/triples/a", "text/triples/b"} if texts is TWINS else {"text/triples/a"}
+    )
+    never = make_never(tmp_path, {withdrawn}, kept=True)
+    assert others(nodes, store, never) <= {*BESIDE_THE_RECORDS, "hrm_lm/gate_report"}
+
+
+@pytest.mark.slow
+def test_a_withdrawal_that_rebuilds_the_learners_leaves_nothing_that_read_the_record(chain, tmp_path, ask):
+    store, nodes = chain
+    table = nodes["text/triples/a"].table("train.arrow")["record_id"].to_pylist()
+    withdrawn = next(text for text in SLICES["a"] if record_id(text) in set(table))
+    assert names_text(nodes["text/raw_slice/a"], withdrawn)
+    other = dataclasses.replace(TEXT, tokenizer=TokenizerConfig(vocab_size=300))
+    pinned = make_tokenizer(store, [store.pointed("text/raw_slice/a")], other)  # it has no name but its pin
+
+    answer = ask("withdraw", record_id(withdrawn), "--learned", "rebuild", "--apply")
+    assert answer["restarts"]["hrm_lm/checkpoint"]["from"] is None
+    pins = {name for name in store.all_names() if name.startswith("pins/")}
+    assert set(answer["applied"]) == (set(nodes) | pins) - {"text/raw_slice/b"} and len(pins) == 2
+    assert pinned.id not in {store.pointed(name).id for name in pins}
+    assert not [key for key, snapshot in reachable(store).items() if names_text(snapshot, withdrawn)]
+    assert not [entry for entry in ask("uses", record_id(withdrawn))["uses"] if entry["names"]]
+    ask("explain", "hrm_lm/gate_report")
+    assert ask("withdraw", record_id(withdrawn), "--learned", "rebuild")["remake"] == {}
+
+    assert others(nodes, store, make_never(tmp_path, {withdrawn})) <= BESIDE_THE_RECORDS

@@ -1,4 +1,4 @@
-"""The commands as a person types them: answers, exit statuses, speed of start, untrusted names, a lost Dagster home."""
+"""The commands as a person types them: answers, exit statuses, speed of start, untrusted names."""
 
 import json
 import os
@@ -61,19 +61,6 @@ def test_explain_reaches_sources_code_environment_and_config(chain, capsys):
     text = capsys.readouterr().out
     for expected in ("source: 1 files named in receipt", "code  ", "environment  ", "config  ", "intact: 10 nodes"):
         assert expected in text
-
-
-@pytest.mark.slow
-def test_explain_answers_in_full_with_the_dagster_home_deleted_f39(finished_chain, tmp_path, monkeypatch, capsys):
-    root = tmp_path / "root"
-    shutil.copytree(finished_chain, root)
-    shutil.rmtree(root / "dagster")
-    monkeypatch.setenv("STEMMA_ROOT", str(root))
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "gone"))
-    assert main(["explain", "walk_lm/gate_report", "--json"]) == 0
-    story = json.loads(capsys.readouterr().out)
-    assert {node["kind"] for node in story["nodes"]} >= {"text/raw_slice", "text/walk_corpus", "walk_lm/checkpoint"}
-    assert all(node["accounts"] and node["ok"] for node in story["nodes"])
 
 
 @pytest.mark.parametrize("command", [*NODE_COMMANDS, "uses", "prove", "status", "withdraw"])

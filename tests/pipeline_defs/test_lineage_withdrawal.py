@@ -7,6 +7,7 @@ import pytest
 from assets_data.lineage import DataError, Store
 from assets_data.lineage.redaction import redact
 from pipeline_defs.cli import main
+from pipeline_defs.lineage.trained import TrainedRows
 from pipeline_defs.lineage.withdrawal import KEEP, REBUILD, make_plan
 from tests.assets_data.lineage.mini_chain import make_chain, make_corpus, make_raw, record_id, texts
 
@@ -52,8 +53,6 @@ def test_keeping_the_learners_leaves_them_and_what_only_stands_on_them(tmp_path)
 
 
 def test_the_first_step_of_the_plan_is_the_first_that_took_any_of_the_records(tmp_path):
-    from pipeline_defs.lineage.trained import TrainedRows
-
     store = Store(tmp_path)
     chain = make_chain(store, ALL)
     trained = TrainedRows(store, chain["toy/checkpoint"])
@@ -63,6 +62,21 @@ def test_the_first_step_of_the_plan_is_the_first_that_took_any_of_the_records(tm
         restart = make_plan(store, set(pair), KEEP).restarts["toy/checkpoint"]
         assert restart["first_step"] == min(used[pair[0]][0], used[pair[1]][0])
         assert restart["clean_step"] < restart["first_step"]
+
+
+@pytest.mark.parametrize(("patience", "split", "clean"), [(0, "validation", 12), (3, "validation", 0), (3, "train", 4)])
+def test_a_run_that_might_have_ended_early_does_not_go_on_without_a_record_it_watched(tmp_path, patience, split, clean):
+    store = Store(tmp_path)
+    chain = make_chain(store, ALL, patience)
+    for step in (4, 12):
+        (store.run_dir("toy-run") / "checkpoints" / f"{step:08}").mkdir(parents=True)
+        (store.run_dir("toy-run") / "checkpoints" / f"{step:08}" / "state.json").write_text('{"files":{}}')
+    trained = TrainedRows(store, chain["toy/checkpoint"])
+    splits = chain["text/triples/a"].table("records.parquet").to_pylist()
+    records = [bytes.fromhex(row["record_id"]) for row in splits if row["split"] == split]
+    late = [record for record in records if split != "train" or 4 < min(trained.uses(record), default=0)]
+    restart = make_plan(store, {late[0]}, KEEP).restarts["toy/checkpoint"]
+    assert restart["clean_step"] == clean and restart["says"].count("beginning") == (clean == 0)
 
 
 def test_a_plan_changes_nothing_and_an_unknown_record_is_answered_no(tmp_path, monkeypatch, capsys):

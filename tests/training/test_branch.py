@@ -7,13 +7,18 @@ import pytest
 import torch
 
 from assets_data.lineage import TrainingError, with_overrides
+from tests.training.recipes.walk_lm.conftest import tiny
 from tests.training.toy import ToyData, ToyRecipe, toy_config, toy_data
-from training.branch import Origin
+from tests.training.walks import make_manifest
+from training.branch import Origin, exact_origin
 from training.checkpoint import load_tensors, read_state, stored
 from training.loop import train
 from training.metrics import read_lines
-from training.order import OrderDigest
-from training.run_directory import CHECKPOINTS, METRICS
+from training.order import Order, OrderDigest
+from training.recipe import discover
+from training.run_directory import CHECKPOINTS, LOG, METRICS
+from training.seeds import derived_seed
+from training.stages import make_checkpoint, make_preflight_report
 
 SMALL = {"train.batch_rows": 2, "train.keep_checkpoints": 9}
 
@@ -96,6 +101,62 @@ def test_an_interrupted_branch_goes_on_from_its_own_checkpoint(tmp_path):
     wanted, found = (load_tensors(p, read_state(p)) for p in (tmp_path / "full/checkpoints/00000012", finished.final))
     for part in ("model", "optimizer", "rng"):
         assert all(torch.equal(wanted[part][name], found[part][name]) for name in wanted[part])
+
+
+def test_a_branch_from_the_last_state_is_finished_and_publishes_the_same_weights(store):
+    walk_lm = discover()["walk_lm"]
+    manifest = make_manifest(store)
+    preflight = make_preflight_report(store, walk_lm, manifest, tiny())
+    full = make_checkpoint(store, walk_lm, manifest, preflight)
+    facts = full.read_json("training.json")
+    origin = at(store.root / "runs" / facts["run_id"], facts["updates"])
+    branched = make_checkpoint(store, walk_lm, manifest, preflight, origin)
+    assert branched.id == full.id and branched.receipt != full.receipt and not branched.reused
+    (run,) = {path for path in (store.root / "runs").iterdir()} - {origin.checkpoint.parents[1]}
+    assert "update 8 of 8" in (run / LOG).read_text()
+    assert (run / METRICS).read_bytes() == full.file(METRICS).read_bytes()
+
+
+def test_a_branch_killed_between_taking_over_the_last_state_and_its_first_line_still_gets_its_log(tmp_path):
+    go(tmp_path / "full")
+    origin = at(tmp_path / "full", 12)
+    go(tmp_path / "cut", origin=origin)
+    (tmp_path / "cut" / LOG).unlink()  # all that such a kill leaves is the state
+    assert go(tmp_path / "cut", origin=origin).finished and (tmp_path / "cut" / LOG).is_file()
+
+
+@pytest.mark.parametrize(("changed", "updates"), [({}, 6), ({"train.best.patience": 9}, 12)])
+def test_a_branch_from_a_run_that_ended_early_goes_on_only_under_another_config(tmp_path, changed, updates):
+    class Worse(ToyRecipe):
+        def monitor(self, model, data, config):
+            return {"score": next(scores)}
+
+    scores = iter(range(100))
+    stops = {"train.monitor_every": 2, "train.best.metric": "score", "train.best.patience": 2}
+    full = go(tmp_path / "full", recipe=Worse(), **stops)
+    branched = go(tmp_path / "branch", origin=at(tmp_path / "full", 6), recipe=Worse(), **{**stops, **changed})
+    assert full.update == 6 and full.ended and branched.update == updates and branched.finished
+
+
+def test_the_exact_origin_is_the_last_whole_state_before_other_data_shows(tmp_path):
+    full = go(tmp_path / "full", **{"train.checkpoint_every": 1, "train.keep_checkpoints": 20})
+    last, config = at(tmp_path / "full", 12).checkpoint, full.config
+    assert exact_origin(last, config, toy_data()) == at(tmp_path / "full", 12)
+    more = ToyData(np.insert(toy_data().rows, 3, 0.5, axis=0))
+    first = min(t for t in range(13) if not np.array_equal(full.order.keys(t), order_of(more, config).keys(t)))
+    assert 0 < first < 12 and exact_origin(last, config, more) == at(tmp_path / "full", first)
+    for row in range(20):
+        clean = last_clean(full, row)
+        assert exact_origin(last, config, without(row)) == (at(tmp_path / "full", clean) if clean else None)
+    earlier = at(tmp_path / "full", 2)
+    assert exact_origin(earlier.checkpoint, config, toy_data()) == earlier
+    assert exact_origin(last, with_overrides(config, {"train.updates": 20}), toy_data()) is None
+    (last / "model.safetensors").unlink()
+    assert exact_origin(last, config, toy_data()) == at(tmp_path / "full", 11)
+
+
+def order_of(data, config):
+    return Order(derived_seed(config.train.seed, "order"), data.row_keys, config.train.batch_rows)
 
 
 def test_reset_progress_takes_the_weights_only(tmp_path):

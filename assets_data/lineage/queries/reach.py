@@ -55,14 +55,22 @@ def all_nodes(store: Store) -> dict[str, Node]:
     return load_tree(store, sorted(path.name for path in (store.root / "snapshots").glob("[0-9a-f]*")))
 
 
-def find_reach(nodes: Mapping[str, Node], records: Collection[bytes], learners: Learners) -> Reach:
-    """Follow ``records`` through ``nodes`` (parents first, see :func:`all_nodes`)."""
+def find_reach(
+    nodes: Mapping[str, Node],
+    records: Collection[bytes],
+    learners: Learners,
+    further: Mapping[str, Collection[str]] = {},
+) -> Reach:
+    """Follow ``records`` through ``nodes`` (parents first, see :func:`all_nodes`).
+
+    ``further`` are parents that no receipt names as such, by the id of what depends on them; they come first too.
+    """
     held = {key: found for key, node in nodes.items() if (found := _rows_held(node, records))}
     derived = [nodes[key] for key in held if nodes[key].parents]  # a source's own word on splits is not yet a use
     splits = {split for node in derived for split in _splits(node, records)} - {""}
     effects: dict[str, Effect] = {}
     for key, node in nodes.items():
-        through = [parent for parent in _taken_over(node) if parent in effects]
+        through = [parent for parent in (*_taken_over(node), *further.get(key, ())) if parent in effects]
         if key in held:
             effects[key] = Effect(
                 node=node, how=HOLDS, rows=held[key], through=through, taught=_taught(through, effects)

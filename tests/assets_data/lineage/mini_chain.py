@@ -112,8 +112,10 @@ def make_preflight(store: Store, manifest: Snapshot, config: MiniConfig = MiniCo
     return json_stage(store, "toy/preflight_report", {"manifest": manifest}, config, "registration.json", document)
 
 
-def make_checkpoint(store: Store, manifest: Snapshot, preflight: Snapshot, tables: Sequence[Snapshot]) -> Snapshot:
-    """A ``toy/checkpoint`` whose weights are a digest of the rows it saw."""
+def make_checkpoint(
+    store: Store, manifest: Snapshot, preflight: Snapshot, tables: Sequence[Snapshot], patience: int = 0
+) -> Snapshot:
+    """A ``toy/checkpoint`` whose weights are a digest of the rows it saw; ``patience`` is what its config says."""
     from training.order import Order
 
     keys = np.concatenate([table.table("train.arrow")["row_key"].to_numpy() for table in tables])
@@ -132,7 +134,7 @@ def make_checkpoint(store: Store, manifest: Snapshot, preflight: Snapshot, table
 
     def build(writer):
         writer.write_json("weights.json", digest_json([[str(key) for key in batch] for batch in seen]))
-        writer.write_json("config.json", {"salt": 0}, sidecar=True)
+        writer.write_json("config.json", {"salt": 0, "train": {"best": {"patience": patience}}}, sidecar=True)
         writer.write_json("training.json", facts, sidecar=True)
 
     parents = {"manifest": manifest, "preflight": preflight}
@@ -145,7 +147,7 @@ def make_report(store: Store, manifest: Snapshot, preflight: Snapshot, checkpoin
     return json_stage(store, "toy/gate_report", parents, MiniConfig(), "result.json", {"checkpoint": checkpoint.id})
 
 
-def make_chain(store: Store, slices: dict[str, list[str]] | None = None) -> dict[str, Snapshot]:
+def make_chain(store: Store, slices: dict[str, list[str]] | None = None, patience: int = 0) -> dict[str, Snapshot]:
     """The whole chain; name -> snapshot, each name pointed at."""
     slices = slices or {name: texts(name) for name in ("a", "b")}
     nodes = {f"text/raw_slice/{name}": make_raw(store, name, records) for name, records in slices.items()}
@@ -156,7 +158,7 @@ def make_chain(store: Store, slices: dict[str, list[str]] | None = None) -> dict
     corpus = nodes["text/walk_corpus"] = make_corpus(store, triples, tokenizer)
     manifest = nodes["text/dataset_manifest"] = make_manifest(store, triples, tokenizer, corpus)
     preflight = nodes["toy/preflight_report"] = make_preflight(store, manifest)
-    checkpoint = nodes["toy/checkpoint"] = make_checkpoint(store, manifest, preflight, triples)
+    checkpoint = nodes["toy/checkpoint"] = make_checkpoint(store, manifest, preflight, triples, patience)
     nodes["toy/gate_report"] = make_report(store, manifest, preflight, checkpoint)
     for name, snapshot in nodes.items():
         store.point(name, snapshot)
