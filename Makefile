@@ -32,8 +32,11 @@ screenshots: $(VENV)/.tests
 bench: $(VENV)/.tests
 	for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name || exit 1; done
 	for preset in arithmetic demo; do $(BIN)/python -m benchmarks.hrm_lm $$preset || exit 1; done
-	STEMMA_ROOT=.stemma/bench $(BIN)/stemma run --preset smoke
-	$(BIN)/python -m benchmarks.lineage_faults --root .stemma/bench
+	for recipe in walk_lm hrm_lm; do \
+	  STEMMA_ROOT=.stemma/bench $(BIN)/stemma run --recipe $$recipe --preset smoke; \
+	  $(BIN)/python -m benchmarks.lineage_faults --root .stemma/bench --recipe $$recipe || exit 1; \
+	  $(BIN)/python -m benchmarks.lineage_withdrawals --recipe $$recipe || exit 1; \
+	done
 
 clean:
 	rm -rf .stemma
