@@ -46,6 +46,7 @@ from training.stages import make_checkpoint, make_gate_report, make_preflight_re
 UPDATES = 40
 SHORTER = {
     "train.updates": UPDATES,
+    "train.schedule.warmup": 20,
     "train.batch_rows": 64,
     "train.checkpoint_every": 2,
     "train.keep_checkpoints": UPDATES // 2,
