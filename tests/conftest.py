@@ -1,5 +1,6 @@
 """Fixtures every room's tests share: a store in a fresh directory, and no way out but loopback."""
 
+import signal
 import socket
 
 import pytest
@@ -9,6 +10,11 @@ from assets_data.lineage import Store
 
 settings.register_profile("stemma", deadline=None)  # a busy machine is no counterexample
 settings.load_profile("stemma")
+
+
+def pytest_configure():
+    """A shell's background job ignores SIGINT, and so would every server that a test starts and stops."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
