@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from assets_data.lineage import Snapshot
+from assets_data.lineage import IntegrityError, Snapshot
 from assets_data.lineage.provenance import Provenance
 from assets_data.lineage.queries.freshness import differing
 from assets_data.lineage.queries.tree import Node, load_tree
@@ -30,6 +31,18 @@ def diff(options: Namespace) -> Answer:
     return Answer(document={"a": a.id, "b": b.id, "same": same, **sections}, lines=lines, ok=same)
 
 
+def environment(account: Provenance, snapshot: Snapshot | None) -> dict[str, Any]:
+    """Where a node was made: interpreter, platform, packages, and of a training its threads, devices and settings.
+
+    A training's record that cannot be read says nothing here: naming it is for ``verify`` and ``explain``.
+    """
+    trained = {}
+    if snapshot and "training.json" in snapshot.files:
+        with contextlib.suppress(OSError, IntegrityError):
+            trained = snapshot.read_json("training.json")["environment"]
+    return {**account.environment, **trained}
+
+
 def _sections(a: Node, b: Node, tree: Mapping[str, Node]) -> dict[str, Iterator[str]]:
     one, two = newest(a), newest(b)
     return {
@@ -37,7 +50,7 @@ def _sections(a: Node, b: Node, tree: Mapping[str, Node]) -> dict[str, Iterator[
         "data": _data(one, two, tree),
         "config": iter(differing(_asked(one), _asked(two))),
         "code": iter(differing(_code(one), _code(two))),
-        "environment": iter(differing(_environment(one, a.snapshot), _environment(two, b.snapshot))),
+        "environment": iter(differing(environment(one, a.snapshot), environment(two, b.snapshot))),
         "metrics": iter(differing(_metrics(a.snapshot), _metrics(b.snapshot))),
     }
 
@@ -70,11 +83,6 @@ def _asked(account: Provenance) -> dict[str, Any]:
 
 def _code(account: Provenance) -> dict[str, Any]:
     return {"version": account.code_version, "commit": account.commit, "diff": account.diff}
-
-
-def _environment(account: Provenance, snapshot: Snapshot | None) -> dict[str, Any]:
-    trained = snapshot.read_json("training.json") if snapshot and "training.json" in snapshot.files else {}
-    return {**account.environment, **trained.get("environment", {})}
 
 
 def _metrics(snapshot: Snapshot | None) -> dict[str, Any]:

@@ -14,10 +14,12 @@ from typing import Any
 from assets_data.lineage import Snapshot, Store
 from assets_data.lineage.plain import plain
 from assets_data.lineage.provenance import Provenance
+from assets_data.lineage.queries.freshness import differing
 from assets_data.lineage.queries.tree import Node, load_node, load_tree
 from assets_data.lineage.receipt import read_provenance
 from pipeline_defs.home import stemma_root
 from pipeline_defs.lineage.answer import Answer, short
+from pipeline_defs.lineage.difference import environment
 from pipeline_defs.lineage.replay import Replay, newest
 from pipeline_defs.nodes import default_store, find_id
 
@@ -41,7 +43,10 @@ def rebuild(options: Namespace) -> Answer:
 
 
 def rebuild_nodes(origin: Store, target: Store, root_id: str) -> Iterator[dict[str, Any]]:
-    """One entry per node made again, parents first; the last one is the first that differs, if any does."""
+    """One entry per node made again, parents first; the last one is the first that differs, if any does.
+
+    ``environment_changed`` lists ``name: then -> now``; what a checkpoint's bits depend on (its threads) is among it.
+    """
     nodes = _chosen(load_tree(origin, [root_id]), root_id)
     made: dict[str, Snapshot] = {}
     replay = Replay(target, lambda account, raw: _duplicates(origin, replay, made, account, raw))
@@ -87,15 +92,15 @@ def _step(node: Node, account: Provenance, found: Snapshot) -> dict[str, Any]:
     now = read_provenance(found.receipt) if found.receipt else account
     old_parts = node.snapshot.content["parts"] if node.snapshot else {}
     new_parts = found.content["parts"]
-    differing = [name for name in sorted({*old_parts, *new_parts}) if old_parts.get(name) != new_parts.get(name)]
+    parts = [name for name in sorted({*old_parts, *new_parts}) if old_parts.get(name) != new_parts.get(name)]
     return {
         "kind": node.kind,
         "expected": node.id,
         "found": found.id,
         "same": node.id == found.id,
-        "parts": differing,
+        "parts": parts,
         "code_changed": now.code_version != account.code_version,
-        "environment_changed": now.lock != account.lock,
+        "environment_changed": differing(environment(account, node.snapshot), environment(now, found)),
         "commit": account.commit,
     }
 
@@ -109,8 +114,8 @@ def _line(step: dict[str, Any]) -> str:
 def _verdict(last: dict[str, Any], count: int) -> str:
     if last["same"]:
         return f"rebuilt: {count} nodes, every id the same"
-    changed = [what for what in ("code", "environment") if last[f"{what}_changed"]]
-    why = " and ".join(changed) or "neither code nor packages"
+    changed = [*(["code"] if last["code_changed"] else []), *last["environment_changed"]]
+    why = ", ".join(changed) or "neither code nor environment"
     return (
         f"DIFFERS at {last['kind']}: expected {last['expected']}, found {last['found']}; "
         f"parts that differ: {', '.join(last['parts'])}; changed since: {why}; made at commit {last['commit']}"

@@ -72,6 +72,25 @@ def test_the_checkpoint_of_the_other_recipe_has_the_same_id_elsewhere(finished_c
     require_every_id(ids, made_again, os.geteuid())
 
 
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one core runs one thread, whatever is asked for")
+def test_a_checkpoint_on_the_machines_threads_has_the_same_id_on_as_many_and_otherwise_they_are_named(
+    finished_chain, tmp_path
+):
+    root = tmp_path / "root"
+    shutil.copytree(finished_chain / "store", root / "store")
+    settings = ("--set", "train.threads=null", "--set", "train.updates=60")
+    options = ("--recipe", "walk_lm", "--store", str(root / "store"), "--preset", "smoke", *settings, "--skip-gate")
+    variables = environment(root) | {"OMP_NUM_THREADS": "2"}
+    subprocess.run([sys.executable, "-m", "training", *options], cwd=ROOT, env=variables, check=True)
+    rebuild = [sys.executable, "-m", "pipeline_defs.cli", "rebuild", "walk_lm/checkpoint"]
+    two, one = (
+        subprocess.run(rebuild, cwd=ROOT, env=variables | {"OMP_NUM_THREADS": count}, capture_output=True, text=True)
+        for count in ("2", "1")
+    )
+    assert two.returncode == 0, two.stdout + two.stderr
+    assert one.returncode == 0 or "changed since: threads: 2 -> 1" in one.stdout, one.stdout + one.stderr
+
+
 def rebuilt(root, folder, *nodes, user=()):
     """The store in which `stemma rebuild` made the nodes again; it must say that every id is the same."""
     again = folder / "again"
