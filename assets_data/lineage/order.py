@@ -24,10 +24,13 @@ def mix64(seed: int, stream: str, index: np.ndarray) -> np.ndarray:
     """uint64[n] of mixed bits, one per uint64 index. For one (seed, stream) this is a bijection of the index."""
     z = np.asarray(index, np.uint64) ^ stream_key(seed, stream)
     with np.errstate(over="ignore"):
-        z = z + _GAMMA
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
+        z += _GAMMA
+        z ^= z >> np.uint64(30)
+        z *= np.uint64(0xBF58476D1CE4E5B9)
+        z ^= z >> np.uint64(27)
+        z *= np.uint64(0x94D049BB133111EB)
+    z ^= z >> np.uint64(31)
+    return z
 
 
 def uniform01(seed: int, stream: str, index: np.ndarray) -> np.ndarray:

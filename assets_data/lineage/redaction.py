@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from assets_data.lineage.errors import DataError
 from assets_data.lineage.merkle import sorted_records
-from assets_data.lineage.queries.records import COLUMN, all_records, decode_records, record_tables
+from assets_data.lineage.queries.records import COLUMN, all_records, decode_records, found_in, record_tables
 from assets_data.lineage.snapshot import Snapshot, SnapshotWriter
 from assets_data.lineage.store import Store
 
@@ -64,4 +64,4 @@ def _without(table: pa.Table, gone: np.ndarray, where: str) -> pa.Table:
 
 
 def _among(records: np.ndarray, gone: np.ndarray) -> np.ndarray:
-    return np.isin(records.view("S32").ravel(), gone.view("S32").ravel())
+    return found_in(records.view("S32").ravel(), gone.view("S32").ravel())

@@ -13,15 +13,18 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from assets_data.lineage import Snapshot
+from assets_data.lineage.queries.records import decode_records, found_in
 from assets_data.lineage.tables import iter_batches, iter_columns
-from assets_data.text.rows import record_digests
 from assets_data.text.split import SPLITS
 from assets_data.text.windows import SPECIALS_PER_ROW
 
 _SHOWN = 5
 _PLACE = {split: place for place, split in enumerate(SPLITS)}
+_LISTED = np.dtype([("digest", "S32"), ("split", "u1")])
+_ELSEWHERE = 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +64,8 @@ def label_leaks(triples: Snapshot) -> Finding:
 
 def split_overlaps(triples: Sequence[Snapshot]) -> Finding:
     """Cleaned texts (by SHA-256) in more than one split, within a slice or across slices. Rows are documents."""
-    texts, splits = _listed(triples, "text_id")
-    order = np.argsort(texts)
-    texts, splits = texts[order], splits[order]
+    listed = _listed(triples, "text_id").view(_LISTED)
+    texts, splits = listed["digest"], listed["split"]
     other = (texts[1:] == texts[:-1]) & (splits[1:] != splits[:-1])  # equal texts may share a split: a run of them does
     straddling = np.unique(texts[1:][other])
     return Finding(
@@ -76,31 +78,37 @@ def split_overlaps(triples: Sequence[Snapshot]) -> Finding:
 
 def misplaced_rows(triples: Snapshot) -> Finding:
     """Rows that stand in the file of one split although their record is listed under another, or not listed at all."""
-    records, splits = _listed([triples], "record_id")
-    order = np.argsort(records)
-    records = np.append(records[order], b"\xff" * 32)  # a last one, in no split, so that every place is one
-    splits = np.append(splits[order], len(SPLITS))
+    listed = _listed([triples], "record_id")
     rows, count, examples = 0, 0, []
     for code, split in enumerate(SPLITS):
-        for batch in iter_columns(triples.file(f"{split}.arrow"), ["record_id"]):
-            ids = batch.column("record_id").to_pylist()
-            digests = record_digests(ids).view("S32").ravel()
-            place = np.searchsorted(records, digests)
-            stray = np.flatnonzero((records[place] != digests) | (splits[place] != code))
-            examples += [{"record_id": ids[row], "split": split} for row in stray[: _SHOWN - len(examples)]]
+        path = triples.file(f"{split}.arrow")
+        for batch in iter_columns(path, ["record_id"]):
+            ids = batch.column("record_id")
+            stray = np.flatnonzero(~found_in(_pairs(decode_records(ids, path), code), listed))
+            examples += [{"record_id": ids[row].as_py(), "split": split} for row in stray[: _SHOWN - len(examples)]]
             rows, count = rows + len(ids), count + len(stray)
     return Finding(check="misplaced_rows", rows=rows, count=count, examples=tuple(examples))
 
 
-def _listed(triples: Sequence[Snapshot], column: str) -> tuple[np.ndarray, np.ndarray]:
-    """S32[n] digests in a column of every records.parquet, and int8[n] the place of their split in SPLITS."""
-    digests, splits = [np.zeros((0, 32), np.uint8)], [np.zeros(0, np.int8)]
-    for snapshot in triples:
-        for batch in iter_columns(snapshot.file("records.parquet"), [column, "split"]):
-            digests.append(record_digests(batch.column(column).to_pylist()))
-            places = (_PLACE.get(split, -1) for split in batch.column("split").to_pylist())
-            splits.append(np.fromiter(places, np.int8, batch.num_rows))
-    return np.concatenate(digests).view("S32").ravel(), np.concatenate(splits)
+def _listed(triples: Sequence[Snapshot], column: str) -> np.ndarray:
+    """S33[n], ascending: :func:`_pairs` of the digests in a column of every records.parquet, and of their splits."""
+    paths = [snapshot.file("records.parquet") for snapshot in triples]
+    listed, begin = np.empty(sum(pq.read_metadata(path).num_rows for path in paths), f"S{_LISTED.itemsize}"), 0
+    for path in paths:
+        for batch in iter_columns(path, [column, "split"]):
+            places = [_PLACE.get(split, _ELSEWHERE) for split in batch.column("split").to_pylist()]
+            digests = decode_records(batch.column(column), path)
+            listed[begin : begin + len(digests)] = _pairs(digests, np.array(places, np.uint8))
+            begin += len(digests)
+    listed.sort()
+    return listed
+
+
+def _pairs(digests: np.ndarray, places: np.ndarray | int) -> np.ndarray:
+    """S33[n]: digests (uint8[n, 32]), each with the place of a split: keys that sort by digest, then by split."""
+    pairs = np.empty(len(digests), _LISTED)
+    pairs["digest"], pairs["split"] = digests.view("S32").ravel(), places
+    return pairs.view(f"S{_LISTED.itemsize}")
 
 
 def _straddling(triples: Sequence[Snapshot], text_ids: list[str]) -> tuple[dict[str, Any], ...]:

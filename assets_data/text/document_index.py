@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assets_data.lineage import Snapshot, SnapshotWriter, Store, to_dict
+from assets_data.lineage.queries.records import decode_records
 from assets_data.text.config import TextConfig
 from assets_data.text.documents import iter_documents
 from assets_data.text.near import Signer
-from assets_data.text.rows import record_digests
 
 DIGEST = pa.large_binary()  # 32 bytes
 GROUP_ROWS = 1 << 15
@@ -48,8 +48,8 @@ def _build(writer: SnapshotWriter, raw: Snapshot, config: TextConfig) -> None:
     signer = Signer(config.duplicates) if config.duplicates.near else None
     texts, records, signatures = [np.zeros((0, 32), np.uint8)], [np.zeros((0, 32), np.uint8)], []
     for batch in iter_documents(raw, config.documents, Counter()):
-        texts.append(record_digests(batch.get_column("text_id").to_list()))
-        records.append(record_digests(batch.get_column("record_id").to_list()))
+        texts.append(decode_records(batch.get_column("text_id").to_arrow(), raw.path))
+        records.append(decode_records(batch.get_column("record_id").to_arrow(), raw.path))
         signatures += [signer.sign(prompt, text) for prompt, text in _documents(batch)] if signer else []
     text_ids, record_ids = np.concatenate(texts), np.concatenate(records)
     order = np.argsort(text_ids.view("S32").ravel())

@@ -23,8 +23,9 @@ import pyarrow.parquet as pq
 
 from assets_data.lineage import DataError, IntegrityError, Snapshot, SnapshotWriter, Store, atomic, digest_file
 from assets_data.lineage.digests import load_json
+from assets_data.lineage.queries.records import table_records
 from assets_data.lineage.tables import iter_batches
-from assets_data.text.rows import record_digests, rows_schema
+from assets_data.text.rows import rows_schema
 from assets_data.text.split import SPLITS
 
 NAMES = {"train": "train", "validation": "val", "test": "test"}
@@ -141,8 +142,7 @@ def _build(writer: SnapshotWriter, directory: Path, meta: Mapping[str, Any]) -> 
             for batch in read(directory / f"{name}.{meta['format']}", schema):
                 table.write_batch(batch)
                 writer.splits[split] += batch.num_rows
-    batches = iter_batches(directory / "records.parquet")
-    writer.records(np.concatenate([record_digests(batch.column("record_id").to_pylist()) for batch in batches]))
+    writer.records(table_records(directory / "records.parquet"))
     writer.stats |= {"rows": sum(writer.splits.values())}
 
 

@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from assets_data.lineage.merkle import sorted_records
+from assets_data.lineage.queries.records import decode_records
 from assets_data.lineage.tables import map_file
-from assets_data.text.rows import COLUMNS, record_digests
+from assets_data.text.rows import COLUMNS
 
 
 class MappedRows:
@@ -21,23 +23,23 @@ class MappedRows:
     triples; others in the files are left out."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        maps = [map_file(path) for path in paths]
-        tables = [pa.ipc.open_file(pa.py_buffer(mapped)).read_all().select(COLUMNS) for mapped in maps]
-        self.schema: pa.Schema = tables[0].schema
-        self.file_first = np.cumsum([0, *(table.num_rows for table in tables)])
-        parts = [[batch for batch in table.to_batches() if batch.num_rows] for table in tables]
-        self._batches = [batch for part in parts for batch in part]
-        self._homes = [home for home, part in zip(maps, parts, strict=True) for _ in part]
+        self._batches, self._homes, rows = list[pa.RecordBatch](), list[mmap.mmap](), list[int]()
+        for path in paths:
+            mapped = map_file(path)
+            reader = pa.ipc.open_file(pa.py_buffer(mapped))
+            rows.append(sum(self._add(reader.get_batch(n), mapped) for n in range(reader.num_record_batches)))
+            self.schema: pa.Schema = pa.schema([reader.schema.field(name) for name in COLUMNS])
+        self.file_first = np.cumsum([0, *rows])
         self._first = np.cumsum([0, *(batch.num_rows for batch in self._batches)])
 
     def numbers(self, name: str) -> np.ndarray:
         """A numeric column of every row, copied."""
-        empty = np.zeros(0, self.schema.field(name).type.to_pandas_dtype())
-        return self._column(empty, lambda batch: batch.column(name).to_numpy())
+        dtype = self.schema.field(name).type.to_pandas_dtype()
+        return self._column(dtype, lambda batch: batch.column(name).to_numpy())
 
     def lengths(self) -> np.ndarray:
         """int64[rows]: stored tokens of every row."""
-        return self._column(np.zeros(0, np.int64), lambda batch: np.diff(batch.column("tokens").offsets.to_numpy()))
+        return self._column(np.int64, lambda batch: np.diff(batch.column("tokens").offsets.to_numpy()))
 
     def file_of(self, rows: np.ndarray) -> np.ndarray:
         """int64[n]: the place of each row's file."""
@@ -56,20 +58,27 @@ class MappedRows:
 
     def records(self, file: int, mask: np.ndarray) -> np.ndarray:
         """S32, sorted: the distinct record digests of a file's rows for which ``mask`` (bool[rows]) is true."""
-        found = [np.zeros(0, "S32")]
+        found = [np.zeros((0, 32), np.uint8)]
         for place, (batch, first) in enumerate(zip(self._batches, self._first, strict=False)):
             if self.file_first[file] <= first < self.file_first[file + 1]:
                 ids = batch.column("record_id").filter(pa.array(mask[first : first + batch.num_rows]))
-                found.append(np.unique(record_digests(ids.to_pylist()).view("S32").ravel()))
+                found.append(sorted_records(decode_records(ids, "rows of triples")))
                 self._release(place)
-        return np.unique(np.concatenate(found))
+        return sorted_records(np.concatenate(found)).view("S32").ravel()
 
-    def _column(self, empty: np.ndarray, read: Callable[[pa.RecordBatch], np.ndarray]) -> np.ndarray:
-        arrays = [empty]
+    def _add(self, batch: pa.RecordBatch, home: mmap.mmap) -> int:
+        if batch.num_rows:
+            self._batches.append(batch.select(COLUMNS))
+            self._homes.append(home)
+        home.madvise(mmap.MADV_DONTNEED)  # finding a batch has mapped the pages around its head
+        return batch.num_rows
+
+    def _column(self, dtype: type, read: Callable[[pa.RecordBatch], np.ndarray]) -> np.ndarray:
+        column = np.empty(self._first[-1], dtype)
         for place, batch in enumerate(self._batches):
-            arrays.append(np.array(read(batch)))
+            column[self._first[place] : self._first[place + 1]] = read(batch)
             self._release(place)
-        return np.concatenate(arrays)
+        return column
 
     def _release(self, place: int) -> None:
         """Give back the pages that reading a batch has mapped; what was read of it must have been copied."""

@@ -2,7 +2,7 @@
 
 Promises that which rows are taken, how often and in which order depends on the seed and the row keys alone, and that
 every row leads back to its record and to the snapshot it came from. Deletes nothing, tokenises nothing. Memory is one
-batch of rows and about 40 bytes per row of the largest split.
+batch of rows, about 20 bytes per row of the largest split while it is written, and three times that to order it.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assets_data.lineage import ConfigError, DataError, Snapshot, SnapshotWriter, Store, mix64, option
+from assets_data.lineage.queries.records import decode_records, found_in
 from assets_data.lineage.tables import iter_batches
 from assets_data.text.mapped import MappedRows
 from assets_data.text.quotas import apportion, choose, distinct_keys, largest_total
-from assets_data.text.rows import RECORDS_SCHEMA, record_digests
+from assets_data.text.rows import RECORDS_SCHEMA
 from assets_data.text.split import SPLITS
 from assets_data.text.windows import SPECIALS_PER_ROW
 
@@ -148,17 +149,14 @@ def _chosen(
         if quotas[name]:
             times[span] = choose(keys[span], sizes[span], quotas[name], config.seed)
         taken = times[span]
-        counts = {"rows": int(taken.sum()), "tokens": int((taken * tokens[span]).sum())}
+        counts = {"rows": int(taken.sum()), "tokens": int(np.dot(taken, tokens[span]))}
         tally[name] = {"quota": quotas[name], **counts, "distinct_rows": int((taken > 0).sum())}
-    return times, tally
+    return times.astype(np.min_scalar_type(times.max(initial=0))), tally
 
 
 def _write_rows(writer: SnapshotWriter, rows: MappedRows, times: np.ndarray, split: str, seed: int) -> int:
     """The taken rows in the order of the keyed mix of (seed, row key), a batch at a time; how many."""
-    picks = np.repeat(np.arange(len(times)), times)
-    keys = distinct_keys(rows.numbers("row_key")[picks])
-    order = np.argsort(mix64(seed, "mix/order", keys), kind="stable")
-    picks, keys = picks[order], keys[order]
+    picks, keys = _ordered(rows, times, seed)
     schema = rows.schema.append(pa.field("source", pa.uint32()))
     with pa.ipc.new_file(str(writer.part(f"{split}.arrow")), schema) as table:
         for begin in range(0, len(picks), BATCH_ROWS):
@@ -170,20 +168,29 @@ def _write_rows(writer: SnapshotWriter, rows: MappedRows, times: np.ndarray, spl
     return len(picks)
 
 
+def _ordered(rows: MappedRows, times: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers of the taken rows, and their keys, in the order of the mix."""
+    picks = np.repeat(np.arange(len(times), dtype=np.min_scalar_type(len(times))), times)
+    keys = distinct_keys(rows.numbers("row_key")[picks])
+    order = np.argsort(mix64(seed, "mix/order", keys), kind="stable")
+    return picks[order], keys[order]
+
+
 def _write_records(
     records: pq.ParquetWriter, rows: MappedRows, times: np.ndarray, snapshots: list[Snapshot], split: str
 ) -> list[np.ndarray]:
     """List every record that has a row taken, once per split; their digests."""
     written = np.zeros(0, "S32")
     for file, snapshot in enumerate(snapshots):
-        wanted = np.setdiff1d(rows.records(file, times > 0), written, assume_unique=True)
+        wanted = rows.records(file, times > 0)
+        wanted = wanted[~found_in(wanted, written)]
         if not len(wanted):
             continue
         for batch in iter_batches(snapshot.file("records.parquet")):
-            listed = record_digests(batch.column("record_id").to_pylist()).view("S32").ravel()
+            listed = decode_records(batch.column("record_id"), snapshot.path).view("S32").ravel()
             splits = np.array(batch.column("split").to_pylist())
-            place = np.minimum(np.searchsorted(wanted, listed), len(wanted) - 1)
-            kept = batch.filter(pa.array((wanted[place] == listed) & (splits == split)))
+            kept = batch.filter(pa.array(found_in(listed, wanted) & (splits == split)))
             records.write_batch(kept.select(RECORDS_SCHEMA.names).cast(RECORDS_SCHEMA))
-        written = np.union1d(written, wanted)
+        written = np.concatenate([written, wanted])
+        written.sort()
     return [written.view(np.uint8).reshape(-1, 32)]

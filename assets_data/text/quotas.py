@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 
 from assets_data.lineage import mix64
+from assets_data.lineage.queries.records import found_in
 
 
 def apportion(total: int, weights: Mapping[str, float]) -> dict[str, int]:
@@ -36,6 +37,8 @@ def choose(keys: np.ndarray, sizes: np.ndarray, quota: int, seed: int) -> np.nda
     """
     rounds, left = divmod(quota, int(sizes.sum()))
     times = np.full(len(keys), rounds, np.int64)
+    if not left:
+        return times
     order = np.argsort(mix64(seed, "mix/choice", keys), kind="stable")
     before = np.cumsum(sizes[order]) - sizes[order]
     times[order[before < left]] += 1
@@ -44,13 +47,15 @@ def choose(keys: np.ndarray, sizes: np.ndarray, quota: int, seed: int) -> np.nda
 
 def distinct_keys(keys: np.ndarray) -> np.ndarray:
     """uint64[n]: each key as it is where it first stands, and mixed with the repeat's number where it stands again."""
-    order = np.argsort(keys, kind="stable")
+    ranked = np.sort(keys)
+    shared = np.flatnonzero(found_in(keys, ranked[1:][ranked[1:] == ranked[:-1]]))
+    order = shared[np.argsort(keys[shared], kind="stable")]
     ranked = keys[order]
-    first = np.searchsorted(ranked, ranked, side="left")
-    repeat = np.empty(len(keys), np.uint64)
-    repeat[order] = np.arange(len(keys)) - first
-    mixed = mix64(0, "mix/repeat", keys ^ mix64(0, "mix/repeat_number", repeat))
-    return np.where(repeat == 0, keys, mixed)
+    repeat = (np.arange(len(order)) - np.searchsorted(ranked, ranked, side="left")).astype(np.uint64)
+    distinct = keys.copy()
+    mixed = mix64(0, "mix/repeat", ranked ^ mix64(0, "mix/repeat_number", repeat))
+    distinct[order] = np.where(repeat == 0, ranked, mixed)
+    return distinct
 
 
 def _shares(weights: Mapping[str, float]) -> dict[str, Fraction]:

@@ -17,7 +17,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -26,7 +25,7 @@ from assets_data.fetch.parts import Part, Record, Source, planned_digest
 from assets_data.fetch.sources import open_source
 from assets_data.lineage import DataError, Snapshot, SnapshotWriter, Store
 from assets_data.lineage.provenance import SourcePart
-from assets_data.text.rows import record_digests
+from assets_data.lineage.queries.records import table_records
 from assets_data.text.shuffle import shuffled
 
 SCHEMA = pa.schema([(name, pa.large_string()) for name in ("record_id", "text", "prompt", "split", "origin", "part")])
@@ -66,18 +65,17 @@ def record_id(text: str, prompt: str = "") -> str:
 
 def _build(writer: SnapshotWriter, source: Source, parts: list[Part], config: SourceConfig) -> None:
     counts: dict[str, Counter[str]] = {part.origin: Counter() for part in parts}
-    ids, rows = [np.zeros((0, 32), np.uint8)], 0
+    rows = 0
     file = writer.part("records.parquet")
     with pq.ParquetWriter(file, SCHEMA, compression_level=config.zstd_level, **_ENCODING) as table:
         for batch in _ordered(source, parts, counts, config, writer.path):
             table.write_table(batch)
-            ids.append(record_digests(batch["record_id"].to_pylist()))
             rows += len(batch)
     if not rows:
         raise DataError("RAW_SLICE_EMPTY", "a slice has no records", found=[part.origin for part in parts][:10])
     left_out = {reason: sum(count[reason] for count in counts.values()) for reason in LEFT_OUT}
     writer.write_json("parts.json", _parts_document(source, parts, counts))
-    writer.records(np.concatenate(ids))
+    writer.records(table_records(file))
     writer.stats |= {"rows": rows, "parts": len(parts), "source_bytes": sum(part.bytes for part in parts), **left_out}
     writer.stats |= source.stats
 

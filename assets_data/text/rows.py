@@ -5,7 +5,6 @@ Promises that a row costs the same wherever it is: nothing is copied or decoded.
 
 from __future__ import annotations
 
-import binascii
 from bisect import bisect_right
 from itertools import accumulate
 from pathlib import Path
@@ -34,11 +33,6 @@ def rows_schema(token_type: np.dtype) -> pa.Schema:
     tokens = pa.large_list(pa.from_numpy_dtype(token_type))
     types = [pa.uint64(), pa.string(), pa.uint32(), tokens, *[pa.uint32() for _ in SPANS]]
     return pa.schema(list(zip(COLUMNS, types, strict=True)))
-
-
-def record_digests(record_ids: list[str]) -> np.ndarray:
-    """uint8[n, 32] from the ids' 64 hex characters."""
-    return np.frombuffer(binascii.unhexlify("".join(record_ids)), np.uint8).reshape(-1, 32)
 
 
 class TripleTable:

@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 
 from assets_data.lineage import mix64
+from assets_data.lineage.queries.records import decode_records
 from assets_data.lineage.tables import read_table
-from assets_data.text.rows import record_digests
 
 BUCKETS = 64  # a bucket of a slice of 1 GB takes 16 MB
 
@@ -62,6 +62,6 @@ def _sorted_buckets(paths: Iterable[Path], seed: int) -> Iterator[pa.Table]:
 
 def _mixed(table: pa.Table, seed: int) -> np.ndarray:
     """uint64[n]: the keyed mix of each row's record id."""
-    digests = record_digests(table["record_id"].to_pylist())
+    digests = decode_records(table["record_id"].combine_chunks(), "a bucket of the shuffle")
     keys = np.ascontiguousarray(digests[:, :8]).view(">u8").ravel().astype(np.uint64)
     return mix64(seed, "text/shuffle", keys)

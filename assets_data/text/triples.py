@@ -1,7 +1,7 @@
 """The triples stage: windows of every document as flat token rows, one memory-mappable Arrow file per split.
 
 Each row is stored once; encoder ids, decoder ids and labels are views of it (layout in ``windows``, columns in
-``rows``). Streams: memory is bounded by ``batch_bytes``, a few row groups, and 32 bytes per document for its record id.
+``rows``). Streams: memory is bounded by ``batch_bytes``, a few row groups, and what ``documents`` keeps.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ import pyarrow.parquet as pq
 from tokenizers import Tokenizer
 
 from assets_data.lineage import DataError, Snapshot, SnapshotWriter, Store, to_dict
+from assets_data.lineage.queries.records import table_records
 from assets_data.lineage.tables import iter_batches
 from assets_data.text.clean import REASONS
 from assets_data.text.config import TextConfig, TriplesConfig
 from assets_data.text.documents import iter_documents
 from assets_data.text.drops import drops_digest, read_drops
 from assets_data.text.prefetch import ahead, mapped_ahead
-from assets_data.text.rows import RECORDS_SCHEMA, record_digests, rows_schema
+from assets_data.text.rows import RECORDS_SCHEMA, rows_schema
 from assets_data.text.split import SPLITS
 from assets_data.text.tokenizer import BOS, EOS, PAD, UNK, load_tokenizer
 from assets_data.text.windows import SPECIALS_PER_ROW, Windows, cut_windows, echoes, lay_out, pivots, row_keys
@@ -84,7 +85,7 @@ def _build(writer: SnapshotWriter, raw: Snapshot, tokenizer: Snapshot, config: T
         raise DataError("TRIPLES_EMPTY", "no window is left of this slice", found=dict(dropped), where=raw.path)
     writer.write_json("dropped.json", dict(dropped))
     writer.write_json("layout.json", _layout(raw, tokenizer, encoder.get_vocab_size(), config.triples))
-    writer.records(np.concatenate(sink.record_ids))
+    writer.records(table_records(writer.path / "records.parquet"))
     writer.splits |= sink.rows
     facts = {"rows": sum(sink.rows.values()), "tokens": sink.tokens, "documents": sink.documents}
     writer.stats |= facts | {"dropped": dict(dropped)}
@@ -117,7 +118,7 @@ class _Sink:
     def __init__(self, writer: SnapshotWriter, stack: ExitStack, token_type: np.dtype) -> None:
         self.token_type = token_type
         self.rows: dict[str, int] = dict.fromkeys(SPLITS, 0)
-        self.tokens, self.documents, self.record_ids = 0, 0, list[np.ndarray]()
+        self.tokens, self.documents = 0, 0
         self._schema = rows_schema(token_type)
         self._tables = {
             split: stack.enter_context(pa.ipc.new_file(str(writer.part(f"{split}.arrow")), self._schema))
@@ -144,7 +145,6 @@ class _Sink:
 
     def _list_documents(self, used: pl.DataFrame) -> None:
         self._records.write_table(used.select(RECORDS_SCHEMA.names).to_arrow().cast(RECORDS_SCHEMA))
-        self.record_ids.append(record_digests(used.get_column("record_id").to_list()))
         self.documents += len(used)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from assets_data.lineage.queries.records import COLUMN, decode_records, record_tables
+from assets_data.lineage.queries.records import COLUMN, decode_records, found_in, record_tables
 from assets_data.lineage.queries.tree import Node, load_tree
 from assets_data.lineage.redaction import WITHDRAWN_FROM
 from assets_data.lineage.store import Store
@@ -140,6 +140,4 @@ def _table(records: Collection[bytes]) -> np.ndarray:
 
 
 def _mask(found: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    keys = found.view("S32").ravel()
-    places = np.minimum(np.searchsorted(wanted, keys), len(wanted) - 1)
-    return wanted[places] == keys
+    return found_in(found.view("S32").ravel(), wanted)

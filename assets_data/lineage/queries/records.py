@@ -6,6 +6,7 @@ the record root in its identity says whether the columns are complete.
 
 from __future__ import annotations
 
+import binascii
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,6 +37,11 @@ def iter_records(path: Path) -> Iterator[np.ndarray]:
         yield decode_records(batch.column(0), path)
 
 
+def table_records(path: Path) -> np.ndarray:
+    """The ``record_id`` column of one table as uint8[n, 32]."""
+    return np.concatenate([np.empty((0, WIDTH), np.uint8), *iter_records(path)])
+
+
 def all_records(snapshot: Snapshot) -> np.ndarray:
     """Every record id of a snapshot, uint8[n, 32], as often as its tables name it.
 
@@ -45,8 +51,7 @@ def all_records(snapshot: Snapshot) -> np.ndarray:
     if not names:
         raise DataError("RECORDS_NONE", "no table of this snapshot names source records", where=snapshot.path)
     chosen = [name for name in names if Path(name).stem == "records"] or names
-    batches = [batch for name in chosen for batch in iter_records(snapshot.file(name))]
-    return np.concatenate(batches) if batches else np.empty((0, WIDTH), np.uint8)
+    return np.concatenate([table_records(snapshot.file(name)) for name in chosen])
 
 
 def parse_record(text: str) -> bytes:
@@ -65,21 +70,29 @@ def decode_records(column: pa.Array, where: object) -> np.ndarray:
 
     Raises IntegrityError RECORDS_MALFORMED for anything else.
     """
-    binary = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
-    width = 2 * WIDTH if binary else WIDTH
+    text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+    width = 2 * WIDTH if text else WIDTH
     try:
         packed = _packed(column.cast(pa.large_binary()), width)
-        raw = bytes.fromhex(packed.decode("ascii")) if binary else packed
+        raw = binascii.unhexlify(packed) if text else bytes(packed)
         return np.frombuffer(raw, np.uint8).reshape(-1, WIDTH)
     except (ValueError, pa.ArrowException) as error:
         raise IntegrityError("RECORDS_MALFORMED", f"a column of no record ids: {error}", where=where) from error
 
 
-def _packed(column: pa.Array, width: int) -> bytes:
+def found_in(keys: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """bool[n]: which of ``keys`` stand in ``table``, an ascending array of the same type."""
+    places = np.searchsorted(table, keys)
+    found = places < len(table)
+    found[found] = table[places[found]] == keys[found]
+    return found
+
+
+def _packed(column: pa.Array, width: int) -> memoryview:
     """The values of a large_binary array end to end, every one of the same width."""
     if not len(column):
-        return b""
+        return memoryview(b"")
     offsets = np.frombuffer(column.buffers()[1], np.int64)[column.offset : column.offset + len(column) + 1]
     if not (np.diff(offsets) == width).all():
         raise ValueError(f"not all are {width} bytes long")
-    return bytes(memoryview(column.buffers()[2])[offsets[0] : offsets[-1]])
+    return memoryview(column.buffers()[2])[offsets[0] : offsets[-1]]
