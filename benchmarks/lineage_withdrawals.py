@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import json
 import os
 import random
 import shutil
@@ -23,78 +22,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from assets_data.fetch.config import FilesConfig, SourceConfig
-from assets_data.fetch.config import smoke as library
-from assets_data.fetch.sources import slice_names
-from assets_data.lineage import Snapshot, Store, with_overrides
-from assets_data.text.config import smoke as text
-from assets_data.text.duplicates import make_duplicates
-from assets_data.text.manifest import make_dataset_manifest
-from assets_data.text.quality_summary import make_quality_summary
-from assets_data.text.raw_slice import make_raw_slice
-from assets_data.text.tokenizer import make_tokenizer
-from assets_data.text.triples import make_triples
-from assets_data.walks.config import smoke as walks
-from assets_data.walks.corpus import make_walk_corpus
+from assets_data.lineage import Snapshot, Store
 from benchmarks.result import save
+from benchmarks.withdrawal_chain import SHORTER, UPDATES, make_chain, write_texts
 from benchmarks.withdrawal_truth import different, records_named, touched
 from pipeline_defs.lineage.application import apply_plan
 from pipeline_defs.lineage.withdrawal import KEEP, REBUILD, make_plan
-from training.recipe import discover
-from training.stages import make_checkpoint, make_gate_report, make_preflight_report
 
-UPDATES = 40
-SHORTER = {
-    "train.updates": UPDATES,
-    "train.schedule.warmup": 20,
-    "train.batch_rows": 64,
-    "train.checkpoint_every": 2,
-    "train.keep_checkpoints": UPDATES // 2,
-    "train.max_val_samples": 64,
-}
 LEARNERS = ("text/tokenizer", "text/walk_corpus")
-
-
-def write_texts(store: Store, folder: Path) -> dict[str, list[str]]:
-    """One file per record of the smoke slices, in a folder per slice; record id to the files that hold it."""
-    files: dict[str, list[str]] = {}
-    for name in slice_names(library()):
-        (folder / name).mkdir(parents=True)
-        records = make_raw_slice(store, name, library()).table("records.parquet").select(["record_id", "text"])
-        for number, row in enumerate(records.to_pylist()):
-            file = f"{name}/{number:04}.jsonl"
-            (folder / file).write_text(json.dumps({"text": row["text"]}) + "\n")
-            files.setdefault(row["record_id"], []).append(file)
-    return files
-
-
-def make_chain(store: Store, recipe: str, folder: Path, learners: Mapping[str, Snapshot]) -> dict[str, Snapshot]:
-    """The chain over ``folder`` by plain functions, name to snapshot; under the given tokenizer and graph, if any."""
-    raw = {p.name: make_raw_slice(store, "files-0", _source(p)) for p in sorted(folder.iterdir())}
-    tokenizer = learners.get("text/tokenizer") or make_tokenizer(store, list(raw.values()), text())
-    duplicates = make_duplicates(store, raw, text())
-    triples = {name: make_triples(store, raw[name], tokenizer, text(), duplicates) for name in raw}
-    corpus = learners.get("text/walk_corpus") or make_walk_corpus(store, list(triples.values()), tokenizer, walks())
-    manifest = make_dataset_manifest(store, triples, tokenizer, corpus)
-    return {
-        **{f"text/raw_slice/{name}": snapshot for name, snapshot in raw.items()},
-        "text/tokenizer": tokenizer,
-        "text/duplicates": duplicates,
-        **{f"text/triples/{name}": snapshot for name, snapshot in triples.items()},
-        "text/walk_corpus": corpus,
-        "text/dataset_manifest": manifest,
-        "text/quality_summary": make_quality_summary(store, raw, triples),
-        **train(store, recipe, manifest),
-    }
-
-
-def train(store: Store, name: str, manifest: Snapshot) -> dict[str, Snapshot]:
-    """The recipe's three nodes."""
-    recipe = discover()[name]
-    preflight = make_preflight_report(store, recipe, manifest, with_overrides(recipe.presets["smoke"](), SHORTER))
-    checkpoint = make_checkpoint(store, recipe, manifest, preflight)
-    report = make_gate_report(store, recipe, manifest, preflight, checkpoint)
-    return {f"{name}/preflight_report": preflight, f"{name}/checkpoint": checkpoint, f"{name}/gate_report": report}
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,11 +112,6 @@ def measure(recipe: str, learned: str, count: int, seed: int) -> dict[str, Any]:
     rows = sum(snapshot.content["splits"]["train"] for snapshot in triples)
     facts = {"records_in_training": len(trained), "training_rows": rows, "names": len(chain)}
     return {"recipe": recipe, "learners": learned, "withdrawals": count, **facts, **SHORTER, **total, **means}
-
-
-def _source(folder: Path) -> SourceConfig:
-    files = FilesConfig(root=str(folder), patterns=("*.jsonl",), licence="PSF-2.0")
-    return SourceConfig(source="files", shards=1, files=files)
 
 
 def _linked(source: Path, target: Path) -> Path:
