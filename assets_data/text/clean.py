@@ -18,7 +18,7 @@ REASONS = ("too_short", "too_long", "few_letters", "repetitive", "duplicate", "d
 
 # C0 but tab and newline, DEL, C1, and the byte order mark.
 _CONTROLS = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\x{feff}]"
-_PART_FIRST = np.array([bytes([byte]) for byte in range(0, 256, 4)], "S32")  # the least digest of each part of a set
+_PART_FIRST = np.array([bytes([byte]) for byte in range(0, 256, 16)], "S32")  # the least digest of each part of a set
 
 
 def cleaned(text: pl.Expr) -> pl.Expr:
