@@ -77,9 +77,11 @@ class SeenDigests:
     def __init__(self) -> None:
         self._parts = [np.zeros(0, dtype="S32") for _ in _PART_FIRST]
 
-    def unseen(self, digests: list[bytes]) -> np.ndarray:
-        """bool[n]: True for the first occurrence of a digest that no earlier call was given. Remembers them all."""
-        batch, first = np.unique(np.array(digests, dtype="S32"), return_index=True)
+    def unseen(self, digests: np.ndarray) -> np.ndarray:
+        """bool[n]: True for the first occurrence of a digest that no earlier call was given. Remembers them all.
+
+        ``digests`` is uint8[n, 32]."""
+        batch, first = np.unique(digests.view("S32").ravel(), return_index=True)
         pieces = np.split(batch, np.searchsorted(batch, _PART_FIRST[1:]))
         added = np.concatenate([self._add(number, piece) for number, piece in enumerate(pieces)])
         mask = np.zeros(len(digests), dtype=bool)

@@ -53,8 +53,8 @@ def _row_groups(raw: Snapshot) -> Iterator[pa.Table]:
             yield file.read_row_group(group, columns=list(COLUMNS))
 
 
-def _filtered(table: pa.Table, config: DocumentsConfig) -> tuple[pl.DataFrame, list[bytes], list[str]]:
-    """The cleaned rows within bounds, the digest of each, and why the others are dropped."""
+def _filtered(table: pa.Table, config: DocumentsConfig) -> tuple[pl.DataFrame, np.ndarray, list[str]]:
+    """The cleaned rows within bounds, the digest of each (uint8[n, 32]), and why the others are dropped."""
     frame = pl.DataFrame(table)
     paired = frame.get_column("prompt") != ""
     if paired.any():
@@ -64,7 +64,9 @@ def _filtered(table: pa.Table, config: DocumentsConfig) -> tuple[pl.DataFrame, l
         frame = frame.with_columns(cleaned(pl.col("text")))
         reasons = drop_reasons(frame.get_column("text"), config)
     frame = frame.filter(reasons.is_null())
-    return frame, _digests(frame), reasons.drop_nulls().to_list()
+    digests = _digests(frame)
+    frame = frame.with_columns(pl.Series("text_id", digests, dtype=pl.Binary).bin.encode("hex"))
+    return frame, np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32), reasons.drop_nulls().to_list()
 
 
 def _pair_reasons(frame: pl.DataFrame, config: DocumentsConfig) -> pl.Series:
@@ -77,14 +79,13 @@ def _pair_reasons(frame: pl.DataFrame, config: DocumentsConfig) -> pl.Series:
 
 
 def _unique(
-    frame: pl.DataFrame, digests: list[bytes], seen: SeenDigests, config: DocumentsConfig, dropped: Counter[str]
+    frame: pl.DataFrame, digests: np.ndarray, seen: SeenDigests, config: DocumentsConfig, dropped: Counter[str]
 ) -> pl.DataFrame:
     unseen = seen.unseen(digests)
     dropped["duplicate"] += int(len(unseen) - unseen.sum())
-    keys = np.frombuffer(b"".join(digest[:8] for digest in digests), dtype=">u8").astype(np.uint64)
+    keys = np.ascontiguousarray(digests[:, :8]).view(">u8").ravel().astype(np.uint64)
     drawn = pl.Series(assign_splits(keys, config).tolist(), dtype=pl.String)
     return frame.with_columns(
-        pl.Series("text_id", [digest.hex() for digest in digests], dtype=pl.String),
         split=pl.when(pl.col("split") == "").then(drawn).otherwise(pl.col("split")),
     ).filter(unseen)
 
