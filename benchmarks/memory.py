@@ -1,7 +1,7 @@
 """Peak memory of every data stage against the size of its input: each stage in a process of its own, at each size.
 
 The text is made (benchmarks.corpus), about 4 kB a document. A figure is the process's high-water mark (VmHWM), which
-counts mapped files too. What grows by nature: 32 to 66 bytes per document (record ids, duplicates), 20 to 60 per row
+counts mapped files too. What grows by nature: 32 to 100 bytes per document (record ids, duplicates), 20 to 80 per row
 in a mix. The tokenizer is trained on the same text, whose vocabulary does not grow.
 
     python -m benchmarks.memory --megabytes 100 2000

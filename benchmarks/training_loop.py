@@ -101,7 +101,7 @@ def main(updates: int) -> None:
         "updates": updates,
         "rounds": ROUNDS,
         "threads": config.train.threads,
-        "checkpoints_written_by_stemma": updates // config.train.checkpoint_every,
+        "checkpoints_written_by_stemma": -(-updates // config.train.checkpoint_every),
         "updates_per_s": {name: round(updates / float(np.median(t)), 2) for name, t in seconds["wall"].items()},
         "wall_seconds_over_stemma": over_stemma(seconds["wall"]),
         "cpu_seconds_over_stemma": over_stemma(seconds["cpu"]),

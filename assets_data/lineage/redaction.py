@@ -15,8 +15,10 @@ import pyarrow as pa
 
 from assets_data.lineage.errors import DataError
 from assets_data.lineage.merkle import sorted_records
-from assets_data.lineage.queries.records import COLUMN, all_records, decode_records, found_in, record_tables
+from assets_data.lineage.queries.records import all_records, record_tables
+from assets_data.lineage.record_ids import COLUMN, decode_records
 from assets_data.lineage.snapshot import Snapshot, SnapshotWriter
+from assets_data.lineage.sorted_sets import found_in
 from assets_data.lineage.store import Store
 
 WITHDRAWN, WITHDRAWN_FROM = "withdrawn", "withdrawn_from"

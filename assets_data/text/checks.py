@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assets_data.lineage import Snapshot
-from assets_data.lineage.queries.records import decode_records, found_in
+from assets_data.lineage.record_ids import decode_records
+from assets_data.lineage.sorted_sets import found_in
 from assets_data.lineage.tables import iter_batches, iter_columns
 from assets_data.text.split import SPLITS
 from assets_data.text.windows import SPECIALS_PER_ROW

@@ -11,7 +11,7 @@ import unicodedata
 import numpy as np
 import polars as pl
 
-from assets_data.lineage.queries.records import found_in
+from assets_data.lineage.sorted_sets import found_in
 from assets_data.text.config import DocumentsConfig
 
 REASONS = ("too_short", "too_long", "few_letters", "repetitive", "duplicate", "duplicate_across", "near_duplicate")
@@ -72,7 +72,7 @@ def drop_reason(config: DocumentsConfig) -> pl.Expr:
 class SeenDigests:
     """A growing set of SHA-256 digests, 32 bytes each: a million documents cost 32 MB.
 
-    They are kept sorted, in parts by their first byte, so that adding some copies one part at a time."""
+    They are kept sorted, in parts by their first four bits, so that adding some copies one part at a time."""
 
     def __init__(self) -> None:
         self._parts = [np.zeros(0, dtype="S32") for _ in _PART_FIRST]
@@ -92,7 +92,8 @@ class SeenDigests:
         """bool[n]: which of a part's sorted digests are new. Remembers them."""
         part = self._parts[number]
         new = ~found_in(piece, part)
-        self._parts[number] = np.insert(part, np.searchsorted(part, piece[new]), piece[new])
+        if new.any():
+            self._parts[number] = np.insert(part, np.searchsorted(part, piece[new]), piece[new])
         return new
 
 

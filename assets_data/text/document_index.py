@@ -1,6 +1,6 @@
 """The document index of one slice: what its documents are called, in the order of their texts. Holds no text.
 
-Made once per slice and reused for ever, so seeking duplicates over all slices cleans the newest slice only. Memory: 64
+Made once per slice and reused for ever, so seeking duplicates over all slices cleans the newest slice only. Memory: 170
 bytes per document of the slice, and a signature each where near-duplicates are sought.
 """
 
@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assets_data.lineage import Snapshot, SnapshotWriter, Store, to_dict
-from assets_data.lineage.queries.records import decode_records
+from assets_data.lineage.record_ids import decode_records
 from assets_data.text.config import TextConfig
 from assets_data.text.documents import iter_documents
 from assets_data.text.near import Signer

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from assets_data.lineage import DataError, IntegrityError, Snapshot, SnapshotWriter, Store, atomic, digest_file
 from assets_data.lineage.digests import load_json
-from assets_data.lineage.queries.records import table_records
+from assets_data.lineage.record_ids import table_records
 from assets_data.lineage.tables import iter_batches
 from assets_data.text.rows import rows_schema
 from assets_data.text.split import SPLITS

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from assets_data.lineage.merkle import sorted_records
-from assets_data.lineage.queries.records import decode_records
+from assets_data.lineage.record_ids import decode_records
 from assets_data.lineage.tables import map_file
 from assets_data.text.rows import COLUMNS
 
@@ -23,6 +23,7 @@ class MappedRows:
     triples; others in the files are left out."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = tuple(paths)
         self._batches, self._homes, rows = list[pa.RecordBatch](), list[mmap.mmap](), list[int]()
         for path in paths:
             mapped = map_file(path)
@@ -62,7 +63,7 @@ class MappedRows:
         for place, (batch, first) in enumerate(zip(self._batches, self._first, strict=False)):
             if self.file_first[file] <= first < self.file_first[file + 1]:
                 ids = batch.column("record_id").filter(pa.array(mask[first : first + batch.num_rows]))
-                found.append(sorted_records(decode_records(ids, "rows of triples")))
+                found.append(sorted_records(decode_records(ids, self._paths[file])))
                 self._release(place)
         return sorted_records(np.concatenate(found)).view("S32").ravel()
 

@@ -2,7 +2,8 @@
 
 Promises that which rows are taken, how often and in which order depends on the seed and the row keys alone, and that
 every row leads back to its record and to the snapshot it came from. Deletes nothing, tokenises nothing. Memory is one
-batch of rows, about 20 bytes per row of the largest split while it is written, and three times that to order it.
+batch of rows and, of the largest split, 20 bytes per row taken while it is written, up to 80 while rows are chosen and
+put in order, and 100 per record.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assets_data.lineage import ConfigError, DataError, Snapshot, SnapshotWriter, Store, mix64, option
-from assets_data.lineage.queries.records import decode_records, found_in
+from assets_data.lineage.record_ids import decode_records
+from assets_data.lineage.sorted_sets import found_in
 from assets_data.lineage.tables import iter_batches
 from assets_data.text.mapped import MappedRows
 from assets_data.text.quotas import apportion, choose, distinct_keys, largest_total

@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 
 from assets_data.lineage import mix64
-from assets_data.lineage.queries.records import found_in
+from assets_data.lineage.sorted_sets import found_in
 
 
 def apportion(total: int, weights: Mapping[str, float]) -> dict[str, int]:

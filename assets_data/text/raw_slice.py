@@ -1,8 +1,8 @@
 """The raw_slice stage: one slice of a source as records, exactly as read.
 
 Promises that reuse is by content: the source's bytes are digested before the stage is looked up, and again after each
-file is read. Memory is bounded by row groups, and 32 bytes per record for its id. Does not clean, deduplicate or split:
-a record here is what the source says.
+file is read. Memory is bounded by row groups, and 66 bytes per record for the record root. Does not clean, deduplicate
+or split: a record here is what the source says.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from assets_data.fetch.parts import Part, Record, Source, planned_digest
 from assets_data.fetch.sources import open_source
 from assets_data.lineage import DataError, Snapshot, SnapshotWriter, Store
 from assets_data.lineage.provenance import SourcePart
-from assets_data.lineage.queries.records import table_records
+from assets_data.lineage.record_ids import table_records
 from assets_data.text.shuffle import shuffled
 
 SCHEMA = pa.schema([(name, pa.large_string()) for name in ("record_id", "text", "prompt", "split", "origin", "part")])

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from assets_data.lineage import mix64
-from assets_data.lineage.queries.records import decode_records
+from assets_data.lineage.record_ids import decode_records
 from assets_data.lineage.tables import read_table
 
 BUCKETS = 64  # a bucket of a slice of 1 GB takes 16 MB

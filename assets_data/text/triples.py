@@ -1,7 +1,8 @@
 """The triples stage: windows of every document as flat token rows, one memory-mappable Arrow file per split.
 
 Each row is stored once; encoder ids, decoder ids and labels are views of it (layout in ``windows``, columns in
-``rows``). Streams: memory is bounded by ``batch_bytes``, a few row groups, and what ``documents`` keeps.
+``rows``). Streams: memory is bounded by ``batch_bytes``, a few row groups, what ``documents`` keeps, and at the end 66
+bytes per document, for the record root.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import pyarrow.parquet as pq
 from tokenizers import Tokenizer
 
 from assets_data.lineage import DataError, Snapshot, SnapshotWriter, Store, to_dict
-from assets_data.lineage.queries.records import table_records
+from assets_data.lineage.record_ids import table_records
 from assets_data.lineage.tables import iter_batches
 from assets_data.text.clean import REASONS
 from assets_data.text.config import TextConfig, TriplesConfig

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from assets_data.lineage import DataError
+from assets_data.lineage.sorted_sets import found_in
 from assets_data.walks.graph import Graph
 from assets_data.walks.rules import Rule
 
@@ -110,5 +111,4 @@ class _EdgeSet:
         codes = walks[:, :-1].astype(np.int64) * self._n + walks[:, 1:]
         if self._table.size:
             return codes.size - int(self._table[codes].sum())
-        places = np.minimum(np.searchsorted(self._codes, codes), len(self._codes) - 1)
-        return int((self._codes[places] != codes).sum())
+        return int((~found_in(codes, self._codes)).sum())

@@ -31,16 +31,15 @@ def diff(options: Namespace) -> Answer:
     return Answer(document={"a": a.id, "b": b.id, "same": same, **sections}, lines=lines, ok=same)
 
 
-def environment(account: Provenance, snapshot: Snapshot | None) -> dict[str, Any]:
-    """Where a node was made: interpreter, platform, packages, and of a training its threads, devices and settings.
+def environment_changes(one: Provenance, a: Snapshot | None, two: Provenance, b: Snapshot | None) -> list[str]:
+    """``name: then -> now`` of the interpreter, platform and packages, and of two trainings' threads and devices.
 
-    A training's record that cannot be read says nothing here: naming it is for ``verify`` and ``explain``.
+    Where either training's own account is gone or unreadable only the receipts are compared: naming what is broken is
+    for ``verify`` and ``explain``.
     """
-    trained = {}
-    if snapshot and "training.json" in snapshot.files:
-        with contextlib.suppress(OSError, IntegrityError):
-            trained = snapshot.read_json("training.json")["environment"]
-    return {**account.environment, **trained}
+    trained = _trained_in(a), _trained_in(b)
+    then, now = trained if all(trained) else ({}, {})
+    return differing({**one.environment, **then}, {**two.environment, **now})
 
 
 def _sections(a: Node, b: Node, tree: Mapping[str, Node]) -> dict[str, Iterator[str]]:
@@ -50,7 +49,7 @@ def _sections(a: Node, b: Node, tree: Mapping[str, Node]) -> dict[str, Iterator[
         "data": _data(one, two, tree),
         "config": iter(differing(_asked(one), _asked(two))),
         "code": iter(differing(_code(one), _code(two))),
-        "environment": iter(differing(environment(one, a.snapshot), environment(two, b.snapshot))),
+        "environment": iter(environment_changes(one, a.snapshot, two, b.snapshot)),
         "metrics": iter(differing(_metrics(a.snapshot), _metrics(b.snapshot))),
     }
 
@@ -79,6 +78,15 @@ def _ancestors(account: Provenance, tree: Mapping[str, Node]) -> set[str]:
 
 def _asked(account: Provenance) -> dict[str, Any]:
     return {"config": account.config, "seeds": account.seeds, "arguments": account.arguments}
+
+
+def _trained_in(snapshot: Snapshot | None) -> dict[str, Any]:
+    """The environment that a training wrote down; empty when there is none to read."""
+    if snapshot and "training.json" in snapshot.files:
+        with contextlib.suppress(OSError, IntegrityError):
+            facts = snapshot.read_json("training.json")
+            return facts.get("environment", {}) if isinstance(facts, dict) else {}
+    return {}
 
 
 def _code(account: Provenance) -> dict[str, Any]:

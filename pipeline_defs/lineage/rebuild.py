@@ -14,12 +14,11 @@ from typing import Any
 from assets_data.lineage import Snapshot, Store
 from assets_data.lineage.plain import plain
 from assets_data.lineage.provenance import Provenance
-from assets_data.lineage.queries.freshness import differing
 from assets_data.lineage.queries.tree import Node, load_node, load_tree
 from assets_data.lineage.receipt import read_provenance
 from pipeline_defs.home import stemma_root
 from pipeline_defs.lineage.answer import Answer, short
-from pipeline_defs.lineage.difference import environment
+from pipeline_defs.lineage.difference import environment_changes
 from pipeline_defs.lineage.replay import Replay, newest
 from pipeline_defs.nodes import default_store, find_id
 
@@ -100,7 +99,7 @@ def _step(node: Node, account: Provenance, found: Snapshot) -> dict[str, Any]:
         "same": node.id == found.id,
         "parts": parts,
         "code_changed": now.code_version != account.code_version,
-        "environment_changed": differing(environment(account, node.snapshot), environment(now, found)),
+        "environment_changed": environment_changes(account, node.snapshot, now, found),
         "commit": account.commit,
     }
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from assets_data.lineage import DataError, Snapshot, Store
 from assets_data.lineage.queries.record_rows import RecordRows
-from assets_data.lineage.queries.records import COLUMN
 from assets_data.lineage.queries.remembered import Memory, SortedEpochs
+from assets_data.lineage.record_ids import COLUMN
 from training.order import Order, table_keys
 
 

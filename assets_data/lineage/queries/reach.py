@@ -12,9 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from assets_data.lineage.queries.records import COLUMN, decode_records, found_in, record_tables
+from assets_data.lineage.queries.records import record_tables
 from assets_data.lineage.queries.tree import Node, load_tree
+from assets_data.lineage.record_ids import COLUMN, decode_records
 from assets_data.lineage.redaction import WITHDRAWN_FROM
+from assets_data.lineage.sorted_sets import found_in
 from assets_data.lineage.store import Store
 from assets_data.lineage.tables import iter_columns, table_schema
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from assets_data.lineage.queries.records import COLUMN, iter_records
 from assets_data.lineage.queries.remembered import Memory
+from assets_data.lineage.record_ids import COLUMN, iter_records
 from assets_data.lineage.tables import iter_columns, read_table
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from assets_data.lineage import Snapshot
+from assets_data.lineage.sorted_sets import found_in
 from assets_data.lineage.tables import iter_batches
 
 DENSE_VERTICES = 1 << 14
@@ -89,7 +90,7 @@ class Graph:
         if self._dense is not None:
             valid = self._dense[codes]
         else:
-            valid = self._codes[np.minimum(np.searchsorted(self._codes, codes), len(self._codes) - 1)] == codes
+            valid = found_in(codes, self._codes)
         return Count(int((valid & known).sum()), codes.size)
 
     def in_block(self, tokens: np.ndarray, block: int) -> np.ndarray:
