@@ -72,6 +72,11 @@ def text_key64(texts: list[str]) -> np.ndarray:
     return np.frombuffer(keys, dtype=">u8").astype(np.uint64)
 
 
+def digest_key64(digests: np.ndarray) -> np.ndarray:
+    """uint64[n]: the first 8 bytes (big-endian) of each digest of uint8[n, 32]."""
+    return np.ascontiguousarray(digests[:, :8]).view(">u8").ravel().astype(np.uint64)
+
+
 def tensor_entries(path: Path) -> list[list[Any]]:
     """``[name, dtype, shape, sha256 of the bytes]`` per tensor of a safetensors file, sorted by name.
 

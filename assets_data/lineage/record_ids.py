@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from assets_data.lineage.errors import IntegrityError
 from assets_data.lineage.merkle import WIDTH
+from assets_data.lineage.sorted_sets import found_in
 from assets_data.lineage.tables import iter_columns
 
 COLUMN = "record_id"
@@ -40,6 +41,11 @@ def decode_records(column: pa.Array, where: object) -> np.ndarray:
         return np.frombuffer(raw, np.uint8).reshape(-1, WIDTH)
     except (ValueError, pa.ArrowException) as error:
         raise IntegrityError("RECORDS_MALFORMED", f"a column of no record ids: {error}", where=where) from error
+
+
+def among(records: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """bool[n]: which of ``records`` (uint8[n, 32]) are in ``table``, as ``merkle.sorted_records`` gives it."""
+    return found_in(records.view("S32").ravel(), table.view("S32").ravel())
 
 
 def _packed(column: pa.Array, width: int) -> memoryview:

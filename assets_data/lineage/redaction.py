@@ -16,9 +16,8 @@ import pyarrow as pa
 from assets_data.lineage.errors import DataError
 from assets_data.lineage.merkle import sorted_records
 from assets_data.lineage.queries.records import all_records, record_tables
-from assets_data.lineage.record_ids import COLUMN, decode_records
+from assets_data.lineage.record_ids import COLUMN, among, decode_records
 from assets_data.lineage.snapshot import Snapshot, SnapshotWriter
-from assets_data.lineage.sorted_sets import found_in
 from assets_data.lineage.store import Store
 
 WITHDRAWN, WITHDRAWN_FROM = "withdrawn", "withdrawn_from"
@@ -53,7 +52,7 @@ def _build(writer: SnapshotWriter, snapshot: Snapshot, records: Collection[bytes
         else:
             shutil.copyfile(snapshot.file(name), writer.part(name) if entry["part"] else writer.sidecar(name))
     left = all_records(snapshot)
-    left = left[~_among(left, gone)]
+    left = left[~among(left, gone)]
     if not len(left):
         raise DataError("REDACTION_EMPTY", "no record would be left", found=snapshot.id, where=snapshot.path)
     writer.records(left)
@@ -61,9 +60,5 @@ def _build(writer: SnapshotWriter, snapshot: Snapshot, records: Collection[bytes
 
 
 def _without(table: pa.Table, gone: np.ndarray, where: str) -> pa.Table:
-    mask = [_among(decode_records(chunk, where), gone) for chunk in table[COLUMN].chunks]
+    mask = [among(decode_records(chunk, where), gone) for chunk in table[COLUMN].chunks]
     return table.filter(pa.array(~np.concatenate(mask))) if mask else table
-
-
-def _among(records: np.ndarray, gone: np.ndarray) -> np.ndarray:
-    return found_in(records.view("S32").ravel(), gone.view("S32").ravel())

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assets_data.lineage import Snapshot
+from assets_data.lineage.digests import digest_key64
 from assets_data.text.clean import SeenDigests, cleaned, drop_reasons
 from assets_data.text.config import DocumentsConfig
 from assets_data.text.prefetch import mapped_ahead
@@ -83,7 +84,7 @@ def _unique(
 ) -> pl.DataFrame:
     unseen = seen.unseen(digests)
     dropped["duplicate"] += int(len(unseen) - unseen.sum())
-    keys = np.ascontiguousarray(digests[:, :8]).view(">u8").ravel().astype(np.uint64)
+    keys = digest_key64(digests)
     drawn = pl.Series(assign_splits(keys, config).tolist(), dtype=pl.String)
     return frame.with_columns(
         split=pl.when(pl.col("split") == "").then(drawn).otherwise(pl.col("split")),

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from assets_data.lineage import mix64
+from assets_data.lineage.digests import digest_key64
 from assets_data.lineage.record_ids import decode_records
 from assets_data.lineage.tables import read_table
 
@@ -63,5 +64,4 @@ def _sorted_buckets(paths: Iterable[Path], seed: int) -> Iterator[pa.Table]:
 def _mixed(table: pa.Table, seed: int) -> np.ndarray:
     """uint64[n]: the keyed mix of each row's record id."""
     digests = decode_records(table["record_id"].combine_chunks(), "a bucket of the shuffle")
-    keys = np.ascontiguousarray(digests[:, :8]).view(">u8").ravel().astype(np.uint64)
-    return mix64(seed, "text/shuffle", keys)
+    return mix64(seed, "text/shuffle", digest_key64(digests))

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
+from assets_data.lineage.merkle import sorted_records
 from assets_data.lineage.queries.records import record_tables
 from assets_data.lineage.queries.tree import Node, load_tree
-from assets_data.lineage.record_ids import COLUMN, decode_records
+from assets_data.lineage.record_ids import COLUMN, among, decode_records, iter_records
 from assets_data.lineage.redaction import WITHDRAWN_FROM
-from assets_data.lineage.sorted_sets import found_in
 from assets_data.lineage.store import Store
 from assets_data.lineage.tables import iter_columns, table_schema
 
@@ -118,28 +118,18 @@ def _rows_held(node: Node, records: Collection[bytes]) -> dict[str, int]:
 
 
 def _count(path: Path, records: Collection[bytes]) -> int:
-    wanted = _table(records)
-    return sum(
-        int(_mask(decode_records(batch.column(0), path), wanted).sum()) for batch in iter_columns(path, [COLUMN])
-    )
+    wanted = sorted_records(records)
+    return sum(int(among(batch, wanted).sum()) for batch in iter_records(path))
 
 
 def _splits(node: Node, records: Collection[bytes]) -> set[str]:
     """Splits of the records, from every table of a holder that has both columns."""
     found: set[str] = set()
-    snapshot, wanted = node.snapshot, _table(records)
+    snapshot, wanted = node.snapshot, sorted_records(records)
     for name in record_tables(snapshot) if snapshot else []:
         path = snapshot.file(name) if snapshot else Path()
         if "split" in table_schema(path).names:
             for batch in iter_columns(path, [COLUMN, "split"]):
-                mask = _mask(decode_records(batch.column(0), path), wanted)
+                mask = among(decode_records(batch.column(0), path), wanted)
                 found |= {batch.column(1)[int(row)].as_py() for row in np.flatnonzero(mask)}
     return found
-
-
-def _table(records: Collection[bytes]) -> np.ndarray:
-    return np.sort(np.frombuffer(b"".join(records), "S32"))
-
-
-def _mask(found: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    return found_in(found.view("S32").ravel(), wanted)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from assets_data.lineage.digests import digest_key64
 from assets_data.lineage.queries.remembered import Memory
 from assets_data.lineage.record_ids import COLUMN, iter_records
 from assets_data.lineage.tables import iter_columns, read_table
@@ -36,7 +37,7 @@ class RecordRows:
         return value.hex() if isinstance(value, bytes) else value
 
     def _sorted(self) -> np.ndarray:
-        keys = [batch[:, :8].copy().view(">u8").ravel().astype(np.uint64) for batch in iter_records(self._path)]
+        keys = [digest_key64(batch) for batch in iter_records(self._path)]
         key = np.concatenate(keys) if keys else np.empty(0, np.uint64)
         order = np.argsort(key, kind="stable")
         out = np.empty(len(key), [("key", np.uint64), ("row", np.uint64)])
