@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from assets_data.lineage import Store
-from assets_data.lineage.code import ROOT
+from assets_data.lineage.receipts.code import ROOT
 from benchmarks.result import save
 
 
 def seconds(preset: str, root: Path) -> float:
     """Wall seconds of one ``stemma run``; fails when the gate does."""
-    command = [sys.executable, "-m", "pipeline_defs.cli", "run", "--preset", preset]
+    command = [sys.executable, "-m", "pipeline_defs.commands.cli", "run", "--preset", preset]
     started = time.perf_counter()
     subprocess.run(command, cwd=ROOT, check=True, env={**os.environ, "STEMMA_ROOT": str(root)})
     return time.perf_counter() - started

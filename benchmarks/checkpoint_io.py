@@ -16,7 +16,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from assets_data.lineage import atomic, digest_file
+from assets_data.lineage import digest_file
+from assets_data.lineage.storage import atomic
 from benchmarks.result import save
 from training import checkpoint
 

@@ -19,14 +19,14 @@ from typing import Any, Literal
 
 import polars as pl
 
-from assets_data.fetch.config import FilesConfig, SourceConfig
-from assets_data.fetch.stdlib import StdlibSource
+from assets_data.domains.text.clean import cleaned, drop_reason, measures
+from assets_data.domains.text.config import DocumentsConfig
+from assets_data.domains.text.documents import iter_documents
+from assets_data.domains.text.raw_slice import make_raw_slice
 from assets_data.lineage import Snapshot, Store
-from assets_data.lineage.code import ROOT
-from assets_data.text.clean import cleaned, drop_reason, measures
-from assets_data.text.config import DocumentsConfig
-from assets_data.text.documents import iter_documents
-from assets_data.text.raw_slice import make_raw_slice
+from assets_data.lineage.receipts.code import ROOT
+from assets_data.sources.config import FilesConfig, SourceConfig
+from assets_data.sources.stdlib import StdlibSource
 from benchmarks.result import save
 
 ROUNDS = 5

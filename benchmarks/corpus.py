@@ -7,9 +7,9 @@ import random
 import sysconfig
 from pathlib import Path
 
-from assets_data.fetch.config import FilesConfig, SourceConfig
+from assets_data.domains.text.raw_slice import make_raw_slice
 from assets_data.lineage import Snapshot, Store
-from assets_data.text.raw_slice import make_raw_slice
+from assets_data.sources.config import FilesConfig, SourceConfig
 
 DOCUMENT_CHARS = 20_000
 LINES, WORDS = 20_000, 8_000

@@ -22,10 +22,10 @@ from pathlib import Path
 
 import zstandard
 
-from assets_data.fetch.config import SourceConfig
-from assets_data.fetch.http.config import HttpConfig
-from assets_data.fetch.http.source import HttpSource
 from assets_data.lineage import Store
+from assets_data.sources.config import SourceConfig
+from assets_data.sources.http.config import HttpConfig
+from assets_data.sources.http.source import HttpSource
 from benchmarks.result import save
 from tests.loopback import serving
 

@@ -16,16 +16,16 @@ from typing import Any
 
 import torch
 
-from assets_data.fetch.config import PRESETS as SOURCES
-from assets_data.fetch.sources import slice_names
+from assets_data.domains.text.config import PRESETS as TEXT
+from assets_data.domains.text.manifest import make_dataset_manifest
+from assets_data.domains.text.raw_slice import make_raw_slice
+from assets_data.domains.text.tokenizer import make_tokenizer
+from assets_data.domains.text.triples import make_triples
+from assets_data.domains.text.walks.config import PRESETS as WALKS
+from assets_data.domains.text.walks.corpus import make_walk_corpus
 from assets_data.lineage import Snapshot, Store, with_overrides
-from assets_data.text.config import PRESETS as TEXT
-from assets_data.text.manifest import make_dataset_manifest
-from assets_data.text.raw_slice import make_raw_slice
-from assets_data.text.tokenizer import make_tokenizer
-from assets_data.text.triples import make_triples
-from assets_data.walks.config import PRESETS as WALKS
-from assets_data.walks.corpus import make_walk_corpus
+from assets_data.sources.config import PRESETS as SOURCES
+from assets_data.sources.sources import slice_names
 from benchmarks.result import save
 from training.recipe import discover
 from training.recipes.hrm_lm.config import HrmLmConfig

@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from assets_data.lineage import receipt, snapshot, store
+from assets_data.lineage.receipts import receipt
+from assets_data.lineage.storage import snapshot, store
 from benchmarks.result import save
 
 SPENT = {"seconds": 0.0, "depth": 0}
@@ -49,7 +50,7 @@ def main() -> None:
         (receipt.code, "environment"),
     ):
         timed(owner, name)
-    from pipeline_defs.run_command import run
+    from pipeline_defs.commands.run import run
 
     with tempfile.TemporaryDirectory() as folder:
         os.environ["STEMMA_ROOT"] = folder

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from assets_data.lineage.order import keyed_order, mix64
+from assets_data.lineage.identity.order import keyed_order, mix64
 from assets_data.lineage.queries.remembered import Memory, SortedEpochs
 from benchmarks.result import save
 from training.order import Order

@@ -8,7 +8,7 @@ import time
 import numpy as np
 
 from assets_data.lineage import IntegrityError
-from assets_data.lineage.merkle import sorted_records
+from assets_data.lineage.identity.merkle import sorted_records
 from assets_data.lineage.queries.proof import check_proof, make_proof
 from benchmarks.result import save
 

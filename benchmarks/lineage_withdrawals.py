@@ -26,8 +26,8 @@ from assets_data.lineage import Snapshot, Store
 from benchmarks.result import save
 from benchmarks.withdrawal_chain import SHORTER, UPDATES, make_chain, write_texts
 from benchmarks.withdrawal_truth import different, records_named, touched
-from pipeline_defs.lineage.application import apply_plan
-from pipeline_defs.lineage.withdrawal import KEEP, REBUILD, make_plan
+from pipeline_defs.answers.withdrawal.apply import apply_plan
+from pipeline_defs.answers.withdrawal.plan import KEEP, REBUILD, make_plan
 
 LEARNERS = ("text/tokenizer", "text/walk_corpus")
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from assets_data.lineage import digest_json
-from assets_data.lineage.provenance import Parent, Provenance
 from assets_data.lineage.queries.freshness import Expectation
+from assets_data.lineage.receipts.provenance import Parent, Provenance
 
 CHANGES = ("content", "config", "code", "slice", "rerun", "again", "spelled", "nothing")
 IDLE = 0.02  # share of edits of code or config that leave what a stage makes as it was

@@ -10,14 +10,14 @@ import subprocess
 import sys
 import time
 
-from assets_data.lineage.code import ROOT
+from assets_data.lineage.receipts.code import ROOT
 from benchmarks.result import save
 
 ROUNDS = 7
 COMMANDS = {
     "libraries_s": ["-c", "import dagster, polars, pandera.polars"],
     "code_location_s": ["-c", "import pipeline_defs.definitions"],
-    "stemma_help_s": ["-m", "pipeline_defs.cli", "--help"],
+    "stemma_help_s": ["-m", "pipeline_defs.commands.cli", "--help"],
 }
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from assets_data.lineage import Store
-from assets_data.lineage.code import ROOT
+from assets_data.lineage.receipts.code import ROOT
 from benchmarks.result import save
 
 STAGES = ("text", "raw_slice", "tokenizer", "triples", "checks", "mix", "verify")
@@ -27,10 +27,10 @@ STAGES = ("text", "raw_slice", "tokenizer", "triples", "checks", "mix", "verify"
 
 def run_stage(stage: str, folder: Path, megabytes: float) -> None:
     """One stage, in the process that calls it; what it needs from before it finds by name in the store."""
-    from assets_data.text.config import TextConfig
-    from assets_data.text.mix import MixConfig, make_mix
-    from assets_data.text.tokenizer import make_tokenizer
-    from assets_data.text.triples import make_triples
+    from assets_data.domains.text.config import TextConfig
+    from assets_data.domains.text.mix import MixConfig, make_mix
+    from assets_data.domains.text.tokenizer import make_tokenizer
+    from assets_data.domains.text.triples import make_triples
     from benchmarks.corpus import raw_slice_of, write_made
 
     store, config = Store(folder / "store"), TextConfig()
@@ -52,7 +52,7 @@ def run_stage(stage: str, folder: Path, megabytes: float) -> None:
 
 def run_checks(store: Store) -> None:
     """The leakage checks of a manifest."""
-    from assets_data.text.checks import label_leaks, misplaced_rows, split_overlaps
+    from assets_data.domains.text.checks import label_leaks, misplaced_rows, split_overlaps
 
     triples = store.pointed("triples")
     found = label_leaks(triples).count + misplaced_rows(triples).count + split_overlaps([triples]).count

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from assets_data.lineage import Store
-from assets_data.lineage.code import ROOT
+from assets_data.lineage.receipts.code import ROOT
 from benchmarks.result import save
 
 PAIRS = 3
@@ -21,17 +21,17 @@ PAIRS = 3
 
 def run_plain(store: Store) -> None:
     """The whole smoke chain as plain function calls."""
-    from assets_data.fetch.config import smoke as source
-    from assets_data.fetch.sources import slice_names
-    from assets_data.text.config import smoke as text
-    from assets_data.text.duplicates import make_duplicates
-    from assets_data.text.manifest import make_dataset_manifest
-    from assets_data.text.quality_summary import make_quality_summary
-    from assets_data.text.raw_slice import make_raw_slice
-    from assets_data.text.tokenizer import make_tokenizer
-    from assets_data.text.triples import make_triples
-    from assets_data.walks.config import PRESETS as WALKS
-    from assets_data.walks.corpus import make_walk_corpus
+    from assets_data.domains.text.config import smoke as text
+    from assets_data.domains.text.duplicates import make_duplicates
+    from assets_data.domains.text.manifest import make_dataset_manifest
+    from assets_data.domains.text.quality_summary import make_quality_summary
+    from assets_data.domains.text.raw_slice import make_raw_slice
+    from assets_data.domains.text.tokenizer import make_tokenizer
+    from assets_data.domains.text.triples import make_triples
+    from assets_data.domains.text.walks.config import PRESETS as WALKS
+    from assets_data.domains.text.walks.corpus import make_walk_corpus
+    from assets_data.sources.config import smoke as source
+    from assets_data.sources.sources import slice_names
     from training.recipe import discover
     from training.stages import make_checkpoint, make_gate_report, make_preflight_report
 
@@ -64,7 +64,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             root = Path(folder)
             plain.append(seconds([sys.executable, "-m", "benchmarks.orchestration", "--plain"], root / "plain"))
-            chain = [sys.executable, "-m", "pipeline_defs.cli", "run", "--preset", "smoke"]
+            chain = [sys.executable, "-m", "pipeline_defs.commands.cli", "run", "--preset", "smoke"]
             orchestrated.append(seconds(chain, root / "dagster"))
     difference = [b - a for a, b in zip(plain, orchestrated, strict=True)]
     save(

@@ -23,11 +23,11 @@ from typing import Any
 
 import numpy as np
 
+from assets_data.domains.text.config import TextConfig
+from assets_data.domains.text.rows import Triple, TripleTable
+from assets_data.domains.text.tokenizer import make_tokenizer
+from assets_data.domains.text.triples import make_triples
 from assets_data.lineage import Store
-from assets_data.text.config import TextConfig
-from assets_data.text.rows import Triple, TripleTable
-from assets_data.text.tokenizer import make_tokenizer
-from assets_data.text.triples import make_triples
 from benchmarks.corpus import raw_slice_of, write_made
 from benchmarks.result import save
 

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from assets_data.lineage.code import commit, environment
+from assets_data.lineage.receipts.code import commit, environment
 
 RESULTS = Path(__file__).parent / "results"
 

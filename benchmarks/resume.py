@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from assets_data.lineage import mix64
-from assets_data.lineage.tables import read_table
+from assets_data.lineage.identity.tables import read_table
 from benchmarks.result import save
 from training.order import Order
 

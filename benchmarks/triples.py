@@ -26,11 +26,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tokenizers import Tokenizer
 
+from assets_data.domains.text.config import TextConfig
+from assets_data.domains.text.documents import iter_documents
+from assets_data.domains.text.tokenizer import BOS, EOS, load_tokenizer, make_tokenizer
+from assets_data.domains.text.triples import make_triples
 from assets_data.lineage import Snapshot, Store
-from assets_data.text.config import TextConfig
-from assets_data.text.documents import iter_documents
-from assets_data.text.tokenizer import BOS, EOS, load_tokenizer, make_tokenizer
-from assets_data.text.triples import make_triples
 from benchmarks.corpus import raw_slice_of, write_library
 from benchmarks.result import save
 

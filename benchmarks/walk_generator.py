@@ -20,20 +20,20 @@ from typing import Any
 
 import numpy as np
 
-from assets_data.fetch.config import smoke as source
-from assets_data.fetch.sources import slice_names
+from assets_data.domains.text.config import smoke as text
+from assets_data.domains.text.raw_slice import make_raw_slice
+from assets_data.domains.text.tokenizer import make_tokenizer
+from assets_data.domains.text.walks.census import Census
+from assets_data.domains.text.walks.config import WalkConfig, anchor
+from assets_data.domains.text.walks.corpus import make_walk_corpus
+from assets_data.domains.text.walks.dcsbm import sample_dcsbm
+from assets_data.domains.text.walks.generate import WalkSampler
+from assets_data.domains.text.walks.graph import Graph
+from assets_data.domains.text.walks.rules import Rule, plant_rules
 from assets_data.lineage import Store
-from assets_data.lineage.code import ROOT
-from assets_data.text.config import smoke as text
-from assets_data.text.raw_slice import make_raw_slice
-from assets_data.text.tokenizer import make_tokenizer
-from assets_data.walks.census import Census
-from assets_data.walks.config import WalkConfig, anchor
-from assets_data.walks.corpus import make_walk_corpus
-from assets_data.walks.dcsbm import sample_dcsbm
-from assets_data.walks.generate import WalkSampler
-from assets_data.walks.graph import Graph
-from assets_data.walks.rules import Rule, plant_rules
+from assets_data.lineage.receipts.code import ROOT
+from assets_data.sources.config import smoke as source
+from assets_data.sources.sources import slice_names
 from benchmarks.result import save
 
 WALKS, ROUNDS, POOL = 20_000, 5, 256

@@ -6,19 +6,19 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from assets_data.fetch.config import FilesConfig, SourceConfig
-from assets_data.fetch.config import smoke as library
-from assets_data.fetch.sources import slice_names
+from assets_data.domains.text.config import smoke as text
+from assets_data.domains.text.duplicates import make_duplicates
+from assets_data.domains.text.manifest import make_dataset_manifest
+from assets_data.domains.text.quality_summary import make_quality_summary
+from assets_data.domains.text.raw_slice import make_raw_slice
+from assets_data.domains.text.tokenizer import make_tokenizer
+from assets_data.domains.text.triples import make_triples
+from assets_data.domains.text.walks.config import smoke as walks
+from assets_data.domains.text.walks.corpus import make_walk_corpus
 from assets_data.lineage import Snapshot, Store, with_overrides
-from assets_data.text.config import smoke as text
-from assets_data.text.duplicates import make_duplicates
-from assets_data.text.manifest import make_dataset_manifest
-from assets_data.text.quality_summary import make_quality_summary
-from assets_data.text.raw_slice import make_raw_slice
-from assets_data.text.tokenizer import make_tokenizer
-from assets_data.text.triples import make_triples
-from assets_data.walks.config import smoke as walks
-from assets_data.walks.corpus import make_walk_corpus
+from assets_data.sources.config import FilesConfig, SourceConfig
+from assets_data.sources.config import smoke as library
+from assets_data.sources.sources import slice_names
 from training.recipe import discover
 from training.stages import make_checkpoint, make_gate_report, make_preflight_report
 

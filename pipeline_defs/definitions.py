@@ -7,8 +7,9 @@ from Dagster's launcher.
 
 import dagster as dg
 
-from pipeline_defs import automation, checks, mix, recipes, text
-from pipeline_defs.resources import SnapshotIOManager, StoreResource
+from pipeline_defs.dagster import automation, checks, recipes, text
+from pipeline_defs.dagster import mix_job as mix
+from pipeline_defs.dagster.resources import SnapshotIOManager, StoreResource
 
 store = StoreResource()
 

@@ -6,8 +6,9 @@ import json
 import os
 from pathlib import Path
 
-from assets_data.lineage import atomic, lease
-from assets_data.lineage.code import ROOT
+from assets_data.lineage import lease
+from assets_data.lineage.receipts.code import ROOT
+from assets_data.lineage.storage import atomic
 
 SETTINGS = "dagster.yaml"
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from assets_data.lineage import Store
-from assets_data.lineage.code import ROOT
+from assets_data.lineage.receipts.code import ROOT
 
 
 def environment(root: Path) -> dict[str, str]:
@@ -17,7 +17,7 @@ def environment(root: Path) -> dict[str, str]:
 
 def start_chain(root: Path, *arguments: str) -> subprocess.Popen:
     """``stemma run --preset smoke`` in one process, so that a kill reaches all of it."""
-    command = [sys.executable, "-m", "pipeline_defs.cli", "run", "--preset", "smoke", *arguments]
+    command = [sys.executable, "-m", "pipeline_defs.commands.cli", "run", "--preset", "smoke", *arguments]
     return subprocess.Popen(
         command, cwd=ROOT, env=environment(root), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -33,7 +33,7 @@ def run_chain(root: Path, *arguments: str) -> str:
 
 def stemma(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Any ``stemma`` command over ``root``, in a process of its own."""
-    command = [sys.executable, "-m", "pipeline_defs.cli", *arguments]
+    command = [sys.executable, "-m", "pipeline_defs.commands.cli", *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment(root), capture_output=True, text=True)
 
 

@@ -11,7 +11,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from assets_data.lineage.code import ROOT
+from assets_data.lineage.receipts.code import ROOT
 from tests.chain import environment
 
 
@@ -21,7 +21,7 @@ def ui_server(root: Path, **variables: str):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "pipeline_defs.cli", "ui", "--port", str(port)]
+    command = [sys.executable, "-m", "pipeline_defs.commands.cli", "ui", "--port", str(port)]
     process = subprocess.Popen(
         command,
         cwd=ROOT,

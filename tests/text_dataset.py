@@ -1,15 +1,15 @@
 """One slice of the embedded corpus as a dataset, made by the stages' plain functions: no Dagster, a few seconds."""
 
-from assets_data.fetch.config import smoke as source
-from assets_data.fetch.sources import slice_names
+from assets_data.domains.text.config import smoke as text
+from assets_data.domains.text.manifest import make_dataset_manifest
+from assets_data.domains.text.raw_slice import make_raw_slice
+from assets_data.domains.text.tokenizer import make_tokenizer
+from assets_data.domains.text.triples import make_triples
+from assets_data.domains.text.walks.config import smoke as walks
+from assets_data.domains.text.walks.corpus import make_walk_corpus
 from assets_data.lineage import Snapshot, Store
-from assets_data.text.config import smoke as text
-from assets_data.text.manifest import make_dataset_manifest
-from assets_data.text.raw_slice import make_raw_slice
-from assets_data.text.tokenizer import make_tokenizer
-from assets_data.text.triples import make_triples
-from assets_data.walks.config import smoke as walks
-from assets_data.walks.corpus import make_walk_corpus
+from assets_data.sources.config import smoke as source
+from assets_data.sources.sources import slice_names
 
 
 def make_text_manifest(store: Store) -> Snapshot:

@@ -22,8 +22,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from assets_data.lineage import IntegrityError, StorageError, TrainingError, atomic, digest_file, digest_json
-from assets_data.lineage.digests import load_json, tensor_entries
+from assets_data.lineage import IntegrityError, StorageError, TrainingError, digest_file, digest_json
+from assets_data.lineage.identity.digests import load_json, tensor_entries
+from assets_data.lineage.storage import atomic
 from training.state import Tensors
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from assets_data.lineage import TrainingError
-from assets_data.lineage.code import environment as installed
+from assets_data.lineage.receipts.code import environment as installed
 from training.config import TrainConfig
 from training.seeds import derived_seed
 

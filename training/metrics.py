@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from assets_data.lineage import TrainingError, atomic
+from assets_data.lineage import TrainingError
+from assets_data.lineage.storage import atomic
 
 LOSS = "train_loss"
 """The curve of what training minimised; every other curve is a held-out measurement."""

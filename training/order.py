@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from assets_data.lineage import keyed_order, mix64
-from assets_data.lineage.order import epoch_stream
+from assets_data.lineage.identity.order import epoch_stream
 
 if TYPE_CHECKING:
     from training.recipe import TableRef

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from assets_data.lineage import Snapshot, SnapshotWriter, Store, digest_json, to_dict
-from assets_data.lineage.code import commit
+from assets_data.lineage.receipts.code import commit
 from training import stages
 from training.branch import Origin
 from training.callbacks import evaluating

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from assets_data.lineage.order import stream_key
+from assets_data.lineage.identity.order import stream_key
 
 SEEDS = ("order", "model", "train", "validation")
 """Row order, initial weights, torch's generator (dropout, masks), choice of validation rows."""

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assets_data.lineage import ConfigError, GateError, Snapshot, SnapshotWriter, Store, from_dict
-from assets_data.lineage.code import code_version, environment
-from assets_data.lineage.receipt import read_provenance
+from assets_data.lineage.receipts.code import code_version, environment
+from assets_data.lineage.receipts.receipt import read_provenance
 from training.recipe import Recipe
 from training.seeds import derived_seeds
 

@@ -1,7 +1,6 @@
 """Identity, order, receipts and the store: what every room stands on. Needs numpy, pyarrow and rfc8785, no more."""
 
 from assets_data.lineage.config import from_dict, option, resolve, to_dict, with_overrides
-from assets_data.lineage.digests import array_key64, canonical_json, digest_bytes, digest_file, digest_json, text_key64
 from assets_data.lineage.errors import (
     ConfigError,
     DataError,
@@ -11,10 +10,18 @@ from assets_data.lineage.errors import (
     StorageError,
     TrainingError,
 )
-from assets_data.lineage.merkle import merkle_root
-from assets_data.lineage.order import keyed_order, mix64, uniform01
-from assets_data.lineage.snapshot import Snapshot, SnapshotWriter
-from assets_data.lineage.store import Store, lease
+from assets_data.lineage.identity.digests import (
+    array_key64,
+    canonical_json,
+    digest_bytes,
+    digest_file,
+    digest_json,
+    text_key64,
+)
+from assets_data.lineage.identity.merkle import merkle_root
+from assets_data.lineage.identity.order import keyed_order, mix64, uniform01
+from assets_data.lineage.storage.snapshot import Snapshot, SnapshotWriter
+from assets_data.lineage.storage.store import Store, lease
 
 __all__ = [
     "ConfigError",

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from assets_data.lineage import with_overrides
-from assets_data.lineage.code import ROOT
-from pipeline_defs.chain import chain_config
+from assets_data.lineage.receipts.code import ROOT
+from pipeline_defs.commands.chain import chain_config
 from pipeline_defs.definitions import defs
 from training.callbacks import Callback
 from training.checkpoint import read_state, stored

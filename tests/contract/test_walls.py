@@ -72,7 +72,7 @@ def test_the_code_location_loads_without_torch():
 
 def test_show_and_verify_start_without_dagster_or_torch(tmp_path):
     code = (
-        "import sys; from pipeline_defs.cli import main; main(['verify', 'nothing']);"
+        "import sys; from pipeline_defs.commands.cli import main; main(['verify', 'nothing']);"
         "print('dagster' in sys.modules, 'torch' in sys.modules, 'polars' in sys.modules)"
     )
     result = subprocess.run(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.assets_data.fetch.http.corpus import put_index
+from tests.assets_data.sources.http.corpus import put_index
 from tests.faults.one_part import DATA, PART
 from tests.loopback import serving
 

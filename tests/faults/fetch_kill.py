@@ -11,10 +11,10 @@ import signal
 import sys
 from pathlib import Path
 
-from assets_data.fetch.config import SourceConfig
-from assets_data.fetch.http.partial import Partial
+from assets_data.domains.text.raw_slice import make_raw_slice
 from assets_data.lineage import Store, from_dict
-from assets_data.text.raw_slice import make_raw_slice
+from assets_data.sources.config import SourceConfig
+from assets_data.sources.http.partial import Partial
 
 WATCHED = {"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "shutil.rmtree"}
 

@@ -3,7 +3,7 @@
 import pytest
 
 from assets_data.lineage import DataError
-from tests.assets_data.fetch.http.corpus import jsonl, rows, source_of
+from tests.assets_data.sources.http.corpus import jsonl, rows, source_of
 
 PART = "/corpus/a.jsonl"
 DATA = jsonl(rows(1, 2000))  # about 400 kB: several blocks, and several ranges where a test asks for small ones

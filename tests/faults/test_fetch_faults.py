@@ -16,18 +16,11 @@ from email.utils import format_datetime
 import pytest
 import zstandard
 
-from assets_data.fetch.sources import open_source
 from assets_data.lineage import DataError, IntegrityError, Store, digest_bytes, to_dict
-from assets_data.lineage.code import ROOT
+from assets_data.lineage.receipts.code import ROOT
+from assets_data.sources.sources import open_source
 from tests import loopback
-from tests.assets_data.fetch.http.corpus import (
-    INDEX,
-    config_of,
-    part_bytes,
-    put_corpus,
-    put_index,
-    source_of,
-)
+from tests.assets_data.sources.http.corpus import INDEX, config_of, part_bytes, put_corpus, put_index, source_of
 from tests.faults.one_part import DATA, PART, fetched, leftovers, refusal
 
 # --- F01 .. F05: bodies that are cut, encoded, or another object's ---

@@ -10,21 +10,15 @@ import httpx
 import pytest
 import zstandard
 
-from assets_data.fetch.http.client import Client
-from assets_data.fetch.http.config import HttpConfig
-from assets_data.fetch.http.fetcher import Fetcher
-from assets_data.fetch.http.network import is_public
+from assets_data.domains.text.raw_slice import make_raw_slice
 from assets_data.lineage import ConfigError, DataError, StemmaError
-from assets_data.lineage.code import ROOT
-from assets_data.text.raw_slice import make_raw_slice
+from assets_data.lineage.receipts.code import ROOT
+from assets_data.sources.http.client import Client
+from assets_data.sources.http.config import HttpConfig
+from assets_data.sources.http.fetcher import Fetcher
+from assets_data.sources.http.network import is_public
 from tests import loopback
-from tests.assets_data.fetch.http.corpus import (
-    config_of,
-    part_bytes,
-    put_corpus,
-    put_index,
-    source_of,
-)
+from tests.assets_data.sources.http.corpus import config_of, part_bytes, put_corpus, put_index, source_of
 from tests.faults.one_part import DATA, PART, fetched, refusal
 
 # --- S04, S06, S08, S09, S10: hostile names, bombs, redirects, credentials ---
@@ -90,7 +84,7 @@ def test_s06_a_bomb_is_stopped_at_either_cap_under_64_mb(tmp_path, suffix, decla
     script = f"""
 import resource, sys
 from pathlib import Path
-from assets_data.fetch.unpack import unpacked
+from assets_data.sources.unpack import unpacked
 from assets_data.lineage import DataError
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 before = peak()

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from assets_data.lineage import Store
-from assets_data.lineage.code import ROOT
-from assets_data.lineage.receipt import read_provenance
-from pipeline_defs.chain import chain_config
+from assets_data.lineage.receipts.code import ROOT
+from assets_data.lineage.receipts.receipt import read_provenance
+from pipeline_defs.commands.chain import chain_config
 from pipeline_defs.home import prepare_home
 from tests.chain import environment, published_ids, stemma
 

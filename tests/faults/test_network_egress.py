@@ -7,7 +7,7 @@ import sys
 import pytest
 import yaml
 
-from assets_data.lineage.code import ROOT
+from assets_data.lineage.receipts.code import ROOT
 
 WATCH = """
 import sys
@@ -24,9 +24,9 @@ def test_s17_a_test_that_reaches_past_loopback_fails_by_name():
 def test_s17_the_embedded_source_connects_to_nothing_and_loads_no_http_client(tmp_path):
     code = f"""{WATCH}
 from pathlib import Path
-from assets_data.fetch.config import smoke
+from assets_data.sources.config import smoke
 from assets_data.lineage import Store
-from assets_data.text.raw_slice import make_raw_slice
+from assets_data.domains.text.raw_slice import make_raw_slice
 make_raw_slice(Store(Path({str(tmp_path)!r})), "stdlib-0", smoke())
 import pipeline_defs.definitions
 print(seen, "httpx" in sys.modules, "httpcore" in sys.modules)

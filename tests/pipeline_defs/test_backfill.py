@@ -11,10 +11,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from assets_data.fetch.config import PRESETS
-from assets_data.fetch.sources import open_source
 from assets_data.lineage import Store, resolve
-from assets_data.lineage.code import ROOT
+from assets_data.lineage.receipts.code import ROOT
+from assets_data.sources.config import PRESETS
+from assets_data.sources.sources import open_source
 from tests.dagster_server import graphql, ui_server
 
 POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))

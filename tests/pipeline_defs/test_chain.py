@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from assets_data.lineage import Store
-from assets_data.lineage.code import ROOT
-from pipeline_defs.chain import chain_config
-from pipeline_defs.recipes import RECIPES
+from assets_data.lineage.receipts.code import ROOT
+from pipeline_defs.commands.chain import chain_config
+from pipeline_defs.dagster.recipes import RECIPES
 from tests.chain import environment, published_ids, run_chain, stemma
 from training.recipe import STAGES
 
@@ -158,7 +158,7 @@ def test_on_a_terminal_the_training_shows_its_bar(tmp_path):
     """The chain under a pseudo-terminal, as a person starts it."""
     leader, follower = pty.openpty()
     termios.tcsetwinsize(follower, (24, 120))
-    command = [sys.executable, "-m", "pipeline_defs.cli", "run", "--preset", "smoke"]
+    command = [sys.executable, "-m", "pipeline_defs.commands.cli", "run", "--preset", "smoke"]
     process = subprocess.Popen(command, cwd=ROOT, env=environment(tmp_path), stdout=follower, stderr=follower)
     os.close(follower)
     shown = b""

@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from assets_data.lineage import ConfigError, Store, with_overrides
-from assets_data.lineage.code import ROOT
-from pipeline_defs.cli import main
-from pipeline_defs.generate import generate, read_coder, verdicts
+from assets_data.lineage.receipts.code import ROOT
+from pipeline_defs.commands.cli import main
+from pipeline_defs.commands.generate import generate, read_coder, verdicts
 from tests.text_dataset import make_text_manifest
 from training.generation import Sampling
 from training.recipe import discover
@@ -132,7 +132,7 @@ def test_verdicts_are_those_of_this_checkpoint_only(root):
 
 def test_neither_dagster_nor_polars_is_loaded_for_made_up_text(root):
     code = (
-        "import sys; from pipeline_defs.cli import main; main(['generate', '--checkpoint', 'sums/checkpoint',"
+        "import sys; from pipeline_defs.commands.cli import main; main(['generate', '--checkpoint', 'sums/checkpoint',"
         " '--prompt', 'What is 10 + 20?']); print(*({'dagster', 'polars'} & set(sys.modules)), sep='')"
     )
     done = subprocess.run(

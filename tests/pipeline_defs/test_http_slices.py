@@ -7,13 +7,13 @@ import sys
 import dagster as dg
 import pytest
 
-from assets_data.fetch.http.source import HttpSource
 from assets_data.lineage import Store, to_dict
-from assets_data.lineage.code import ROOT
-from pipeline_defs.automation import http_slices
+from assets_data.lineage.receipts.code import ROOT
+from assets_data.sources.http.source import HttpSource
+from pipeline_defs.dagster.automation import http_slices
+from pipeline_defs.dagster.resources import StoreResource
 from pipeline_defs.definitions import defs
-from pipeline_defs.resources import StoreResource
-from tests.assets_data.fetch.http.corpus import INDEX, config_of, part_bytes, put_corpus, put_index, rows, texts_of
+from tests.assets_data.sources.http.corpus import INDEX, config_of, part_bytes, put_corpus, put_index, rows, texts_of
 from tests.chain import environment
 from tests.loopback import serving, status
 
@@ -26,7 +26,7 @@ def server():
 
 def stemma(root, *arguments):
     """Exit status and output of ``stemma slices ...``."""
-    command = [sys.executable, "-m", "pipeline_defs.cli", "slices", *arguments]
+    command = [sys.executable, "-m", "pipeline_defs.commands.cli", "slices", *arguments]
     result = subprocess.run(command, cwd=ROOT, env=environment(root), capture_output=True, text=True, timeout=120)
     return result.returncode, result.stdout or result.stderr
 

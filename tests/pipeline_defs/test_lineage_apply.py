@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from assets_data.domains.text.config import TokenizerConfig
+from assets_data.domains.text.raw_slice import record_id
+from assets_data.domains.text.tokenizer import make_tokenizer
 from assets_data.lineage import Snapshot, Store
 from assets_data.lineage.queries.tree import load_node
-from assets_data.lineage.redaction import WITHDRAWN_FROM
-from assets_data.text.config import TokenizerConfig
-from assets_data.text.raw_slice import record_id
-from assets_data.text.tokenizer import make_tokenizer
-from pipeline_defs.cli import main
-from pipeline_defs.lineage.trained import TrainedRows
-from tests.assets_data.text.corpora import TEXT, documents
+from assets_data.lineage.storage.redaction import WITHDRAWN_FROM
+from pipeline_defs.answers.trained import TrainedRows
+from pipeline_defs.commands.cli import main
+from tests.assets_data.domains.text.corpora import TEXT, documents
 from tests.pipeline_defs.text_chain import make_data, make_learners
 from training.recipe import discover
 from training.stages import make_checkpoint, make_gate_report, make_preflight_report

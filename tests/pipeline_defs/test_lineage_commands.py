@@ -9,10 +9,10 @@ import sys
 import pytest
 
 from assets_data.lineage import Store
-from assets_data.lineage.code import ROOT
 from assets_data.lineage.plain import plain
-from pipeline_defs.cli import main
-from pipeline_defs.lineage.explain import lineage_markdown
+from assets_data.lineage.receipts.code import ROOT
+from pipeline_defs.answers.explain import lineage_markdown
+from pipeline_defs.commands.cli import main
 from tests.assets_data.lineage.mini_chain import make_chain, make_raw, record_id, texts
 
 NODE_COMMANDS = ("show", "verify", "explain")
@@ -68,7 +68,7 @@ def test_a_question_to_the_store_imports_neither_torch_nor_dagster(chain, comman
     record = record_id(texts("a")[0])
     arguments = {"uses": [record], "prove": [record, "text/raw_slice/a"], "status": ["--offline"], "withdraw": [record]}
     code = (
-        "import sys; from pipeline_defs.cli import main; main(sys.argv[1:]);"
+        "import sys; from pipeline_defs.commands.cli import main; main(sys.argv[1:]);"
         "print('LOADED', *sorted({'torch', 'dagster', 'polars', 'pandera'} & set(sys.modules)))"
     )
     result = subprocess.run(

@@ -9,9 +9,9 @@ import uuid
 import pytest
 
 from assets_data.lineage import Store
-from assets_data.lineage.attestation import check_statement
 from assets_data.lineage.queries.bundle import PAYLOAD
-from pipeline_defs.cli import main
+from assets_data.lineage.receipts.attestation import check_statement
+from pipeline_defs.commands.cli import main
 from tests.assets_data.lineage.mini_chain import make_chain
 
 

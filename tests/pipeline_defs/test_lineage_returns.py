@@ -4,11 +4,11 @@ import dataclasses
 
 import pytest
 
+from assets_data.domains.text.config import DuplicatesConfig
+from assets_data.domains.text.raw_slice import record_id
 from assets_data.lineage import Store
-from assets_data.text.config import DuplicatesConfig
-from assets_data.text.raw_slice import record_id
-from pipeline_defs.lineage.withdrawal import KEEP, make_plan
-from tests.assets_data.text.corpora import TEXT, documents
+from pipeline_defs.answers.withdrawal.plan import KEEP, make_plan
+from tests.assets_data.domains.text.corpora import TEXT, documents
 from tests.pipeline_defs.text_chain import make_data, make_learners
 
 FIRST, SECOND, INSIDE, ALONE, NEAR = documents(5, seed=9)

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from pipeline_defs.cli import main
+from pipeline_defs.commands.cli import main
 from tests.assets_data.lineage.mini_chain import UPDATES, make_chain, record_id, texts
 
 
@@ -80,8 +80,8 @@ def test_what_is_remembered_on_disk_gives_the_same_answers_and_a_flipped_byte_is
     chain, tmp_path, monkeypatch
 ):
     from assets_data.lineage import Store
-    from pipeline_defs.lineage import trained
-    from pipeline_defs.lineage.trained import TrainedRows
+    from pipeline_defs.answers import trained
+    from pipeline_defs.answers.trained import TrainedRows
 
     store = Store(tmp_path / "store")
     fresh = TrainedRows(store, chain["toy/checkpoint"])

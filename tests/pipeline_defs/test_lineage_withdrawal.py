@@ -5,10 +5,10 @@ import itertools
 import pytest
 
 from assets_data.lineage import DataError, Store
-from assets_data.lineage.redaction import redact
-from pipeline_defs.cli import main
-from pipeline_defs.lineage.trained import TrainedRows
-from pipeline_defs.lineage.withdrawal import KEEP, REBUILD, make_plan
+from assets_data.lineage.storage.redaction import redact
+from pipeline_defs.answers.trained import TrainedRows
+from pipeline_defs.answers.withdrawal.plan import KEEP, REBUILD, make_plan
+from pipeline_defs.commands.cli import main
 from tests.assets_data.lineage.mini_chain import make_chain, make_corpus, make_raw, record_id, texts
 
 ALL = {name: texts(name) for name in ("a", "b")}

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from assets_data.lineage import Snapshot
-from pipeline_defs.metadata import describe, escape, markdown_table, published, report_tables
+from pipeline_defs.dagster.metadata import describe, escape, markdown_table, published, report_tables
 from tests.assets_data.lineage.stages import CountConfig, make_counts
 
 
@@ -80,7 +80,7 @@ def test_a_snapshot_without_tables_has_no_preview(store):
         writer.write_json("only.json", {"a": 1})
 
     snapshot: Snapshot = store.run_stage(
-        name="test/json", module="assets_data.lineage.store", config=CountConfig(), parents={}, build=build
+        name="test/json", module="assets_data.lineage.storage.store", config=CountConfig(), parents={}, build=build
     )
     assert "preview" not in describe(snapshot) and describe(snapshot)["rows"] == 0
 

@@ -1,7 +1,7 @@
 """Pictures in the UI: drawn from what a real chain published."""
 
 from assets_data.lineage import Store
-from pipeline_defs.plots import quality_figure
+from pipeline_defs.dagster.plots import quality_figure
 
 
 def test_the_quality_summary_of_all_slices_is_drawn(finished_chain):

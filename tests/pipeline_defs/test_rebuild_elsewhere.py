@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from assets_data.lineage import Store
-from assets_data.lineage.code import ROOMS, ROOT
-from assets_data.lineage.receipt import read_provenance
+from assets_data.lineage.receipts.code import ROOMS, ROOT
+from assets_data.lineage.receipts.receipt import read_provenance
 from tests.chain import environment, published_ids
 from training.trainer import Trainer
 
@@ -82,7 +82,7 @@ def test_a_checkpoint_on_the_machines_threads_has_the_same_id_on_as_many_and_oth
     options = ("--recipe", "walk_lm", "--store", str(root / "store"), "--preset", "smoke", *settings, "--skip-gate")
     variables = environment(root) | {"OMP_NUM_THREADS": "2"}
     subprocess.run([sys.executable, "-m", "training", *options], cwd=ROOT, env=variables, check=True)
-    rebuild = [sys.executable, "-m", "pipeline_defs.cli", "rebuild", "walk_lm/checkpoint", "--json"]
+    rebuild = [sys.executable, "-m", "pipeline_defs.commands.cli", "rebuild", "walk_lm/checkpoint", "--json"]
     two, one = (
         subprocess.run(rebuild, cwd=ROOT, env=variables | {"OMP_NUM_THREADS": count}, capture_output=True, text=True)
         for count in ("2", "1")
@@ -96,7 +96,17 @@ def rebuilt(root, folder, *nodes, user=()):
     again = folder / "again"
     variables = environment(root) | ELSEWHERE | {"HOME": str(folder / "home"), "TMPDIR": str(folder / "home")}
     for node in nodes:
-        command = [*user, sys.executable, "-m", "pipeline_defs.cli", "rebuild", node, "--into", str(again), "--json"]
+        command = [
+            *user,
+            sys.executable,
+            "-m",
+            "pipeline_defs.commands.cli",
+            "rebuild",
+            node,
+            "--into",
+            str(again),
+            "--json",
+        ]
         done = subprocess.run(
             command, cwd=folder, env=variables, umask=UMASK, capture_output=True, text=True, timeout=300
         )

@@ -7,18 +7,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from assets_data.fetch.config import SourceConfig
-from assets_data.fetch.stdlib import StdlibSource
+from assets_data.domains.text.duplicates import make_duplicates
+from assets_data.domains.text.manifest import make_dataset_manifest
+from assets_data.domains.text.raw_slice import make_raw_slice
+from assets_data.domains.text.rows import TripleTable
+from assets_data.domains.text.tokenizer import load_tokenizer, make_tokenizer
+from assets_data.domains.text.triples import make_triples
+from assets_data.domains.text.walks.corpus import make_walk_corpus
 from assets_data.lineage import ConfigError, resolve
-from assets_data.text.duplicates import make_duplicates
-from assets_data.text.manifest import make_dataset_manifest
-from assets_data.text.raw_slice import make_raw_slice
-from assets_data.text.rows import TripleTable
-from assets_data.text.tokenizer import load_tokenizer, make_tokenizer
-from assets_data.text.triples import make_triples
-from assets_data.walks.corpus import make_walk_corpus
-from pipeline_defs.chain import DATA, chain_config
-from pipeline_defs.settings import merge_settings, read_settings
+from assets_data.sources.config import SourceConfig
+from assets_data.sources.stdlib import StdlibSource
+from pipeline_defs.commands.chain import DATA, chain_config
+from pipeline_defs.commands.settings import merge_settings, read_settings
 
 PAIRS = """
 [raw_slice]

@@ -2,8 +2,8 @@
 
 import dagster as dg
 
-from pipeline_defs.automation import embedded_slices
-from pipeline_defs.slices import EMBEDDED, slices
+from pipeline_defs.dagster.automation import embedded_slices
+from pipeline_defs.dagster.partitions import EMBEDDED, slices
 
 
 def test_a_fresh_instance_knows_the_embedded_slices_and_no_others():

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from assets_data.lineage.code import ROOT
+from assets_data.lineage.receipts.code import ROOT
 from tests.dagster_server import ui_server
 
 CHROMIUM = shutil.which("chromium")

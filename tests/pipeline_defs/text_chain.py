@@ -3,17 +3,17 @@
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from assets_data.domains.text.config import TextConfig
+from assets_data.domains.text.duplicates import make_duplicates
+from assets_data.domains.text.manifest import make_dataset_manifest
+from assets_data.domains.text.quality_summary import make_quality_summary
+from assets_data.domains.text.raw_slice import make_raw_slice
+from assets_data.domains.text.tokenizer import make_tokenizer
+from assets_data.domains.text.triples import make_triples
+from assets_data.domains.text.walks.config import smoke as walks
+from assets_data.domains.text.walks.corpus import make_walk_corpus
 from assets_data.lineage import Snapshot, Store
-from assets_data.text.config import TextConfig
-from assets_data.text.duplicates import make_duplicates
-from assets_data.text.manifest import make_dataset_manifest
-from assets_data.text.quality_summary import make_quality_summary
-from assets_data.text.raw_slice import make_raw_slice
-from assets_data.text.tokenizer import make_tokenizer
-from assets_data.text.triples import make_triples
-from assets_data.walks.config import smoke as walks
-from assets_data.walks.corpus import make_walk_corpus
-from tests.assets_data.text.corpora import TEXT, source_of, write_rows
+from tests.assets_data.domains.text.corpora import TEXT, source_of, write_rows
 
 Slices = Mapping[str, list[str]]
 Learners = tuple[Snapshot, Snapshot]

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from assets_data.lineage import IntegrityError, StorageError, TrainingError, digest_json
-from assets_data.lineage.digests import tensor_entries
+from assets_data.lineage.identity.digests import tensor_entries
 from tests.training.toy import ToyRecipe, toy_config, toy_data
 from training import checkpoint
 from training.checkpoint import newest, prune, read_state, save, stored

@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from assets_data.lineage import atomic, from_dict, to_dict, with_overrides
-from assets_data.lineage.digests import load_json
+from assets_data.lineage import from_dict, to_dict, with_overrides
+from assets_data.lineage.identity.digests import load_json
+from assets_data.lineage.storage import atomic
 
 T = TypeVar("T")
 

@@ -11,9 +11,9 @@ import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from assets_data.lineage.digests import canonical_json, digest_json
-from assets_data.lineage.provenance import STATEMENT
+from assets_data.lineage.identity.digests import canonical_json, digest_json
 from assets_data.lineage.queries.tree import Node
+from assets_data.lineage.receipts.provenance import STATEMENT
 
 HEAD = "urn:stemma:lineage-head:v1"
 BUNDLE = "urn:stemma:lineage-bundle:v1"

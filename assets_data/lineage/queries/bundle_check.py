@@ -14,10 +14,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from assets_data.lineage.digests import canonical_json, digest_json
 from assets_data.lineage.errors import IntegrityError, StemmaError
+from assets_data.lineage.identity.digests import canonical_json, digest_json
 from assets_data.lineage.queries.bundle import BUNDLE, PAYLOAD, head_statement, pre_authentication
-from assets_data.lineage.receipt import parse_bytes
+from assets_data.lineage.receipts.receipt import parse_bytes
 
 Verify = Callable[[bytes, list[dict[str, str]]], bool]
 

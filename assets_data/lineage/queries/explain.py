@@ -12,13 +12,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from assets_data.lineage.attestation import check_statement
-from assets_data.lineage.digests import digest_json, load_json, logical_digest
 from assets_data.lineage.errors import IntegrityError, StemmaError
+from assets_data.lineage.identity.digests import digest_json, load_json, logical_digest
 from assets_data.lineage.queries.tree import Node, load_tree
-from assets_data.lineage.receipt import read_receipt
-from assets_data.lineage.snapshot import Snapshot
-from assets_data.lineage.store import Store
+from assets_data.lineage.receipts.attestation import check_statement
+from assets_data.lineage.receipts.receipt import read_receipt
+from assets_data.lineage.storage.snapshot import Snapshot
+from assets_data.lineage.storage.store import Store
 
 SHARED_INPUTS = ("manifest", "preflight")  # what a node and its parent both read must be the same
 Progress = Callable[[int], object]

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from assets_data.lineage.provenance import Provenance
+from assets_data.lineage.receipts.provenance import Provenance
 
 CONTENT, CONFIG, CODE, PARENT = "content", "config", "code", "parent"
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from assets_data.lineage.merkle import sorted_records
+from assets_data.lineage.identity.merkle import sorted_records
+from assets_data.lineage.identity.record_ids import COLUMN, among, decode_records, iter_records
+from assets_data.lineage.identity.tables import iter_columns, table_schema
 from assets_data.lineage.queries.records import record_tables
 from assets_data.lineage.queries.tree import Node, load_tree
-from assets_data.lineage.record_ids import COLUMN, among, decode_records, iter_records
-from assets_data.lineage.redaction import WITHDRAWN_FROM
-from assets_data.lineage.store import Store
-from assets_data.lineage.tables import iter_columns, table_schema
+from assets_data.lineage.storage.redaction import WITHDRAWN_FROM
+from assets_data.lineage.storage.store import Store
 
 HOLDS, LEARNED, STANDS = "holds", "learned", "stands on"
 

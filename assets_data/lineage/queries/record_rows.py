@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from assets_data.lineage.digests import digest_key64
+from assets_data.lineage.identity.digests import digest_key64
+from assets_data.lineage.identity.record_ids import COLUMN, iter_records
+from assets_data.lineage.identity.tables import iter_columns, read_table
 from assets_data.lineage.queries.remembered import Memory
-from assets_data.lineage.record_ids import COLUMN, iter_records
-from assets_data.lineage.tables import iter_columns, read_table
 
 
 class RecordRows:

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from assets_data.lineage.errors import DataError
-from assets_data.lineage.merkle import WIDTH
-from assets_data.lineage.record_ids import COLUMN, table_records
-from assets_data.lineage.snapshot import Snapshot
-from assets_data.lineage.tables import table_schema
+from assets_data.lineage.identity.merkle import WIDTH
+from assets_data.lineage.identity.record_ids import COLUMN, table_records
+from assets_data.lineage.identity.tables import table_schema
+from assets_data.lineage.storage.snapshot import Snapshot
 
 
 def record_tables(snapshot: Snapshot) -> list[str]:

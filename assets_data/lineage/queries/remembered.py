@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from assets_data.lineage import atomic
-from assets_data.lineage.digests import digest_file, digest_json, load_json
 from assets_data.lineage.errors import StemmaError
-from assets_data.lineage.order import keyed_order
+from assets_data.lineage.identity.digests import digest_file, digest_json, load_json
+from assets_data.lineage.identity.order import keyed_order
+from assets_data.lineage.storage import atomic
 
 KEEP_FROM_ROWS = 1 << 20
 

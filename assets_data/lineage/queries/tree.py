@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from assets_data.lineage.errors import IntegrityError, StemmaError
-from assets_data.lineage.provenance import Provenance
-from assets_data.lineage.receipt import read_provenance
-from assets_data.lineage.snapshot import Snapshot
-from assets_data.lineage.store import Store
+from assets_data.lineage.receipts.provenance import Provenance
+from assets_data.lineage.receipts.receipt import read_provenance
+from assets_data.lineage.storage.snapshot import Snapshot
+from assets_data.lineage.storage.store import Store
 
 
 @dataclass(slots=True, kw_only=True)

@@ -30,7 +30,7 @@ def make_counts(
 
     return store.run_stage(
         name="test/counts",
-        module="assets_data.lineage.store",
+        module="assets_data.lineage.storage.store",
         config=config,
         parents={"upstream": list(parents)},
         build=build,

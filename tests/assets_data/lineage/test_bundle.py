@@ -8,11 +8,11 @@ import sys
 import pytest
 
 from assets_data.lineage import IntegrityError
-from assets_data.lineage.code import ROOT
-from assets_data.lineage.digests import load_json
+from assets_data.lineage.identity.digests import load_json
 from assets_data.lineage.queries.bundle import make_bundle
 from assets_data.lineage.queries.bundle_check import check_bundle
 from assets_data.lineage.queries.tree import load_tree
+from assets_data.lineage.receipts.code import ROOT
 from tests.assets_data.lineage.mini_chain import make_chain
 from tests.assets_data.lineage.vectors import FOLDER, VECTORS, key_path, vector_bytes
 
@@ -27,7 +27,7 @@ def load_verifier():
 
 
 def stemma_accepts(vector) -> bool:
-    from pipeline_defs.lineage.signing import verifier
+    from pipeline_defs.answers.signing import verifier
 
     key = key_path(vector)
     try:

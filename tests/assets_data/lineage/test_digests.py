@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from assets_data.lineage import DataError, IntegrityError, array_key64, canonical_json, digest_json
-from assets_data.lineage.digests import load_json, table_digest, tensor_entries
+from assets_data.lineage.identity.digests import load_json, table_digest, tensor_entries
 
 TABLE = pa.table(
     {

@@ -3,7 +3,7 @@
 import pytest
 
 from assets_data.lineage.queries.freshness import CODE, CONFIG, CONTENT, PARENT, Expectation, differing, judge
-from assets_data.lineage.receipt import read_provenance
+from assets_data.lineage.receipts.receipt import read_provenance
 from benchmarks.lineage_status import compare
 from tests.assets_data.lineage.mini_chain import make_chain, make_raw, texts
 

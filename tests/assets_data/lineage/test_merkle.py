@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from assets_data.lineage import DataError, merkle_root
-from assets_data.lineage.merkle import find_record, fold, record_array, sorted_records
+from assets_data.lineage.identity.merkle import find_record, fold, record_array, sorted_records
 
 
 def digests(count: int, salt: str = "") -> list[bytes]:
@@ -34,7 +34,7 @@ def test_the_root_is_that_of_the_rfc_for_every_number_of_leaves(count: int) -> N
 
 def test_blocks_of_hashing_do_not_show_in_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
     records = digests(257)
-    monkeypatch.setattr("assets_data.lineage.merkle._BLOCK", 8)
+    monkeypatch.setattr("assets_data.lineage.identity.merkle._BLOCK", 8)
     assert merkle_root(records) == reference_root(records)
 
 

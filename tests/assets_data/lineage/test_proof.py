@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from assets_data.lineage import IntegrityError
-from assets_data.lineage.merkle import fold, hash_leaf, hash_node, merkle_root, sorted_records
+from assets_data.lineage.identity.merkle import fold, hash_leaf, hash_node, merkle_root, sorted_records
 from assets_data.lineage.queries.proof import MAX_BYTES, check_document, check_proof, make_proof, prove_record
 from tests.assets_data.lineage.mini_chain import make_chain, record_id, texts
 

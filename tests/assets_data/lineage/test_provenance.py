@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from assets_data.lineage import IntegrityError, canonical_json
-from assets_data.lineage.provenance import RECEIPT_SCHEMAS, SourcePart
-from assets_data.lineage.receipt import parse_bytes, read_provenance, read_receipt
+from assets_data.lineage.receipts.provenance import RECEIPT_SCHEMAS, SourcePart
+from assets_data.lineage.receipts.receipt import parse_bytes, read_provenance, read_receipt
 from tests.assets_data.lineage.mini_chain import MODULE, MiniConfig, make_chain
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from assets_data.lineage import IntegrityError
-from assets_data.lineage.attestation import check_statement
-from assets_data.lineage.code import ROOT, code_version, environment
-from assets_data.lineage.merkle import merkle_root
-from assets_data.lineage.receipt import read_receipt
+from assets_data.lineage.identity.merkle import merkle_root
+from assets_data.lineage.receipts.attestation import check_statement
+from assets_data.lineage.receipts.code import ROOT, code_version, environment
+from assets_data.lineage.receipts.receipt import read_receipt
 from tests.assets_data.lineage.stages import CountConfig, make_counts
 
 
@@ -21,7 +21,7 @@ def test_a_receipt_is_a_valid_in_toto_statement_about_its_snapshot(store):
     assert document["subject"][0]["digest"]["sha256"] == snapshot.id.removeprefix("sha256:")
     assert build["resolvedDependencies"][0]["digest"]["sha256"] == parent.id.removeprefix("sha256:")
     assert build["externalParameters"]["config"] == {"rows": 100, "start": 0}
-    assert build["internalParameters"]["code_version"] == code_version("assets_data.lineage.store")
+    assert build["internalParameters"]["code_version"] == code_version("assets_data.lineage.storage.store")
 
 
 def test_an_edited_receipt_is_refused(store):
@@ -46,7 +46,7 @@ def test_a_receipt_holds_no_host_user_or_directory(store, tmp_path):
 
 
 def test_the_code_version_follows_imports_and_nothing_else(tmp_path, monkeypatch):
-    from assets_data.lineage import code
+    from assets_data.lineage.receipts import code
 
     package = tmp_path / "training"
     package.mkdir()

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from assets_data.lineage import DataError, IntegrityError, Snapshot, StorageError, Store, canonical_json
-from assets_data.lineage.code import ROOT
+from assets_data.lineage.receipts.code import ROOT
 from tests.assets_data.lineage.stages import CountConfig, make_counts
 
 
@@ -237,7 +237,7 @@ mount -t tmpfs -o size=1m none {mount}
 {python} - <<'END'
 import pathlib, subprocess, sys
 from assets_data.lineage import StorageError, Store
-from assets_data.lineage.code import ROOT
+from assets_data.lineage.receipts.code import ROOT
 from tests.assets_data.lineage.stages import CountConfig, make_counts
 store = Store(pathlib.Path("{mount}/store"))
 previous = make_counts(store, CountConfig())

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from assets_data.lineage import canonical_json
-from assets_data.lineage.code import ROOT
 from assets_data.lineage.queries.bundle import envelope, head_statement
+from assets_data.lineage.receipts.code import ROOT
 
 FOLDER = ROOT / "docs" / "verifier" / "vectors"
 VECTORS = json.loads((FOLDER / "vectors.json").read_bytes())

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 import pyarrow as pa
 
-from assets_data.lineage.tables import read_table
+from assets_data.lineage.identity.tables import read_table
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from assets_data.lineage import Snapshot
-from assets_data.lineage.sorted_sets import found_in
-from assets_data.lineage.tables import iter_batches
+from assets_data.lineage.identity.sorted_sets import found_in
+from assets_data.lineage.identity.tables import iter_batches
 
 DENSE_VERTICES = 1 << 14
 

@@ -1,0 +1,138 @@
+"""The duplicates stage: over all slices, which record owns a text, and which are left out in its favour.
+
+Of equal documents the one in the earliest slice is kept, so a slice that sorts after the others changes none of their
+drop lists. Near-duplicates are an option. Memory: a sixteenth of all documents' ids at a time, and the drop lists.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import polars as pl
+import pyarrow.parquet as pq
+
+from assets_data.domains.text.config import DuplicatesConfig, TextConfig
+from assets_data.domains.text.document_index import make_document_index
+from assets_data.domains.text.drops import DROP_REASONS, DROPS_SCHEMA
+from assets_data.domains.text.near import KeptDocuments
+from assets_data.lineage import Snapshot, SnapshotWriter, Store, to_dict
+from assets_data.lineage.identity.tables import iter_batches
+
+_EXACT, _NEAR = DROP_REASONS
+_RANGES = [bytes([16 * high]) for high in range(16)]  # equal shares of the digests, by their first four bits
+
+
+def make_duplicates(store: Store, raw: Mapping[str, Snapshot], config: TextConfig) -> Snapshot:
+    """Publish (or reuse) the drop lists of the slices ``raw`` (name -> snapshot): ``drops.parquet`` (what is dropped,
+    why, and for whom), ``slices.json`` (counts by raw slice id) and ``documents.json`` (settings).
+    """
+    slices = {raw[name].id: raw[name] for name in sorted(raw, key=natural_order)}  # one slice under two names is one
+    ids, indexes = list(slices), [make_document_index(store, snapshot, config) for snapshot in slices.values()]
+    return store.run_stage(
+        name="text/duplicates",
+        module=__name__,
+        config=config.duplicates,
+        arguments={"documents": to_dict(config.documents), "raw_slices": ids},
+        parents={"document_index": indexes},
+        seeds={"signature": config.duplicates.seed},
+        build=lambda writer: _build(writer, ids, indexes, config),
+    )
+
+
+def natural_order(name: str) -> list[tuple[int, str]]:
+    """A sort key under which ``files-2`` comes before ``files-10``."""
+    return [(int(piece), "") if piece.isdigit() else (-1, piece) for piece in re.split(r"(\d+)", name)]
+
+
+def _build(writer: SnapshotWriter, ids: Sequence[str], indexes: Sequence[Snapshot], config: TextConfig) -> None:
+    drops = _exact(indexes)
+    if config.duplicates.near:
+        drops = _with_near(drops, indexes, config.duplicates)
+    drops = drops.sort("slice", "record_id")
+    counts = {raw: dict.fromkeys(DROP_REASONS, 0) for raw in ids}
+    with pq.ParquetWriter(writer.part("drops.parquet"), DROPS_SCHEMA, compression="zstd") as table:
+        for number, raw in enumerate(ids):
+            own = drops.filter(pl.col("slice") == number)
+            counts[raw] |= dict(own.group_by("reason").len().iter_rows())
+            table.write_table(_listed(own, ids).to_arrow().cast(DROPS_SCHEMA))
+    writer.write_json("slices.json", counts)
+    writer.write_json("documents.json", to_dict(config.documents))
+    totals = {reason: sum(count[reason] for count in counts.values()) for reason in DROP_REASONS}
+    documents = sum(index.stats["rows"] for index in indexes)
+    writer.stats |= {"slices": len(ids), "documents": documents, "rows": len(drops), **totals}
+
+
+def _listed(drops: pl.DataFrame, ids: Sequence[str]) -> pl.DataFrame:
+    names = pl.Series(ids, dtype=pl.String)
+    return drops.select(
+        raw_slice=names.gather(drops.get_column("slice")),
+        record_id=pl.col("record_id").bin.encode("hex"),
+        reason=pl.col("reason"),
+        kept_raw_slice=names.gather(drops.get_column("kept_slice")),
+        kept_record_id=pl.col("kept_record_id").bin.encode("hex"),
+    )
+
+
+def _exact(indexes: Sequence[Snapshot]) -> pl.DataFrame:
+    """Every document whose text an earlier slice has: slice, record_id, reason, kept_slice, kept_record_id."""
+    found = [_exact_between(indexes, low, high) for low, high in zip(_RANGES, [*_RANGES[1:], None], strict=True)]
+    return pl.concat(found)
+
+
+def _exact_between(indexes: Sequence[Snapshot], low: bytes, high: bytes | None) -> pl.DataFrame:
+    text = pl.col("text_id")
+    bounds = text >= low if high is None else (text >= low) & (text < high)
+    scans = [
+        pl.scan_parquet(index.file("documents.parquet"))
+        .filter(bounds)
+        .select("text_id", "record_id", slice=pl.lit(number, pl.UInt32))
+        for number, index in enumerate(indexes)
+    ]
+    documents = pl.concat(scans).collect().sort("text_id", "slice")
+    first = text.is_first_distinct()
+    owned = [pl.when(first).then(name).forward_fill().alias(f"kept_{name}") for name in ("slice", "record_id")]
+    return (
+        documents.with_columns(*owned, first.alias("first"))
+        .filter(~pl.col("first"))
+        .select("slice", "record_id", pl.lit(_EXACT).alias("reason"), "kept_slice", "kept_record_id")
+    )
+
+
+def _with_near(exact: pl.DataFrame, indexes: Sequence[Snapshot], config: DuplicatesConfig) -> pl.DataFrame:
+    """``exact`` and the near-duplicates; slices in their order, documents of a slice by text_id.
+
+    Whatever lost its text to a document that is itself too near another is listed for that other one.
+    """
+    gone = set(exact.select("slice", "record_id").iter_rows())
+    kept = KeptDocuments(config)
+    owners: list[tuple[int, bytes]] = []
+    rows: list[tuple[int, bytes, str, int, bytes]] = []
+    for number, index in enumerate(indexes):
+        for batch in iter_batches(index.file("documents.parquet")):
+            signatures = np.asarray(batch.column("signature").flatten()).reshape(-1, config.permutations)
+            for record, signature in zip(batch.column("record_id").to_pylist(), signatures, strict=True):
+                if (number, record) in gone:
+                    continue
+                if (near := kept.nearest(signature)) is not None:
+                    rows.append((number, record, _NEAR, *owners[near]))
+                else:
+                    kept.keep(len(owners), signature)
+                    owners.append((number, record))
+    near_drops = pl.DataFrame(rows, schema=exact.schema, orient="row")
+    return pl.concat([_resolved(exact, near_drops), near_drops])
+
+
+def _resolved(exact: pl.DataFrame, near: pl.DataFrame) -> pl.DataFrame:
+    moved = near.select(
+        kept_slice="slice", kept_record_id="record_id", to_slice="kept_slice", to_record="kept_record_id"
+    )
+    joined = exact.join(moved, on=["kept_slice", "kept_record_id"], how="left", maintain_order="left")
+    return joined.select(
+        "slice",
+        "record_id",
+        "reason",
+        kept_slice=pl.coalesce("to_slice", "kept_slice"),
+        kept_record_id=pl.coalesce("to_record", "kept_record_id"),
+    )

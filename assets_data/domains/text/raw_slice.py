@@ -1,0 +1,128 @@
+"""The raw_slice stage: one slice of a source as records, exactly as read.
+
+Promises that reuse is by content: the source's bytes are digested before the stage is looked up, and again after each
+file is read. Memory is bounded by row groups, and 66 bytes per record for the record root. Does not clean, deduplicate
+or split: a record here is what the source says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from assets_data.domains.text.shuffle import shuffled
+from assets_data.lineage import DataError, Snapshot, SnapshotWriter, Store
+from assets_data.lineage.identity.record_ids import table_records
+from assets_data.lineage.receipts.provenance import SourcePart
+from assets_data.sources.config import SourceConfig
+from assets_data.sources.parts import Part, Record, Source, planned_digest
+from assets_data.sources.sources import open_source
+
+SCHEMA = pa.schema([(name, pa.large_string()) for name in ("record_id", "text", "prompt", "split", "origin", "part")])
+ROW_GROUP_BYTES = 8 << 20  # text held before it is written; readers hold one row group too
+# Statistics would put the first and last text of every row group, whole, into the footer.
+_ENCODING: dict[str, Any] = {"compression": "zstd", "write_statistics": False, "use_dictionary": ["split", "part"]}
+LEFT_OUT = ("missing", "malformed")
+
+
+def make_raw_slice(store: Store, slice_name: str, config: SourceConfig) -> Snapshot:
+    """Publish (or reuse) the slice as a ``text/raw_slice`` snapshot: ``records.parquet`` and ``parts.json``.
+
+    Raises DataError when the slice is unknown or empty, a file changes while it is read, or its bytes are refused.
+    """
+    source = open_source(config, store)
+    parts = source.parts(slice_name)
+    return store.run_stage(
+        name="text/raw_slice",
+        module=__name__,
+        config=config,
+        arguments={"slice": slice_name, "parts_digest": planned_digest(parts)},
+        parents={},
+        seeds={"shuffle": config.seed},
+        sources=[SourcePart(part.origin, part.sha256.removeprefix("sha256:"), part.url) for part in parts if part.url],
+        build=lambda writer: _build(writer, source, parts, config),
+    )
+
+
+def record_id(text: str, prompt: str = "") -> str:
+    """64 hex characters: SHA-256 of the record's canonical JSON, ``{"text": ...}``, with ``"prompt"`` if it has one.
+
+    The standard library writes RFC 8785 of an object of strings whose keys are in order, at C speed.
+    """
+    document = {"prompt": prompt, "text": text} if prompt else {"text": text}
+    return hashlib.sha256(json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+
+
+def _build(writer: SnapshotWriter, source: Source, parts: list[Part], config: SourceConfig) -> None:
+    counts: dict[str, Counter[str]] = {part.origin: Counter() for part in parts}
+    rows = 0
+    file = writer.part("records.parquet")
+    with pq.ParquetWriter(file, SCHEMA, compression_level=config.zstd_level, **_ENCODING) as table:
+        for batch in _ordered(source, parts, counts, config, writer.path):
+            table.write_table(batch)
+            rows += len(batch)
+    if not rows:
+        raise DataError("RAW_SLICE_EMPTY", "a slice has no records", found=[part.origin for part in parts][:10])
+    left_out = {reason: sum(count[reason] for count in counts.values()) for reason in LEFT_OUT}
+    writer.write_json("parts.json", _parts_document(source, parts, counts))
+    writer.records(table_records(file))
+    writer.stats |= {"rows": rows, "parts": len(parts), "source_bytes": sum(part.bytes for part in parts), **left_out}
+    writer.stats |= source.stats
+
+
+def _parts_document(source: Source, parts: list[Part], counts: dict[str, Counter[str]]) -> dict[str, object]:
+    """Where the records came from: notes of the source, and of each file its digest, rows read and rows left out."""
+    entries = [
+        {k: v for k, v in asdict(part).items() if k not in ("path", "url") and v is not None}
+        | {name: counts[part.origin][name] for name in ("records", *LEFT_OUT)}
+        for part in parts
+    ]
+    return {"licence": source.licence, "origin": source.origin, "parts": entries}
+
+
+def _ordered(
+    source: Source, parts: list[Part], counts: dict[str, Counter[str]], config: SourceConfig, folder: Path
+) -> Iterator[pa.Table]:
+    """The first ``max_records`` records in the source's order; or in a keyed one, for which all of them are read."""
+    if config.shuffle:
+        batches = _batches(_records(source, parts, counts, 0))
+        return shuffled(batches, config.seed, config.max_records, ROW_GROUP_BYTES, folder)
+    return _batches(_records(source, parts, counts, config.max_records))
+
+
+def _records(
+    source: Source, parts: list[Part], counts: dict[str, Counter[str]], most: int
+) -> Iterator[tuple[Record, Part]]:
+    """Every record up to ``most`` (0: all), part by part; each part's digest is checked again once it is read."""
+    left = most or sys.maxsize
+    for part in parts:
+        for record in itertools.islice(source.records(part, counts[part.origin]), left):
+            counts[part.origin]["records"] += 1
+            yield record, part
+        part.require_unchanged()
+        left -= counts[part.origin]["records"]
+
+
+def _batches(records: Iterator[tuple[Record, Part]]) -> Iterator[pa.Table]:
+    size = 0
+    columns: dict[str, list[str]] = {name: [] for name in SCHEMA.names}
+    for record, part in records:
+        row = (record_id(record.text, record.prompt), record.text, record.prompt, record.split, record.origin)
+        for column, value in zip(columns.values(), (*row, part.origin), strict=True):
+            column.append(value)
+        size += len(record.text) + len(record.prompt) + 2 * len(record.origin) + 64
+        if size >= ROW_GROUP_BYTES:
+            yield pa.table(columns, SCHEMA)
+            size, columns = 0, {name: [] for name in SCHEMA.names}
+    if size:
+        yield pa.table(columns, SCHEMA)

@@ -1,0 +1,1 @@
+"""What a thing is called by its content: digests, canonical JSON, Merkle roots, keyed order, record ids."""

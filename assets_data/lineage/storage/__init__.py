@@ -1,0 +1,1 @@
+"""Where things are kept: snapshots, the store, durable writes, and snapshots without some records."""

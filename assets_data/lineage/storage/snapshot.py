@@ -1,0 +1,212 @@
+"""Snapshots: immutable published directories whose id depends on what they say and on nothing else.
+
+``snapshot.json`` is written last and is the only proof that a snapshot is complete. It holds the *content* (kind,
+schema, logical digest of every part, splits, record root), whose canonical JSON gives the id, and the physical files
+with size and SHA-256, for fast verification. Sidecars are listed and hashed but stay outside the identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from assets_data.lineage.errors import DataError, IntegrityError
+from assets_data.lineage.identity.digests import canonical_json, digest_file, digest_json, load_json, logical_digest
+from assets_data.lineage.identity.merkle import Records, fold, sorted_records
+from assets_data.lineage.identity.tables import read_table
+from assets_data.lineage.storage import atomic
+
+SCHEMA = 1
+MANIFEST = "snapshot.json"
+_ENTRY = {"bytes": int, "sha256": str, "part": bool}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """A published directory. ``content`` is the identity, ``stats`` are facts for people, ``files`` maps name to
+    ``{"bytes", "sha256", "part"}``. ``reused`` and ``receipt`` say how this process came by it."""
+
+    id: str
+    kind: str
+    path: Path
+    content: Mapping[str, Any]
+    stats: Mapping[str, Any]
+    files: Mapping[str, Mapping[str, Any]]
+    reused: bool = False
+    receipt: Path | None = None
+
+    @classmethod
+    def open(cls, path: Path) -> Snapshot:
+        """Read ``snapshot.json`` and check it against itself. Raises IntegrityError with one code per defect."""
+        document = _read_manifest(path)
+        expected = digest_json(document["content"])
+        if document["id"] != expected:
+            raise _broken("SNAPSHOT_ID", "the id does not match the content", path, expected, document["id"])
+        kind = document["content"]["kind"]
+        return cls(path=path, kind=kind, **{k: document[k] for k in ("id", "content", "stats", "files")})
+
+    @property
+    def bytes(self) -> int:
+        """Size of all its files together."""
+        return sum(entry["bytes"] for entry in self.files.values())
+
+    def file(self, name: str) -> Path:
+        """The path of one of its files. Raises IntegrityError for a name it does not list."""
+        if name not in self.files:
+            raise _broken("SNAPSHOT_NO_FILE", "no such file in this snapshot", self.path, sorted(self.files), name)
+        return self.path / name
+
+    def read_json(self, name: str) -> Any:
+        """One of its JSON files, parsed strictly."""
+        return load_json(self.file(name).read_bytes(), self.path / name)
+
+    def table(self, name: str) -> pa.Table:
+        """One of its tables; Arrow IPC files are memory-mapped."""
+        return read_table(self.file(name))
+
+    def verify(self, *, deep: bool = False) -> None:
+        """Hash every file against the list; with ``deep`` also recompute the identity from the parts' values.
+
+        Raises IntegrityError naming the first file that differs, is missing or was added.
+        """
+        self.check_list()
+        for name in self.files:
+            self.check_file(name)
+        if deep:
+            self._verify_parts()
+
+    def check_list(self) -> None:
+        """The directory holds what the list names and, of the parts, what the identity names; nothing is hashed."""
+        found = {str(p.relative_to(self.path)) for p in self.path.rglob("*") if not p.is_dir()}
+        for extra in sorted(found - set(self.files) - {MANIFEST}):
+            raise _broken("SNAPSHOT_EXTRA_FILE", "a file nobody published", self.path / extra)
+        listed = sorted(Path(name).stem for name, entry in self.files.items() if entry["part"])
+        if listed != sorted(self.content["parts"]):
+            raise _broken(
+                "SNAPSHOT_LIST", "files and identity differ", self.path, sorted(self.content["parts"]), listed
+            )
+
+    def check_file(self, name: str) -> None:
+        """One file against its listed size and SHA-256."""
+        path, entry = self.path / name, self.files[name]
+        if not path.is_file() or path.is_symlink():
+            raise _broken("SNAPSHOT_FILE_MISSING", "a listed file is gone", path)
+        if path.stat().st_size != entry["bytes"]:
+            raise _broken("SNAPSHOT_FILE_SIZE", "a file has another size", path, entry["bytes"], path.stat().st_size)
+        if (digest := digest_file(path)) != entry["sha256"]:
+            raise _broken("SNAPSHOT_FILE_DIGEST", "a file's bytes changed", path, entry["sha256"], digest)
+
+    def _verify_parts(self) -> None:
+        parts = {Path(n).stem: logical_digest(self.path / n) for n, entry in self.files.items() if entry["part"]}
+        if canonical_json(parts) != canonical_json(self.content["parts"]):
+            raise _broken("SNAPSHOT_CONTENT", "the parts do not say what the identity says", self.path)
+
+
+class SnapshotWriter:
+    """Collects a snapshot's files in a temp directory. ``publish`` hashes, syncs and writes ``snapshot.json`` last."""
+
+    def __init__(self, directory: Path, kind: str) -> None:
+        self.path, self.kind = directory, kind
+        self.stats: dict[str, Any] = {}
+        self.splits: dict[str, int] = {}
+        self._records: dict[str, Any] | None = None
+        self._names: dict[str, bool] = {}
+
+    def part(self, name: str) -> Path:
+        """Where to write a file whose logical content is part of the identity. Stems are unique in a snapshot."""
+        if any(is_part and Path(n).stem == Path(name).stem for n, is_part in self._names.items()):
+            raise DataError("SNAPSHOT_PART_TWICE", "two parts share a name", found=name)
+        self._names[name] = True
+        return self.path / name
+
+    def sidecar(self, name: str) -> Path:
+        """Where to write a file that is listed and hashed but does not touch the identity."""
+        self._names[name] = False
+        return self.path / name
+
+    def write_table(self, name: str, table: pa.Table) -> None:
+        """Write a part as zstd Parquet (``.parquet``) or uncompressed, memory-mappable Arrow IPC (``.arrow``)."""
+        target = self.part(name)
+        if target.suffix == ".parquet":
+            pq.write_table(table, target, compression="zstd")
+            return
+        with pa.OSFile(str(target), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+            writer.write_table(table)
+
+    def write_json(self, name: str, document: Any, *, sidecar: bool = False) -> None:
+        """Write a JSON part (or sidecar) in canonical form."""
+        target = self.sidecar(name) if sidecar else self.part(name)
+        target.write_bytes(canonical_json(document) + b"\n")
+
+    def records(self, ids: Records) -> None:
+        """Set the record count and Merkle root from 32-byte digests: uint8[n, 32], ``S32``, bytes or hex characters."""
+        leaves = sorted_records(ids)
+        count = len(leaves)
+        self._records = {"count": count, "root": fold(leaves)[0].hex()}
+
+    def finish(self) -> str:
+        """Hash and sync every file, write ``snapshot.json``, return the id. Refuses a file that was never announced."""
+        for path in self.path.rglob("*"):
+            if path.is_file() and str(path.relative_to(self.path)) not in self._names:
+                raise DataError("SNAPSHOT_UNKNOWN_FILE", "a file was written but not announced", where=path)
+        content = {
+            "kind": self.kind,
+            "schema": SCHEMA,
+            "parts": {Path(n).stem: logical_digest(self.path / n) for n, is_part in self._names.items() if is_part},
+            "splits": self.splits,
+            "records": self._records,
+        }
+        files = {name: self._entry(name, is_part) for name, is_part in sorted(self._names.items())}
+        document = {"content": content, "files": files, "id": digest_json(content), "stats": self.stats}
+        atomic.write_json(self.path / MANIFEST, document)
+        return document["id"]
+
+    def _entry(self, name: str, is_part: bool) -> dict[str, Any]:
+        path = self.path / name
+        atomic.sync_path(path)
+        return {"bytes": path.stat().st_size, "sha256": digest_file(path), "part": is_part}
+
+
+def _read_manifest(path: Path) -> Mapping[str, Any]:
+    manifest = path / MANIFEST
+    if not manifest.is_file():
+        raise _broken("SNAPSHOT_INCOMPLETE", "no snapshot.json: this directory was never published", path)
+    raw = manifest.read_bytes()
+    if not raw:
+        raise _broken("SNAPSHOT_EMPTY", "snapshot.json is empty", manifest)
+    document = load_json(raw, manifest)
+    if isinstance(document, dict) and isinstance(document.get("content"), dict):
+        if (version := document["content"].get("schema")) != SCHEMA:
+            raise _broken("SNAPSHOT_VERSION", "written by another schema version", manifest, SCHEMA, version)
+    if problem := next(_shape_problems(document), None):
+        raise _broken("SNAPSHOT_SHAPE", f"snapshot.json is not what a snapshot writes: {problem}", manifest)
+    return document
+
+
+def _shape_problems(document: Any) -> Iterator[str]:
+    """What of ``snapshot.json`` has another shape than :meth:`SnapshotWriter.finish` gives it."""
+    if not isinstance(document, dict) or set(document) != {"content", "files", "id", "stats"}:
+        yield "it does not have the four expected members"
+        return
+    kinds = {"content": dict, "files": dict, "id": str, "stats": dict}
+    yield from (f"{name} is of another type" for name, kind in kinds.items() if not isinstance(document[name], kind))
+    content, files = document["content"], document["files"]
+    if not isinstance(content, dict) or set(content) != {"kind", "schema", "parts", "splits", "records"}:
+        yield "the content does not have the five expected members"
+    elif not isinstance(content["kind"], str) or not isinstance(content["parts"], dict):
+        yield "the content's kind or parts are of another type"
+    for name, entry in files.items() if isinstance(files, dict) else ():
+        if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
+            yield f"{name!r} lies outside the snapshot"
+        if not isinstance(entry, dict) or {k: type(v) for k, v in entry.items()} != _ENTRY:
+            yield f"the entry of {name!r} is not a size, a digest and whether it is a part"
+
+
+def _broken(code: str, what: str, where: Path, expected: object = None, found: object = None) -> IntegrityError:
+    action = "run the stage again: the broken copy is quarantined and rebuilt"
+    return IntegrityError(code, what, expected=expected, found=found, where=where, action=action)

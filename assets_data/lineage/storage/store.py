@@ -1,0 +1,209 @@
+"""The store: one root directory with snapshots, receipts, stage records, pointers and run directories.
+
+Owns reuse and publication. A stage is reused when its name, code, config, arguments and parent ids are the same *and*
+what it published still verifies; what fails verification is quarantined, named, and rebuilt. One writer per stage key.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from assets_data.lineage.config import to_dict
+from assets_data.lineage.errors import DataError, IntegrityError
+from assets_data.lineage.identity.digests import digest_json, load_json
+from assets_data.lineage.receipts.code import code_version
+from assets_data.lineage.receipts.provenance import SourcePart
+from assets_data.lineage.receipts.receipt import Build, read_receipt, write_receipt
+from assets_data.lineage.storage import atomic
+from assets_data.lineage.storage.snapshot import Snapshot, SnapshotWriter
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Store:
+    """Everything Stemma keeps, under ``root``. Cheap to make; nothing is created before the first write.
+
+    ``requested`` is what a person asked for (preset and overrides): noted in receipts, never part of an identity.
+    """
+
+    root: Path
+    requested: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def snapshot_path(self, snapshot_id: str) -> Path:
+        """Where a snapshot with this id is, or would be."""
+        return self.root / "snapshots" / snapshot_id.removeprefix("sha256:")
+
+    def opened(self, snapshot_id: str) -> Snapshot:
+        """The snapshot in this id's place, its files not yet hashed. Raises IntegrityError when it is another one."""
+        snapshot = Snapshot.open(self.snapshot_path(snapshot_id))
+        if snapshot.id.removeprefix("sha256:") != snapshot_id.removeprefix("sha256:"):
+            raise IntegrityError(
+                "SNAPSHOT_MISPLACED", "another snapshot is in its place", expected=snapshot_id, found=snapshot.id
+            )
+        return snapshot
+
+    def snapshot(self, snapshot_id: str) -> Snapshot:
+        """The snapshot, every file verified. Raises IntegrityError when it is missing or differs from its id."""
+        snapshot = self.opened(snapshot_id)
+        snapshot.verify()
+        return snapshot
+
+    def receipts(self, snapshot_id: str) -> list[Path]:
+        """Every receipt for this id, by name."""
+        return sorted((self.root / "receipts" / snapshot_id.removeprefix("sha256:")).glob("*.json"))
+
+    def point(self, name: str, snapshot: Snapshot) -> None:
+        """Make ``name`` (``text/triples/stdlib-0``) stand for this snapshot from now on."""
+        receipt = str(snapshot.receipt.relative_to(self.root)) if snapshot.receipt else None
+        atomic.write_json(self._pointer(name), {"snapshot": snapshot.id, "receipt": receipt})
+
+    def pointed(self, name: str) -> Snapshot:
+        """The snapshot ``name`` stands for, verified. Raises DataError when nothing was published under that name."""
+        if (entry := self.pointer(name)) is None:
+            raise DataError(
+                "STORE_NOTHING_THERE",
+                "nothing was published under this name",
+                found=name,
+                where=self.root,
+                action=f"materialise {name} first",
+            )
+        receipt = self.root / entry["receipt"] if entry["receipt"] else None
+        return dataclasses.replace(self.snapshot(entry["snapshot"]), receipt=receipt)
+
+    def pointer(self, name: str) -> dict[str, Any] | None:
+        """``{"snapshot", "receipt"}`` of a name, or None; nothing is verified."""
+        path = self._pointer(name)
+        return load_json(path.read_bytes(), path) if path.is_file() else None
+
+    def all_names(self) -> list[str]:
+        """Every name anything was published under."""
+        folder = self.root / "pointers"
+        return sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.json"))
+
+    def names(self, prefix: str) -> list[str]:
+        """Every name below ``prefix`` (``text/triples``), sorted, without the prefix: the slices at hand."""
+        return sorted(path.stem for path in (self.root / "pointers" / prefix).glob("*.json"))
+
+    def _pointer(self, name: str) -> Path:
+        return self.root / "pointers" / f"{name}.json"
+
+    def run_dir(self, run_id: str) -> Path:
+        """The mutable directory of one training run, made if needed."""
+        path = self.root / "runs" / run_id
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def run_stage(
+        self,
+        *,
+        name: str,
+        module: str | tuple[str, ...],
+        config: Any,
+        parents: Mapping[str, Snapshot | Sequence[Snapshot]],
+        build: Callable[[SnapshotWriter], None],
+        arguments: Mapping[str, Any] | None = None,
+        seeds: Mapping[str, int] | None = None,
+        sources: Sequence[SourcePart] = (),
+    ) -> Snapshot:
+        """Publish what ``build`` writes as a snapshot of kind ``name``, or return what an equal call published before.
+
+        ``arguments`` are identity-relevant inputs that are neither config nor snapshots (a source digest);
+        ``sources`` are the outside files behind them, named in the receipt and in nothing else.
+        Raises IntegrityError before any work when a parent's files changed, StorageError when the disk refuses.
+        """
+        work = Build(
+            stage=name,
+            code_version=code_version(*((module,) if isinstance(module, str) else module)),
+            config=to_dict(config),
+            arguments=dict(arguments or {}),
+            requested=self.requested,
+            parents={k: [v] if isinstance(v, Snapshot) else list(v) for k, v in parents.items()},
+            seeds=dict(seeds or {}),
+            sources=tuple(sources),
+        )
+        for parent in (snapshot for group in work.parents.values() for snapshot in group):
+            parent.verify()
+        record = self.root / "stages" / f"{stage_key(work).removeprefix('sha256:')}.json"
+        with lease(record.with_suffix(".lock")):
+            atomic.sweep_temps(record)
+            return self._published(record) or self._publish(record, work, build)
+
+    def _published(self, record: Path) -> Snapshot | None:
+        """What an equal call published, if record, receipt and every file still say so; else it is built again."""
+        try:
+            entry = load_json(record.read_bytes(), record)
+            receipt = self.root / entry["receipt"]
+            read_receipt(receipt)
+        except (FileNotFoundError, KeyError, IntegrityError):
+            return None
+        try:
+            return dataclasses.replace(self.snapshot(entry["snapshot"]), reused=True, receipt=receipt)
+        except IntegrityError as error:
+            self.quarantine(self.snapshot_path(entry["snapshot"]), error)
+            return None
+
+    def _publish(self, record: Path, work: Build, build: Callable[[SnapshotWriter], None]) -> Snapshot:
+        work = dataclasses.replace(work, started=datetime.now(UTC))
+        temp_root = self.root / "snapshots" / record.stem
+        with atomic.disk_errors(temp_root):
+            atomic.sweep_temps(temp_root)
+            temp = atomic.temp_beside(temp_root)
+            temp.mkdir(parents=True)
+            try:
+                writer = SnapshotWriter(temp, work.stage)
+                build(writer)
+                writer.stats["seconds"] = round((datetime.now(UTC) - work.started).total_seconds(), 3)
+                final = self._place(temp, writer.finish())
+            finally:
+                shutil.rmtree(temp, ignore_errors=True)
+        snapshot = Snapshot.open(final)
+        receipt = write_receipt(self.root / "receipts", work, snapshot)
+        atomic.write_json(
+            record, {"snapshot": snapshot.id, "stage": work.stage, "receipt": str(receipt.relative_to(self.root))}
+        )
+        return dataclasses.replace(snapshot, receipt=receipt)
+
+    def _place(self, temp: Path, snapshot_id: str) -> Path:
+        """Move a finished directory to its id; when the id is there already, keep that one if it verifies."""
+        final = self.snapshot_path(snapshot_id)
+        while not atomic.publish_directory(temp, final):
+            try:
+                self.snapshot(snapshot_id)
+                break
+            except IntegrityError as error:
+                self.quarantine(final, error)
+        return final
+
+    def quarantine(self, path: Path, reason: IntegrityError) -> None:
+        """Move a broken directory aside, never to be reused, with the reason beside it."""
+        if path.exists():
+            target = self.root / "quarantine" / f"{path.name[:16]}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.rename(path, target)
+            atomic.write_json(
+                target.with_suffix(".json"), {"code": reason.code, "reason": str(reason), "was": str(path)}
+            )
+
+
+def stage_key(work: Build) -> str:
+    """The digest under which equal calls of a stage find each other."""
+    parts = {"stage": work.stage, "code": work.code_version, "config": work.config, "arguments": work.arguments}
+    return digest_json({**parts, "parents": work.parent_ids, "seeds": work.seeds})
+
+
+@contextlib.contextmanager
+def lease(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on ``path``; waits for another holder, and ends with the process however it dies."""
+    with atomic.disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = open(path, "ab")  # noqa: SIM115 - held open for as long as the lease is
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,102 @@
+"""``stemma diff``: what differs between two nodes: data, config, code, environment, metrics."""
+
+from __future__ import annotations
+
+import contextlib
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from assets_data.lineage import IntegrityError, Snapshot
+from assets_data.lineage.queries.freshness import differing
+from assets_data.lineage.queries.tree import Node, load_tree
+from assets_data.lineage.receipts.provenance import Provenance
+from pipeline_defs.answers.answer import Answer, short
+from pipeline_defs.answers.nodes import default_store, find_id
+from pipeline_defs.answers.withdrawal.replay import newest
+
+TITLES = ("identity", "data", "config", "code", "environment", "metrics")
+
+
+def diff(options: Namespace) -> Answer:
+    """Section -> lines; status 1 when anything but the moment differs."""
+    ids = [find_id(options.a), find_id(options.b)]
+    tree = load_tree(default_store(), ids)
+    a, b = (tree[key] for key in ids)
+    sections = {title: list(lines) for title, lines in _sections(a, b, tree).items()}
+    lines = [f"{a.kind} {short(a.id)}  against  {b.kind} {short(b.id)}"]
+    for title, found in sections.items():
+        lines += [f"{title:<12}{line}" for line in found] or [f"{title:<12}the same"]
+    same = not any(sections.values())
+    return Answer(document={"a": a.id, "b": b.id, "same": same, **sections}, lines=lines, ok=same)
+
+
+def environment_changes(one: Provenance, a: Snapshot | None, two: Provenance, b: Snapshot | None) -> list[str]:
+    """``name: then -> now`` of the interpreter, platform and packages, and of two trainings' threads and devices.
+
+    Where either training's own account is gone or unreadable only the receipts are compared: naming what is broken is
+    for ``verify`` and ``explain``.
+    """
+    trained = _trained_in(a), _trained_in(b)
+    then, now = trained if all(trained) else ({}, {})
+    return differing({**one.environment, **then}, {**two.environment, **now})
+
+
+def _sections(a: Node, b: Node, tree: Mapping[str, Node]) -> dict[str, Iterator[str]]:
+    one, two = newest(a), newest(b)
+    return {
+        "identity": iter([] if a.id == b.id else [f"{a.id} -> {b.id}"]),
+        "data": _data(one, two, tree),
+        "config": iter(differing(_asked(one), _asked(two))),
+        "code": iter(differing(_code(one), _code(two))),
+        "environment": iter(environment_changes(one, a.snapshot, two, b.snapshot)),
+        "metrics": iter(differing(_metrics(a.snapshot), _metrics(b.snapshot))),
+    }
+
+
+def _data(one: Provenance, two: Provenance, tree: Mapping[str, Node]) -> Iterator[str]:
+    """What only one of the two read itself, then what only one of them stands on, nearest to the sources first."""
+    read = [{parent.id: parent for parent in account.parents} for account in (one, two)]
+    for side, mine, theirs in (("a", read[0], read[1]), ("b", read[1], read[0])):
+        for key in [key for key in mine if key not in theirs]:
+            yield f"only {side} read {mine[key].input}: {mine[key].kind} {short(key)}"
+    ours, others = (_ancestors(account, tree) for account in (one, two))
+    for key in tree:
+        if (key in ours) != (key in others) and key not in read[0] and key not in read[1]:
+            yield f"only {'a' if key in ours else 'b'} stands on {tree[key].kind} {short(key)}"
+
+
+def _ancestors(account: Provenance, tree: Mapping[str, Node]) -> set[str]:
+    seen: set[str] = set()
+    pending = [parent.id for parent in account.parents]
+    while pending:
+        if (key := pending.pop()) not in seen:
+            seen.add(key)
+            pending += [parent.id for parent in newest(tree[key]).parents] if tree[key].accounts else []
+    return seen
+
+
+def _asked(account: Provenance) -> dict[str, Any]:
+    return {"config": account.config, "seeds": account.seeds, "arguments": account.arguments}
+
+
+def _trained_in(snapshot: Snapshot | None) -> dict[str, Any]:
+    """The environment that a training wrote down; empty when there is none to read."""
+    if snapshot and "training.json" in snapshot.files:
+        with contextlib.suppress(OSError, IntegrityError):
+            facts = snapshot.read_json("training.json")
+            return facts.get("environment", {}) if isinstance(facts, dict) else {}
+    return {}
+
+
+def _code(account: Provenance) -> dict[str, Any]:
+    return {"version": account.code_version, "commit": account.commit, "diff": account.diff}
+
+
+def _metrics(snapshot: Snapshot | None) -> dict[str, Any]:
+    """The numbers a node published about itself; seconds and rates are the machine's, not the result's."""
+    if snapshot is None:
+        return {}
+    scalars = snapshot.read_json("result.json")["metrics"]["scalars"] if "result.json" in snapshot.files else {}
+    stats = {k: v for k, v in snapshot.stats.items() if "second" not in k and not k.endswith("_per_s")}
+    return {**stats, **scalars}

@@ -1,0 +1,1 @@
+"""What the store knows of a node, in the files other tools read."""

@@ -1,0 +1,139 @@
+"""Looking at one node of the chain from the store alone: what it is, and whether it still is what it says."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from assets_data.lineage import DataError, IntegrityError, Snapshot, StemmaError, Store
+from assets_data.lineage.receipts.attestation import check_statement
+from assets_data.lineage.receipts.receipt import read_both, read_receipt
+from pipeline_defs.answers.answer import Answer
+from pipeline_defs.home import stemma_root
+
+
+def default_store() -> Store:
+    """The store under ``STEMMA_ROOT``."""
+    return Store(stemma_root() / "store")
+
+
+def find_node(node: str) -> Snapshot:
+    """The snapshot meant by an id, an unambiguous beginning of one, an asset name, or a directory. Not yet verified."""
+    if (Path(node) / "snapshot.json").is_file():
+        return Snapshot.open(Path(node))
+    return default_store().opened(find_id(node))
+
+
+def find_id(node: str) -> str:
+    """The id of the snapshot in the store that :func:`find_node` would open, which may be broken or gone.
+
+    Raises DataError NODE_UNKNOWN or NODE_AMBIGUOUS.
+    """
+    store = default_store()
+    if (Path(node) / "snapshot.json").is_file():
+        return Snapshot.open(Path(node)).id
+    if ".." not in Path(node).parts and (entry := store.pointer(node)) is not None:
+        return entry["snapshot"]
+    prefix = node.removeprefix("sha256:")
+    folders = (store.root / "snapshots", store.root / "receipts")
+    found = {path.name for folder in folders for path in folder.glob(f"{prefix}*")} if prefix.isalnum() else set()
+    if len(found) == 1:
+        return f"sha256:{found.pop()}"
+    raise DataError(
+        "NODE_AMBIGUOUS" if found else "NODE_UNKNOWN",
+        "several nodes begin like that" if found else "no node has this id, name or path",
+        found=node,
+        where=store.root,
+        action="name one of: " + ", ".join(store.all_names()),
+    )
+
+
+def show(options: Namespace) -> Answer:
+    """``stemma show``."""
+    description = describe_node(options.node)
+    return Answer(document=description, lines=list(node_lines(description)))
+
+
+def verify(options: Namespace) -> Answer:
+    """``stemma verify``."""
+    report = verify_node(options.node, Path(options.key) if options.key else None)
+    return Answer(document=report, lines=list(verification_lines(report)), ok=report["ok"])
+
+
+def describe_node(node: str) -> dict[str, Any]:
+    """What a node is: its content, statistics, files and every receipt's account of how it was made."""
+    snapshot = find_node(node)
+    receipts = [read_receipt(path) for path in default_store().receipts(snapshot.id)]
+    return {
+        "id": snapshot.id,
+        "kind": snapshot.kind,
+        "path": str(snapshot.path),
+        "bytes": snapshot.bytes,
+        "splits": snapshot.content["splits"],
+        "records": snapshot.content["records"],
+        "stats": dict(snapshot.stats),
+        "files": {name: dict(entry) for name, entry in snapshot.files.items()},
+        "receipts": receipts,
+    }
+
+
+def verify_node(node: str, key: Path | None = None) -> dict[str, Any]:
+    """Re-hash files, parts, receipts and the files of every parent, and with ``key`` check the node's signatures.
+
+    ``ok`` is False at the first fault.
+    """
+    snapshot, store = find_node(node), default_store()
+    report: dict[str, Any] = {"id": snapshot.id, "kind": snapshot.kind, "ok": True, "checked": [], "error": None}
+    try:
+        snapshot.verify(deep=True)
+        report["checked"].append(f"{len(snapshot.files)} files, {snapshot.bytes:,} bytes")
+        receipts = store.receipts(snapshot.id)
+        if not receipts:
+            raise IntegrityError("RECEIPT_MISSING", "no receipt says how this was made", where=snapshot.path)
+        for path in receipts:
+            parents = _verify_receipt(store, snapshot, path)
+            report["checked"].append(f"receipt {path.stem[:12]} with {parents} verified parents")
+        if key:
+            from pipeline_defs.answers.signatures import check_signatures
+
+            report["checked"].append(check_signatures(store, snapshot.id, snapshot.path, key))
+    except StemmaError as error:
+        report |= {"ok": False, "error": str(error)}
+    return report
+
+
+def node_lines(description: dict[str, Any]) -> Iterator[str]:
+    """For people: one screen."""
+    yield f"{description['kind']}  {description['id']}"
+    yield f"  {description['path']}  {description['bytes']:,} bytes"
+    for name in ("splits", "stats"):
+        for key, value in description[name].items():
+            yield f"  {name[:-1]:<6}{key:<24}{value}"
+    for receipt in description["receipts"]:
+        build = receipt["predicate"]["buildDefinition"]
+        started = receipt["predicate"]["runDetails"]["metadata"]["startedOn"]
+        yield f"  made by {build['externalParameters']['stage']} at {started}"
+        for entry in build["resolvedDependencies"]:
+            yield f"    from  {entry['name']:<44}{' '.join(f'{k}:{v[:16]}' for k, v in entry['digest'].items())}"
+        for key, value in build["externalParameters"]["config"].items():
+            yield f"    with  {key:<24}{value}"
+
+
+def verification_lines(report: dict[str, Any]) -> Iterator[str]:
+    """For people: what was checked, then yes or no."""
+    yield f"{report['kind']}  {report['id']}"
+    for line in report["checked"]:
+        yield f"  ok  {line}"
+    yield "verified" if report["ok"] else f"BROKEN  {report['error']}"
+
+
+def _verify_receipt(store: Store, snapshot: Snapshot, path: Path) -> int:
+    document, account = read_both(path)
+    check_statement(document, path)
+    if account.subject != snapshot.id:
+        raise IntegrityError("RECEIPT_SUBJECT", "the receipt is about another node", expected=snapshot.id, where=path)
+    for parent in account.parents:
+        store.snapshot(parent.id)
+    return len(account.parents)

@@ -1,0 +1,124 @@
+"""``stemma batch`` and ``stemma uses``: from a step to its records, and from a record to its steps."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from assets_data.lineage import DataError, Store
+from assets_data.lineage.queries.reach import HOLDS, LEARNED, Effect, Learners, Reach, all_nodes, find_reach
+from assets_data.lineage.queries.records import parse_record
+from pipeline_defs.answers.answer import Answer, short
+from pipeline_defs.answers.nodes import default_store, find_node
+from pipeline_defs.answers.preview import Previews
+from pipeline_defs.answers.trained import TrainedRows
+from pipeline_defs.answers.withdrawal.marks import read_marks
+
+LEARNERS = Learners(
+    splits={"tokenizer": "train", "walk_corpus": "train"},
+    names=("duplicates", "dataset_manifest", "quality_summary", "preflight_report", "gate_report", "checkpoint"),
+)
+SHOWN = 20
+
+
+def batch(options: Namespace) -> Answer:
+    """The rows of one step with their records and texts."""
+    store, checkpoint = default_store(), find_node(options.node)
+    trained, previews = TrainedRows(store, checkpoint), Previews(store)
+    chunks = {(ref["snapshot"], ref["file"]): ref["chunks"] for ref in trained.record["tables"]}
+    rows = [
+        {
+            "table": row.table.id,
+            "kind": row.table.kind,
+            "file": row.file,
+            "row": row.row,
+            "chunk": row.chunk,
+            "epoch": row.epoch,
+            "record": row.record,
+            "text": previews.text(
+                row.table, row.table.table(row.file), row.row, row.chunk, chunks[row.table.id, row.file]
+            ),
+        }
+        for row in trained.batch(options.step)
+    ]
+    lines = [f"step {options.step} of {trained.steps}, {checkpoint.kind} {short(checkpoint.id)}: {len(rows)} rows"]
+    lines += [f"  {short(row['record']) if row['record'] else _place(row):<22}{row['text']}" for row in rows]
+    document = {"checkpoint": checkpoint.id, "step": options.step, "steps": trained.steps, "rows": rows}
+    return Answer(document=document, lines=lines)
+
+
+def uses(options: Namespace) -> Answer:
+    """Every snapshot and checkpoint that holds, saw or learned from a record; status 1 where there is none."""
+    store, record = default_store(), parse_record(options.record)
+    nodes = all_nodes(store)
+    reach = find_reach(nodes, {record}, LEARNERS)
+    names = names_by_id(store)
+    marks = read_marks(store)
+    entries = [_entry(store, e, record, names.get(key, []), reach, marks) for key, e in reach.effects.items()]
+    document = {"record": record.hex(), "splits": sorted(reach.splits), "uses": entries}
+    return Answer(document=document, lines=list(_lines(document)), ok=bool(entries))
+
+
+def names_by_id(store: Store) -> dict[str, list[str]]:
+    """The names that stand for each snapshot now."""
+    found: dict[str, list[str]] = {}
+    for name in store.all_names():
+        if entry := store.pointer(name):
+            found.setdefault(entry["snapshot"], []).append(name)
+    return found
+
+
+def trained_on(store: Store, effect: Effect) -> TrainedRows | None:
+    """The order of a checkpoint that was trained on tables of records; None for anything else."""
+    snapshot = effect.node.snapshot
+    if snapshot is None or "training.json" not in snapshot.files:
+        return None
+    try:
+        trained = TrainedRows(store, snapshot)
+    except DataError:
+        return None
+    return trained if trained.holds_records() else None
+
+
+def _entry(
+    store: Store, effect: Effect, record: bytes, names: list[str], reach: Reach, marks: Mapping[str, set[str]]
+) -> dict[str, Any]:
+    node, trained = effect.node, trained_on(store, effect)
+    steps = trained.uses(record) if trained else None
+    brought = (reach.effects[parent] for parent in effect.through)
+    through = sorted({parent.node.kind for parent in brought if parent.how != HOLDS})
+    return {
+        "id": node.id,
+        "kind": node.kind,
+        "names": names,
+        "how": "saw" if steps else effect.how,
+        "withdrawn": record.hex() in marks.get(node.id, set()),
+        "rows": dict(effect.rows),
+        "steps": steps,
+        "through": through,
+    }
+
+
+def _lines(document: dict[str, Any]) -> Iterator[str]:
+    yield f"record {document['record']}  split: {', '.join(document['splits']) or 'none (no training table names it)'}"
+    for entry in document["uses"]:
+        names = f"  ({', '.join(entry['names'])})" if entry["names"] else ""
+        withdrawn = "  WITHDRAWN since" if entry["withdrawn"] else ""
+        yield f"  {entry['how']:<10}{entry['kind']}  {short(entry['id'])}{names}{withdrawn}"
+        for table, rows in entry["rows"].items():
+            yield f"              {rows} rows of {table}"
+        if entry["steps"] is not None:
+            more = " ..." if len(entry["steps"]) > SHOWN else ""
+            yield f"              {len(entry['steps'])} steps: {', '.join(map(str, entry['steps'][:SHOWN]))}{more}"
+        if entry["how"] == LEARNED:
+            yield "              learned from it as a whole: no row or step of it can be named"
+        elif entry["through"]:
+            yield f"              stands on what learned from it or names it: {', '.join(entry['through'])}"
+    if not document["uses"]:
+        yield "  nothing in this store holds it"
+
+
+def _place(row: dict[str, Any]) -> str:
+    chunk = "" if row["chunk"] is None else f".{row['chunk']}"
+    return f"{row['kind'].rpartition('/')[2]} row {row['row']}{chunk}"

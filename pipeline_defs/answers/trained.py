@@ -1,0 +1,102 @@
+"""The rows a checkpoint was trained on, from its order record: which at a step, and at which steps a record.
+
+A step is counted as ``metrics.jsonl`` and the checkpoint folders count it: step 1 is the first update.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from assets_data.lineage import DataError, Snapshot, Store
+from assets_data.lineage.identity.record_ids import COLUMN
+from assets_data.lineage.queries.record_rows import RecordRows
+from assets_data.lineage.queries.remembered import Memory, SortedEpochs
+from training.order import Order, table_keys
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedRow:
+    """One row of an update: its table, its place there (and which chunk of it), and its record, where it has one."""
+
+    table: Snapshot
+    file: str
+    row: int
+    chunk: int | None
+    epoch: int
+    record: str | None
+
+
+class TrainedRows:
+    """The order of one checkpoint. Raises DataError ORDER_NOT_RECORDED or ORDER_NO_TABLES when there is none."""
+
+    def __init__(self, store: Store, checkpoint: Snapshot) -> None:
+        self.record = read_order(checkpoint)
+        self._memory = Memory(store.root / "cache")
+        self._refs: list[dict[str, Any]] = self.record["tables"]
+        self._tables = [store.opened(ref["snapshot"]) for ref in self._refs]
+        self._data = [table.table(ref["file"]) for table, ref in zip(self._tables, self._refs, strict=True)]
+        pairs = zip(self._data, self._refs, strict=True)
+        keys = [table_keys(table["row_key"].to_numpy(), ref["chunks"]) for table, ref in pairs]
+        self._begins = np.cumsum([0, *map(len, keys)])
+        sort = SortedEpochs(self._memory, self._refs)
+        self.order = Order(self.record["seed"], np.concatenate(keys), self.record["batch_rows"], sort)
+        self._by_record: dict[int, RecordRows] = {}
+
+    @property
+    def steps(self) -> int:
+        """Updates in all."""
+        return self.record["updates"]
+
+    def batch(self, step: int) -> list[TrainedRow]:
+        """The rows of a step, in the order they were taken. Raises DataError STEP_UNKNOWN."""
+        if not 1 <= step <= self.steps:
+            raise DataError("STEP_UNKNOWN", "no such step", expected=f"1 to {self.steps}", found=step)
+        rows, epochs = self.order.batch(step - 1)
+        return [self._row(int(row), int(epoch)) for row, epoch in zip(rows, epochs, strict=True)]
+
+    def uses(self, record: bytes) -> list[int]:
+        """The steps that took a row of this record, ascending, each once."""
+        steps = {use + 1 for row in self.rows_of(record) for use in self.order.uses(int(row), self.steps)}
+        return sorted(steps)
+
+    def rows_of(self, record: bytes) -> Iterator[int]:
+        """The order's rows that come from this record."""
+        for number, ref in enumerate(self._refs):
+            if COLUMN in self._data[number].column_names:
+                begin, width = int(self._begins[number]), ref["chunks"] or 1
+                for row in self._index(number).find(record).tolist():
+                    yield from range(begin + row * width, begin + (row + 1) * width)
+
+    def holds_records(self) -> bool:
+        """Whether any training table names source records."""
+        return any(COLUMN in table.column_names for table in self._data)
+
+    def _index(self, number: int) -> RecordRows:
+        if number not in self._by_record:
+            ref, table = self._refs[number], self._tables[number]
+            source = {"snapshot": ref["snapshot"], "file": ref["file"]}
+            self._by_record[number] = RecordRows(table.file(ref["file"]), source, self._memory)
+        return self._by_record[number]
+
+    def _row(self, row: int, epoch: int) -> TrainedRow:
+        number = int(np.searchsorted(self._begins, row, side="right")) - 1
+        ref, inside = self._refs[number], row - int(self._begins[number])
+        stored, chunk = divmod(inside, ref["chunks"]) if ref["chunks"] else (inside, None)
+        named = COLUMN in self._data[number].column_names
+        record = self._data[number][COLUMN][stored].as_py() if named else None
+        return TrainedRow(self._tables[number], ref["file"], stored, chunk, epoch, record)
+
+
+def read_order(checkpoint: Snapshot) -> dict[str, Any]:
+    """The order record of a checkpoint."""
+    record = checkpoint.read_json("training.json").get("order") if "training.json" in checkpoint.files else None
+    if record is None:
+        action = "train again: checkpoints record their order since this version"
+        raise DataError("ORDER_NOT_RECORDED", "no order record in this node", found=checkpoint.kind, action=action)
+    if not record["tables"]:
+        raise DataError("ORDER_NO_TABLES", "its rows were generated, not read from tables", found=checkpoint.id)
+    return record

@@ -1,0 +1,1 @@
+"""The ``stemma`` command, a file per group of commands."""

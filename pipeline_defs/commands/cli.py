@@ -1,0 +1,77 @@
+"""The ``stemma`` command. The lineage commands read the store alone and import neither torch nor Dagster."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from assets_data.lineage import StemmaError
+from assets_data.lineage.plain import plain
+from pipeline_defs.commands import generate
+from pipeline_defs.commands import lineage as lineage_command
+from pipeline_defs.commands import mix as mix_command
+from pipeline_defs.commands import slices as slices_command
+from pipeline_defs.commands import triples as export_command
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one subcommand; returns the exit status: 0 yes, 1 no, 2 unusable arguments."""
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except StemmaError as error:
+        print(plain(error), file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="stemma", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="run the whole chain over all slices and print the gate's verdict")
+    run.add_argument("--recipe", default="walk_lm")
+    run.add_argument("--preset", default="demo", help="smoke (seconds), demo (minutes), anchor and strict (GPU)")
+    run.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="STAGE.FIELD=JSON",
+        help='override one field, e.g. raw_slice.source="files" (a value that is not JSON is taken as text)',
+    )
+    run.add_argument("--config", type=Path, metavar="FILE", help=".toml or .json file of overrides; --set wins over it")
+    run.set_defaults(command=_run)
+    ui = commands.add_parser("ui", help="serve the Dagster UI on 127.0.0.1")
+    ui.add_argument("--port", type=int, default=3000)
+    ui.set_defaults(command=_ui)
+    lineage_command.add_parsers(commands)
+    mix_command.add_parsers(commands)
+    export_command.add_parsers(commands)
+    slices_command.add_parsers(commands)
+    generate.add_parsers(commands)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    from pipeline_defs.commands.run import run
+    from pipeline_defs.commands.settings import chosen_overrides
+
+    return run(options.recipe, options.preset, chosen_overrides(options.config, options.set))
+
+
+def _ui(options: argparse.Namespace) -> int:
+    from assets_data.lineage.receipts.code import ROOT
+    from pipeline_defs.home import prepare_home, stemma_root
+
+    os.environ["STEMMA_ROOT"] = str(stemma_root())
+    prepare_home(stemma_root())
+    print(f"Stemma on http://127.0.0.1:{options.port} (stop with Ctrl-C)", flush=True)
+    address = ["-h", "127.0.0.1", "-p", str(options.port)]
+    dagster = os.path.join(os.path.dirname(sys.executable), "dagster")
+    os.execv(dagster, [dagster, "dev", "-w", str(ROOT / "workspace.yaml"), *address])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

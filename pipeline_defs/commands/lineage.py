@@ -1,0 +1,73 @@
+"""The lineage commands of ``stemma``: their arguments and where each is answered. Help imports nothing heavy."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from typing import Any
+
+NODE = "an id (or its first characters), a name like walk_lm/checkpoint, or a path"
+RECORD = "a record id: 64 hex characters"
+_WHERE = "pipeline_defs.answers."
+
+
+def add_parsers(commands: Any) -> None:
+    """Add every lineage command to the subparsers of ``stemma``."""
+    _add(
+        commands, "show", "pipeline_defs.answers.nodes:show", "what a node is, from its snapshot and receipt", node=NODE
+    )
+    text = "re-hash a node and its receipts, offline"
+    verify = _add(commands, "verify", f"{_WHERE}nodes:verify", text, node=NODE)
+    verify.add_argument("--key", metavar="PUBLIC.pem", help="also require signatures by this EC key")
+    _add(commands, "explain", f"{_WHERE}explain:explain_node", "the whole tree, every node hashed again", node=NODE)
+    text = "a proof that a record is, or is not, among the records of a snapshot"
+    prove = _add(commands, "prove", f"{_WHERE}proofs:prove", text, record=RECORD, node=NODE)
+    prove.add_argument("--output", metavar="FILE", help="also write the proof to this file")
+    _add(commands, "check-proof", f"{_WHERE}proofs:check", "check a proof file", file="what `prove --output` wrote")
+    text = "the records in one update of a checkpoint, with a preview of their text"
+    batch = _add(commands, "batch", f"{_WHERE}steps:batch", text, node=NODE)
+    batch.add_argument("--step", type=int, required=True, metavar="N", help="as metrics.jsonl counts: 1 is the first")
+    text = "every snapshot and checkpoint that holds or saw a record, and at which steps"
+    _add(commands, "uses", f"{_WHERE}steps:uses", text, record=RECORD)
+    text = "plan taking records out: what is affected, what learned from them, what it costs; --apply does it"
+    withdraw = _add(commands, "withdraw", f"{_WHERE}withdrawal.plan:withdraw", text)
+    withdraw.add_argument("records", nargs="+", metavar="RECORD", help=RECORD)
+    withdraw.add_argument("--apply", action="store_true", help="make the new snapshots and train on from there")
+    choice = "a tokenizer or graph that learned from them: keep it, disclosed, or make it again and all above it"
+    withdraw.add_argument("--learned", choices=("keep", "rebuild"), default="keep", help=choice)
+    text = "the whole tree again in a clean store, from the receipts; stops where ids part"
+    rebuild = _add(commands, "rebuild", f"{_WHERE}rebuild:rebuild", text, node=NODE)
+    rebuild.add_argument("--into", metavar="DIR", help="keep the rebuilt store here instead of removing it")
+    status = _add(commands, "status", f"{_WHERE}status:status", "every asset and slice: fresh or stale, and why")
+    status.add_argument("--preset", help="judge configs against this preset, not the one each was asked for with")
+    status.add_argument("--offline", action="store_true", help="do not read the sources again")
+    text = "what differs between two nodes of a kind: data, config, code, environment, metrics"
+    _add(commands, "diff", f"{_WHERE}difference:diff", text, a=NODE, b=NODE)
+    _add_exports(commands)
+
+
+def _add_exports(commands: Any) -> None:
+    text = "what the store knows of a node, in a standard file"
+    export = _add(commands, "export", f"{_WHERE}exports.export:export", text, node=NODE)
+    export.add_argument("--format", required=True, choices=("in-toto", "croissant", "cyclonedx", "openlineage", "hf"))
+    export.add_argument("--output", metavar="PATH", help="where to write; default: named by node and format, here")
+    text = "sign a node: its whole tree by count and head (DSSE), its files by OpenSSF model-signing"
+    sign = _add(commands, "sign", f"{_WHERE}signatures:sign", text, node=NODE)
+    sign.add_argument("--key", required=True, metavar="PRIVATE.pem", help="an EC private key (P-256)")
+    check = _add(commands, "check-bundle", f"{_WHERE}signatures:check_file", "check a bundle file", file="a bundle")
+    check.add_argument("--key", metavar="PUBLIC.pem", help="also require a signature by this EC key")
+
+
+def _add(commands: Any, name: str, answer: str, text: str, **positional: str) -> argparse.ArgumentParser:
+    """One command, answered by ``module:function``, which is imported when it is asked."""
+    parser = commands.add_parser(name, help=text, description=text)
+    for argument, meaning in positional.items():
+        parser.add_argument(argument, help=meaning)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(command=lambda options: _answer(answer, options))
+    return parser
+
+
+def _answer(address: str, options: argparse.Namespace) -> int:
+    module, function = address.split(":")
+    return getattr(importlib.import_module(module), function)(options).print(options.json)

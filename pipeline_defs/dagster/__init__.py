@@ -1,0 +1,1 @@
+"""Dagster glue: assets, checks, partitions, sensors and resources made from the declarations."""

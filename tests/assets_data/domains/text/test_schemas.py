@@ -1,0 +1,188 @@
+"""The schemas: silent on what the stages publish, one named failure for each way a table can be wrong."""
+
+import pyarrow as pa
+import pytest
+
+from assets_data.domains.text.drops import DROPS_SCHEMA
+from assets_data.domains.text.raw_slice import make_raw_slice
+from assets_data.domains.text.schemas import SHOWN, schema_failures
+from assets_data.domains.text.triples import make_triples
+from assets_data.lineage import Store
+from tests.assets_data.domains.text.corpora import TEXT, documents, raw_of, source_of, trained, write_rows
+from tests.assets_data.domains.text.tampered import publish, rewritten, with_column
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory):
+    root = tmp_path_factory.mktemp("schemas")
+    store = Store(root / "store")
+    raw = raw_of(store, root / "in", documents(40))
+    return raw, make_triples(store, raw, trained(store, raw), TEXT)
+
+
+def changed(values, index, value):
+    values = list(values)
+    values[index] = value
+    return values
+
+
+def change_tokens(rows, index, token):
+    tokens = rows["tokens"].to_pylist()
+    return with_column(rows, "tokens", changed(tokens, 3, changed(tokens[3], index, token)))
+
+
+def found(snapshot):
+    return {(failure["file"], failure["column"], failure["check"]) for failure in schema_failures(snapshot)}
+
+
+def test_what_the_stages_publish_has_no_failures(chain, store, tmp_path):
+    raw, triples = chain
+    assert schema_failures(raw) == schema_failures(triples) == []
+    write_rows(tmp_path / "in" / "tiny.jsonl", [documents(1)[0]])  # most of its splits are empty
+    tiny = make_raw_slice(store, "files-0", source_of(tmp_path / "in"))
+    assert schema_failures(make_triples(store, tiny, trained(store, tiny), TEXT)) == []
+
+
+@pytest.mark.parametrize(
+    ("column", "index", "value", "check"),
+    [
+        ("text", 2, "another text", "the record id is the digest of prompt and text"),
+        ("record_id", 2, "A" * 64, "str_matches('^[0-9a-f]{64}$')"),
+        ("origin", 2, "elsewhere.jsonl#row:3", "the origin lies in the part"),
+        ("part", 2, "", "str_length(1, None)"),
+        ("prompt", 2, "a prompt", "the record id is the digest of prompt and text"),
+        ("split", 2, "dev", "isin(('', 'train', 'validation', 'test'))"),
+    ],
+)
+def test_a_wrong_raw_record_is_named_by_row(chain, store, column, index, value, check):
+    raw, _ = chain
+    table = raw.table("records.parquet")
+    table = with_column(table, column, changed(table[column].to_pylist(), index, value))
+    broken = publish(
+        store, "text/raw_slice", {"records.parquet": table}, {"parts.json": raw.read_json("parts.json")}, "x"
+    )
+    failures = schema_failures(broken)
+    assert {f["row"] for f in failures} == {index} and check in {f["check"] for f in failures}
+    assert all(f["file"] == "records.parquet" and len(f["case"]) <= 200 for f in failures)
+
+
+def test_a_wrong_part_is_named(chain, store):
+    raw, _ = chain
+    parts = raw.read_json("parts.json")
+    parts["parts"] = [{**parts["parts"][0], "sha256": "md5:0", "records": -1}] * 2
+    broken = publish(
+        store, "text/raw_slice", {"records.parquet": raw.table("records.parquet")}, {"parts.json": parts}, "x"
+    )
+    assert {(f["column"], f["file"]) for f in schema_failures(broken)} == {
+        (column, "parts.json") for column in ("sha256", "records", "origin")
+    }
+
+
+ROW_FAULTS = {
+    "the spans cover the row": lambda rows: with_column(
+        rows, "encoder_begin", changed(rows["encoder_begin"].to_pylist(), 3, 1)
+    ),
+    "the decoder begins where the encoder ends": lambda rows: with_column(
+        rows, "encoder_end", changed(rows["encoder_end"].to_pylist(), 3, rows["encoder_end"][3].as_py() - 1)
+    ),
+    "bos, bos and eos are in their places": lambda rows: change_tokens(rows, 0, 5),
+    "ids are below the vocabulary size": lambda rows: change_tokens(rows, 1, 320),
+    "no padding is stored": lambda rows: change_tokens(rows, 1, 0),
+    "field_uniqueness": lambda rows: with_column(
+        rows, "row_key", changed(rows["row_key"].to_pylist(), 3, rows["row_key"][4])
+    ),
+}
+
+
+@pytest.mark.parametrize("check", ROW_FAULTS)
+def test_a_wrong_row_is_named_by_file_and_check(chain, store, check):
+    _, triples = chain
+    broken = rewritten(store, triples, check, train=ROW_FAULTS[check](triples.table("train.arrow")))
+    assert ("train.arrow", check) in {(file, name) for file, _, name in found(broken)}
+    assert {file for file, _, _ in found(broken)} == {"train.arrow"}
+
+
+def test_a_row_longer_than_its_window_or_with_an_empty_side_is_named(chain, store):
+    _, triples = chain
+    rows = triples.table("train.arrow").slice(0, 1)
+    for tokens, pivot, check in (
+        ([1, *[9] * 20, 1, *[9] * 20, 2], 21, "the row holds at most one window"),
+        ([1, 1, 9, 2], 1, "the prefix holds a token"),
+        ([1, 9, 1, 2], 2, "the suffix holds a token"),
+    ):
+        spans = {"tokens": tokens, "encoder_end": pivot, "decoder_begin": pivot, "decoder_end": len(tokens)}
+        broken = rows
+        for name, value in spans.items():
+            broken = with_column(broken, name, [value])
+        assert {c for _, _, c in found(rewritten(store, triples, check, train=broken))} == {check}
+
+
+def test_another_token_type_is_named(chain, store):
+    _, triples = chain
+    rows = triples.table("test.arrow")
+    index = rows.schema.get_field_index("tokens")
+    wide = rows.set_column(index, "tokens", rows["tokens"].cast(pa.large_list(pa.uint32())))
+    assert {column for _, column, _ in found(rewritten(store, triples, "wide", test=wide))} == {"tokens"}
+
+
+def test_wrong_documents_and_drop_counts_are_named(chain, store):
+    _, triples = chain
+    records = triples.table("records.parquet")
+    for column, value in (("split", "dev"), ("text_id", records["text_id"][0].as_py()), ("record_id", "0")):
+        table = with_column(records, column, changed(records[column].to_pylist(), 1, value))
+        assert {c for _, c, _ in found(rewritten(store, triples, column, records=table))} == {column}
+    documents = {"layout.json": triples.read_json("layout.json"), "dropped.json": {"too_short": -1, "boring": 1}}
+    tables = {
+        name: triples.table(name) for name in ("train.arrow", "validation.arrow", "test.arrow", "records.parquet")
+    }
+    broken = found(publish(store, "text/triples", tables, documents, "dropped"))
+    assert {file for file, _, _ in broken} == {"dropped.json"} and {c for _, c, _ in broken} == {
+        "count",
+        "reason",
+        None,
+    }
+
+
+def test_a_manifest_with_a_failed_check_or_a_missing_member_is_named(store):
+    check = {"slice": "*", "check": "label_leaks", "rows": 10, "count": 1, "passed": False}
+    members = {"tokenizer": "sha256:" + "0" * 64, "triples": {}, "walk_corpus": "latest"}
+    broken = publish(
+        store, "text/dataset_manifest", {}, {"manifest.json": {"members": members, "checks": [check]}}, "x"
+    )
+    assert {(c, k) for _, c, k in found(broken)} == {
+        ("count", "equal_to(0)"),
+        ("passed", "equal_to(True)"),
+        ("id", "str_matches('^sha256:[0-9a-f]{64}$')"),
+        (None, "every role has a member"),
+    }
+
+
+def test_failures_are_shown_up_to_a_limit(chain, store):
+    _, triples = chain
+    rows = triples.table("train.arrow")
+    broken = rewritten(store, triples, "many", train=with_column(rows, "record_id", ["?"] * len(rows)))
+    assert len(rows) > SHOWN == len(schema_failures(broken))
+
+
+def drop_lists(rows):
+    return pa.Table.from_pylist([dict(zip(DROPS_SCHEMA.names, row, strict=True)) for row in rows], DROPS_SCHEMA)
+
+
+DIGESTS = [f"sha256:{digit * 64}" for digit in "ab"]
+IDS = [digit * 64 for digit in "0123"]
+DROPPED_ONCE = (DIGESTS[0], IDS[0], "near_duplicate", DIGESTS[1], IDS[1])
+
+
+@pytest.mark.parametrize(
+    ("row", "check"),
+    [
+        (DROPPED_ONCE, "a record is dropped once"),
+        ((DIGESTS[1], IDS[2], "duplicate_across", *DROPPED_ONCE[:2]), "the kept record is kept"),
+        ((DIGESTS[1], IDS[2], "boring", *DROPPED_ONCE[3:]), "isin(('duplicate_across', 'near_duplicate'))"),
+    ],
+)
+def test_a_wrong_drop_list_is_named(store, row, check):
+    sound = publish(store, "text/duplicates", {"drops.parquet": drop_lists([DROPPED_ONCE])}, {}, "sound")
+    assert schema_failures(sound) == []
+    broken = publish(store, "text/duplicates", {"drops.parquet": drop_lists([DROPPED_ONCE, row])}, {}, "broken")
+    assert check in {name for _, _, name in found(broken)}
