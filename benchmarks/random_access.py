@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from assets_data.domains.text.config import TextConfig
-from assets_data.domains.text.rows import Triple, TripleTable
+from assets_data.domains.text.read import Triple, TripleTable
 from assets_data.domains.text.tokenizer import make_tokenizer
 from assets_data.domains.text.triples import make_triples
 from assets_data.lineage import Store

@@ -1,23 +1,31 @@
-"""The code location: every asset, check and resource. Loading it imports no torch.
+"""The code location: every asset, check, job and resource, made from what is declared. Loading it imports no torch.
 
 Runs execute in their own process (the executor adds no process per step), so a killed run takes its training with it
 and the whole chain costs seconds over the plain functions; the UI's runs, backfills and schedules each get a process
-from Dagster's launcher.
+from Dagster's launcher. A plug-in that is broken is left out, with a warning that names it and says why.
 """
+
+import warnings
 
 import dagster as dg
 
-from pipeline_defs.dagster import automation, checks, recipes, text
-from pipeline_defs.dagster import mix_job as mix
+from pipeline_defs.catalogue import catalogue
+from pipeline_defs.dagster.assets import stage_assets
+from pipeline_defs.dagster.automation import registration_sensors
+from pipeline_defs.dagster.checks import stage_checks
+from pipeline_defs.dagster.jobs import requested_jobs
 from pipeline_defs.dagster.resources import SnapshotIOManager, StoreResource
 
 store = StoreResource()
 
 defs = dg.Definitions(
-    assets=[*text.ASSETS, *recipes.ASSETS],
-    asset_checks=checks.CHECKS,
-    jobs=mix.JOBS,
-    sensors=[automation.embedded_slices, automation.http_slices],
+    assets=stage_assets(catalogue()),
+    asset_checks=stage_checks(catalogue()),
+    jobs=requested_jobs(catalogue()),
+    sensors=registration_sensors(catalogue()),
     resources={"store": store, "io_manager": SnapshotIOManager(store=store)},
     executor=dg.in_process_executor,
 )
+
+for name, why in catalogue().broken.items():
+    warnings.warn(f"{name} was left out: {why}", stacklevel=1)

@@ -14,10 +14,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from assets_data.lineage import StemmaError
+from assets_data.lineage import Snapshot, StemmaError, Store
 from training.config import load_config, with_updates
+from training.recipe import find_recipe
 from training.stop import STALLED
-from training.trainer import Trainer, find_recipe
+from training.trainer import Trainer, find_input
 
 CHILD = "STEMMA_TRAINING_CHILD"
 
@@ -40,11 +41,13 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m training", description="Preflight, training and gate.")
     made.add_argument("--recipe", required=True, help="name of a folder under training/recipes")
     made.add_argument("--store", required=True, type=Path, help="the store that holds the manifest")
-    made.add_argument("--manifest", default="text/dataset_manifest", help="id or name (%(default)s)")
+    made.add_argument("--manifest", help="id or name of the manifest; default: what the recipe reads")
+    made.add_argument("--input", action="append", default=[], metavar="NAME=ID", help="another input, by id or name")
     made.add_argument("--preset", default="demo", help="named config to start from (%(default)s)")
     made.add_argument("--set", action="append", default=[], metavar="FIELD=JSON", help="change one dotted field")
     made.add_argument("--config", type=Path, help="a saved config.json instead of a preset")
-    made.add_argument("--branch-from", type=Path, metavar="CHECKPOINT", help="begin from a run's checkpoint directory")
+    text = "begin from a run's checkpoint folder, or from a published checkpoint by id or name"
+    made.add_argument("--branch-from", metavar="CHECKPOINT", help=text)
     made.add_argument("--reset-progress", action="store_true", help="take only the weights of --branch-from")
     made.add_argument("--skip-gate", action="store_true", help="train and do not judge")
     return made
@@ -57,12 +60,13 @@ def make_trainer(chosen: argparse.Namespace) -> Trainer:
     if chosen.config:
         config = with_updates(load_config(find_recipe(chosen.recipe).config_type, chosen.config), overrides)
     choices: dict[str, Any] = {"preset": chosen.preset, "overrides": overrides, "config": config}
-    return Trainer(chosen.recipe, chosen.manifest, store=chosen.store, **choices)
+    inputs = dict(given.split("=", 1) for given in chosen.input)
+    return Trainer(chosen.recipe, chosen.manifest, store=chosen.store, inputs=inputs, **choices)
 
 
 def run(trainer: Trainer, chosen: argparse.Namespace) -> int:
     """Train and judge; say so when there was nothing left to do."""
-    checkpoint = trainer.train(find_origin(chosen))
+    checkpoint = trainer.train(find_origin(trainer.store, chosen), reset_progress=chosen.reset_progress)
     state = "already complete" if checkpoint.reused else "trained"
     print(f"{trainer.recipe.name}/checkpoint {checkpoint.id} ({state})")
     if chosen.skip_gate:
@@ -72,13 +76,15 @@ def run(trainer: Trainer, chosen: argparse.Namespace) -> int:
     return 0 if result["gate"]["verdict"] == "pass" else 1
 
 
-def find_origin(chosen: argparse.Namespace) -> Any:
-    """The checkpoint to begin from, or None."""
+def find_origin(store: Store, chosen: argparse.Namespace) -> Snapshot | None:
+    """The snapshot to begin from, or None: a run's state is published first, so that it can be a parent."""
     if chosen.branch_from is None:
         return None
-    from training.branch import Origin
+    from training.training_state import publish_state
 
-    return Origin(checkpoint=chosen.branch_from, reset_progress=chosen.reset_progress)
+    folder = Path(chosen.branch_from)
+    origin = publish_state(store, folder) if folder.is_dir() else find_input(store, chosen.branch_from)
+    return origin
 
 
 def parse_setting(text: str) -> tuple[str, Any]:

@@ -1,7 +1,9 @@
-"""Beginning a run from another run's checkpoint. It is a new run, and its fingerprint and receipt name the origin.
+"""Beginning a run from another run's state.
 
-Either everything is taken over (weights, optimizer, generators, history, position), which is refused unless the new
-data gives the same batches up to there, or the weights alone are.
+A branch is a new run: it takes everything over (weights, optimizer, generators, history, position), which is refused
+unless the new data gives the same batches up to there, or the weights alone; the origin is a published snapshot, a
+parent in the receipt. Going on from a state that this very run would pass through is no branch: it saves updates and
+leaves no trace in what is made but a note.
 """
 
 from __future__ import annotations
@@ -11,12 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from assets_data.lineage import IntegrityError, TrainingError, digest_json, to_dict
+from safetensors.torch import load_file
+
+from assets_data.lineage import IntegrityError, Snapshot, TrainingError, digest_json, to_dict
+from assets_data.lineage.identity.digests import tensor_entries
 from training import checkpoint
 from training.config import pin_length
 from training.metrics import EMPTY
 from training.order import Order, OrderDigest
-from training.recipe import Data
+from training.recipe import Data, fixed_members
 from training.resume import differing, restore
 from training.run import Run
 from training.run_directory import METRICS
@@ -28,13 +33,18 @@ FIXED = ("recipe", "config.train.seed", "config.train.batch_rows")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """A checkpoint inside a run directory. ``reset_progress`` takes its weights only and begins at update 0."""
+    """A checkpoint folder to begin from. ``reset_progress`` takes its weights only and begins at update 0; ``same_run``
+    says that the run would pass through this very state."""
 
     checkpoint: Path
     reset_progress: bool = False
+    same_run: bool = False
 
     def facts(self) -> dict[str, Any]:
         """What identifies the origin wherever it lies. Raises IntegrityError when the checkpoint does not verify."""
+        if self.reset_progress:
+            weights = tensor_entries(self.checkpoint / "model.safetensors")
+            return {"checkpoint_id": digest_json(weights), "reset_progress": True}
         saved = checkpoint.read_state(self.checkpoint)
         return {
             "checkpoint_id": saved["checkpoint_id"],
@@ -45,9 +55,18 @@ class Origin:
         }
 
 
-def exact_origin(newest: Path, config: Any, data: Data) -> Origin | None:
-    """The last state up to ``newest``, in the same folder, that a run of ``config`` over ``data`` would pass through:
-    same config, same batches before it. None: it can only begin at update 0."""
+def published_origin(snapshot: Snapshot, reset_progress: bool = False) -> Origin:
+    """The origin that a published snapshot is: a training state whole, or the weights of either kind."""
+    weights_only = reset_progress or checkpoint.STATE not in snapshot.files
+    return Origin(checkpoint=snapshot.path, reset_progress=weights_only)
+
+
+def same_run(newest: Path, config: Any, data: Data) -> Path | None:
+    """The last state up to ``newest``, in the same folder, that a run of ``config`` over ``data`` would pass through.
+
+    That is one of the same config, of the same parents but those that hold the rows, and of the same batches before it.
+    None: the run can only begin at update 0.
+    """
     config = pin_length(config, len(data.row_keys))
     order = Order(derived_seed(config.train.seed, "order"), data.row_keys, config.train.batch_rows)
     digest, digests = OrderDigest(), [OrderDigest().hex()]
@@ -56,9 +75,10 @@ def exact_origin(newest: Path, config: Any, data: Data) -> Origin | None:
         digests.append(digest.hex())
     for path in reversed(checkpoint.stored(newest.parent)):
         if int(path.name) < len(digests) and (saved := _readable(path)):
-            same = saved["fingerprint"]["config"] == to_dict(config)
+            then = saved["fingerprint"]
+            same = then["config"] == to_dict(config) and then.get("fixed") == fixed_members(data)
             if same and saved["rows_digest"] == digests[saved["update"]]:
-                return Origin(checkpoint=path)
+                return path
     return None
 
 
@@ -76,23 +96,30 @@ def begin_from(run: Run, origin: Origin) -> None:
     Raises TrainingError BRANCH_ORDER when the batches before the checkpoint are not the same rows in the same order,
     BRANCH_CONFIG for what a branch cannot change, BRANCH_WEIGHTS for a model of another shape.
     """
-    saved = checkpoint.read_state(origin.checkpoint)
     if origin.reset_progress:
-        _load_weights(run, origin.checkpoint, saved)
+        _load_weights(run, origin.checkpoint)
         run.journal.rewind(EMPTY)
         return
+    saved = checkpoint.read_state(origin.checkpoint)
     changed = [d for d in differing(saved["fingerprint"], run.fingerprint) if not d[0].startswith("origin")]
     _refuse(run, saved, changed, origin.checkpoint)
     restore(run, origin.checkpoint, saved)
+    if origin.same_run:
+        run.taken_over = {"update": saved["update"], "run": digest_json(saved["fingerprint"])}
     run.inexact += [f"{path} changed from {old!r} to {new!r}" for path, old, new in changed if path[:6] != "corpus"]
-    run.journal.adopt(origin.checkpoint.parents[1] / METRICS, saved["history"])
+    run.journal.adopt(_history(origin.checkpoint), saved["history"])
     run.ended = saved["ended"] and not any(path.startswith("config.") for path, _, _ in changed)
     run.save()
 
 
-def _load_weights(run: Run, path: Path, saved: Mapping[str, Any]) -> None:
+def _history(path: Path) -> Path:
+    """The metrics beside a published state, or those of the run whose folder this is."""
+    return path / METRICS if (path / METRICS).is_file() else path.parents[1] / METRICS
+
+
+def _load_weights(run: Run, path: Path) -> None:
     try:
-        run.model.load_state_dict(checkpoint.load_tensors(path, saved)["model"])
+        run.model.load_state_dict(load_file(path / "model.safetensors"))
     except RuntimeError as error:
         raise TrainingError("BRANCH_WEIGHTS", f"the weights do not fit this model: {error}", where=path) from error
 
@@ -108,7 +135,7 @@ def _refuse(run: Run, saved: Mapping[str, Any], changed: list[tuple[str, Any, An
     if fixed:
         action = "give these back, or take the weights only (reset_progress)"
         raise TrainingError("BRANCH_CONFIG", "; ".join(fixed), where=where, action=action)
-    _load_weights(run, where, saved)  # to say of a misfit that it is one
+    _load_weights(run, where)  # to say of a misfit that it is one
     digest = OrderDigest()
     for update in range(saved["update"]):
         digest.add(run.order.keys(update))

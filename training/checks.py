@@ -34,9 +34,19 @@ def config_issues(recipe: Recipe, config: Any) -> Iterator[Issue]:
                 yield Issue(error.code, "error", path, str(error))
 
 
-def manifest_issues(store: Store, manifest: Snapshot, plan: TrainConfig) -> Iterator[Issue]:
-    """Members that are missing, broken, point outside, or were made with another tokenizer; a fixture for data."""
-    document = manifest.read_json("manifest.json")
+def input_issues(store: Store, inputs: Mapping[str, Snapshot], plan: TrainConfig) -> Iterator[Issue]:
+    """Inputs that are broken; of manifests, members that are missing, broken or were made with another tokenizer."""
+    for name, snapshot in inputs.items():
+        try:
+            snapshot.verify()
+        except IntegrityError as error:
+            yield Issue("INPUT_BROKEN", "error", f"inputs.{name}", str(error))
+            continue
+        if "manifest.json" in snapshot.files and not snapshot.kind.endswith("/checkpoint"):
+            yield from _manifest_issues(store, snapshot.read_json("manifest.json"), plan)
+
+
+def _manifest_issues(store: Store, document: Mapping[str, Any], plan: TrainConfig) -> Iterator[Issue]:
     if document.get("fixture") and not plan.allow_fixture:
         yield Issue(
             "FIXTURE_DATA", "error", "manifest.fixture", "a fixture, for tests only; allow_fixture trains on it"

@@ -17,7 +17,7 @@ Z95 = 1.959963984540054
 
 
 def judge(measurements: Sequence[Measurement], thresholds: Mapping[str, float]) -> dict[str, Any]:
-    """``{"verdict", "reasons", "criteria"}``: fail when anything measured is not above its threshold.
+    """``{"verdict", "reasons", "criteria"}``: fail when anything measured is on the wrong side of its threshold.
 
     Otherwise undetermined when anything had no checks, or nothing was measured; otherwise pass. Raises GateError
     GATE_NO_THRESHOLD for a measurement without a registered threshold.
@@ -48,18 +48,27 @@ def _criterion(measurement: Measurement, thresholds: Mapping[str, float]) -> dic
         known = sorted(thresholds)
         raise GateError("GATE_NO_THRESHOLD", "not registered", expected=known, found=measurement.threshold)
     threshold, checks = thresholds[measurement.threshold], measurement.checks
-    verdict = "undetermined" if checks == 0 else "pass" if measurement.value > threshold else "fail"
+    above = measurement.direction == "above"
+    met = measurement.value > threshold if above else measurement.value < threshold
+    verdict = "undetermined" if checks == 0 else "pass" if met else "fail"
     return {
         "name": measurement.name,
         "threshold": threshold,
         "value": measurement.value if checks else None,
         "checks": checks,
-        "interval": None if measurement.hits is None else list(wilson(measurement.hits, checks)),
+        "interval": _interval(measurement),
+        "direction": measurement.direction,
         "verdict": verdict,
     }
+
+
+def _interval(measurement: Measurement) -> list[float] | None:
+    if measurement.hits is not None:
+        return list(wilson(measurement.hits, measurement.checks))
+    return list(measurement.interval) if measurement.interval else None
 
 
 def _reason(criterion: Mapping[str, Any]) -> str:
     if criterion["verdict"] == "undetermined":
         return f"{criterion['name']} was never checked"
-    return f"{criterion['name']} is {criterion['value']:.4f}, must be above {criterion['threshold']}"
+    return f"{criterion['name']} is {criterion['value']:.4f}, must be {criterion['direction']} {criterion['threshold']}"

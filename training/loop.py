@@ -50,7 +50,7 @@ def train(
     """
     config = pin_length(config, len(data.row_keys))
     with run_lease(directory), reproducible(config.train) as device, stop_requests() as stop:
-        came_from = origin.facts() if origin else {}
+        came_from = origin.facts() if origin and not origin.same_run else {}
         run = open_run(recipe, config, data, directory, device, code, came_from, references or {})
         run.hooks = standard_callbacks(run, callbacks)
         try:

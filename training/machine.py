@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -143,12 +143,12 @@ def determinism_issues(plan: TrainConfig, devices: list[dict[str, Any]], workspa
         yield Issue("DETERMINISM_WORKSPACE", "error", WORKSPACE, message)
 
 
-def dependencies(plan: TrainConfig, probes: Probes) -> list[dict[str, Any]]:
+def dependencies(plan: TrainConfig, needs: Sequence[str], probes: Probes) -> list[dict[str, Any]]:
     """Package, whether this run requires it, its version if it is there, and the reason it is an issue (or empty)."""
     rows = []
     library = plan.optimizer.name.lower() not in TORCH_OPTIMIZERS
     library |= plan.schedule.name not in OWN_SCHEDULES or plan.loss.name in LIBRARY_LOSSES
-    for package in (*PACKAGES, "pytorch_optimizer", *plan.trackers):
+    for package in (*PACKAGES, "pytorch_optimizer", *plan.trackers, *needs):
         required = package != "pytorch_optimizer" or library
         version = probes.installed_version(package)
         reason = f"{package} is required and not installed" if required and version is None else ""

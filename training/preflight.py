@@ -7,6 +7,7 @@ under the same digest everywhere.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,13 +15,13 @@ import torch
 
 from assets_data.lineage import ConfigError, DataError, IntegrityError, Snapshot, Store, digest_json, to_dict
 from training import machine
-from training.checks import config_issues, manifest_issues, row_issues
+from training.checks import config_issues, input_issues, row_issues
 from training.config import pin_length
 from training.machine import Probes
 from training.module import build_module
 from training.recipe import Data, Findings, Issue, Recipe
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,16 +33,16 @@ class Report:
     findings: Findings | None
 
 
-def inspect(store: Store, recipe: Recipe, manifest: Snapshot, config: Any, probes: Probes) -> Report:
+def inspect(store: Store, recipe: Recipe, inputs: Mapping[str, Snapshot], config: Any, probes: Probes) -> Report:
     """Run every check that can be run. Raises nothing that it is there to find.
 
     Data is opened only under a config without contradictions and when every member verifies. What is registered has its
     length pinned in updates.
     """
-    issues = [*config_issues(recipe, config), *manifest_issues(store, manifest, config.train)]
+    issues = [*config_issues(recipe, config), *input_issues(store, inputs, config.train)]
     data, findings, parameters = None, None, 0
     if not issues:
-        data, issues = _open_data(store, recipe, manifest, config)
+        data, issues = _open_data(store, recipe, inputs, config)
     if data is not None:
         pinned = pin_length(config, len(data.row_keys))
         issues += config_issues(recipe, pinned) if pinned != config else []
@@ -49,9 +50,9 @@ def inspect(store: Store, recipe: Recipe, manifest: Snapshot, config: Any, probe
         issues += [*findings.issues, *row_issues(data)]
         parameters, misfits = _count_parameters(recipe, config, data)
         issues += misfits
-    devices, packages = probes.cuda_devices(), machine.dependencies(config.train, probes)
+    devices, packages = probes.cuda_devices(), machine.dependencies(config.train, recipe.needs, probes)
     issues += machine.issues(config.train, store.root, devices, packages, parameters, probes)
-    registration = _registration(recipe, manifest, config, issues, findings)
+    registration = _registration(recipe, inputs, config, issues, findings)
     document = {
         **registration,
         "run_dir": str(store.root / "runs"),
@@ -64,7 +65,7 @@ def inspect(store: Store, recipe: Recipe, manifest: Snapshot, config: Any, probe
 
 
 def _registration(
-    recipe: Recipe, manifest: Snapshot, config: Any, issues: list[Issue], findings: Findings | None
+    recipe: Recipe, inputs: Mapping[str, Snapshot], config: Any, issues: list[Issue], findings: Findings | None
 ) -> dict[str, Any]:
     """What training and gate read. The evaluation's digest covers thresholds, prompts and seeds together."""
     evaluation = {"thresholds": dict(findings.thresholds), **findings.evaluation} if findings else {}
@@ -73,7 +74,7 @@ def _registration(
         "recipe": recipe.name,
         "ok": not any(issue.severity == "error" for issue in issues),
         "errors": [[issue.code, issue.path, issue.message] for issue in issues if issue.severity == "error"],
-        "dataset_snapshot_id": manifest.id,
+        "inputs": {name: snapshot.id for name, snapshot in inputs.items()},
         "config": to_dict(config),
         "dataset": dict(findings.dataset) if findings else {},
         "model_inputs": dict(findings.model_inputs) if findings else {},
@@ -81,11 +82,13 @@ def _registration(
     }
 
 
-def _open_data(store: Store, recipe: Recipe, manifest: Snapshot, config: Any) -> tuple[Data | None, list[Issue]]:
+def _open_data(
+    store: Store, recipe: Recipe, inputs: Mapping[str, Snapshot], config: Any
+) -> tuple[Data | None, list[Issue]]:
     try:
-        return recipe.open_data(store, manifest, config), []
+        return recipe.open_data(store, inputs, config), []
     except (DataError, IntegrityError) as error:
-        return None, [Issue(error.code, "error", "manifest", str(error))]
+        return None, [Issue(error.code, "error", "inputs", str(error))]
 
 
 def _count_parameters(recipe: Recipe, config: Any, data: Data) -> tuple[int, list[Issue]]:

@@ -20,65 +20,61 @@ from training.callbacks import evaluating
 from training.checkpoint import link, read_state
 from training.environment import autocast, reproducible
 from training.gate import judge
+from training.job import Job, references
 from training.loop import train
 from training.machine import installed_version
 from training.metrics import curves, read_lines
-from training.recipe import Recipe
 from training.run import Run
 from training.run_directory import CHECKPOINTS, LOG, METRICS, PASSED, TIMINGS
 from training.seeds import derived_seeds
 
+FACTS_SCHEMA, RESULT_SCHEMA = 2, 2
 
-def train_and_publish(
-    writer: SnapshotWriter,
-    store: Store,
-    recipe: Recipe,
-    manifest: Snapshot,
-    preflight: Snapshot,
-    config: Any,
-    code: str,
-    origin: Origin | None = None,
-) -> None:
+
+def train_and_publish(writer: SnapshotWriter, job: Job, code: str, origin: Origin | None = None) -> None:
     """Train in the run directory of (preflight, code, origin) and write the checkpoint's snapshot."""
-    identity = [preflight.id, code, *([origin.facts()] if origin else [])]
-    run_id = f"{recipe.name}-{digest_json(identity).removeprefix('sha256:')[:16]}"
-    data, references = recipe.open_data(store, manifest, config), _references(manifest, preflight)
-    run = train(recipe, config, data, store.run_dir(run_id), code=code, origin=origin, references=references)
+    facts = origin.facts() if origin and not origin.same_run else {}
+    identity = [job.preflight.id, code, *([facts] if facts else [])]
+    run_id = f"{job.recipe.name}-{digest_json(identity).removeprefix('sha256:')[:16]}"
+    run = train(
+        job.recipe,
+        job.config,
+        job.data,
+        job.store.run_dir(run_id),
+        code=code,
+        origin=origin,
+        references=references(job),
+    )
     shutil.copyfile(run.final / "model.safetensors", writer.part("model.safetensors"))
     for name in (METRICS, TIMINGS, LOG):
         shutil.copyfile(run.directory / name, writer.sidecar(name))
-    writer.write_json("config.json", to_dict(config), sidecar=True)
-    writer.write_json("manifest.json", manifest.read_json("manifest.json"), sidecar=True)
-    facts = _training_facts(run, run_id, manifest, preflight)
-    writer.write_json("training.json", facts, sidecar=True)
-    writer.stats |= {k: facts[k] for k in ("updates", "rows", "parameters", "bit_exact", f"{recipe.item}_per_s")}
-    writer.stats |= {"train_seconds": facts["seconds"]}
+    writer.write_json("config.json", to_dict(job.config), sidecar=True)
+    if "manifest" in job.inputs:
+        writer.write_json("manifest.json", job.inputs["manifest"].read_json("manifest.json"), sidecar=True)
+    training = _training_facts(run, run_id, job)
+    writer.write_json("training.json", training, sidecar=True)
+    writer.stats |= {k: training[k] for k in ("updates", "rows", "parameters", "bit_exact", f"{job.recipe.item}_per_s")}
+    writer.stats |= {"train_seconds": training["seconds"]}
 
 
-def judge_and_publish(
-    writer: SnapshotWriter,
-    store: Store,
-    recipe: Recipe,
-    manifest: Snapshot,
-    preflight: Snapshot,
-    checkpoint: Snapshot,
-    config: Any,
-) -> None:
+def judge_and_publish(writer: SnapshotWriter, job: Job, checkpoint: Snapshot) -> None:
     """Run the registered evaluation and write ``result.json``."""
-    data = recipe.open_data(store, manifest, config)
+    data, recipe, config = job.data, job.recipe, job.config
     with reproducible(config.train) as device:
         model = stages.load_model(recipe, checkpoint).to(device)
         with evaluating(model), autocast(config.train, device):
-            evaluation = recipe.evaluate(model, data, config, preflight)
-    registered = preflight.read_json(stages.REGISTRATION)["evaluation"]
+            evaluation = recipe.evaluate(model, data, config, job.preflight)
+    registered = job.registration["evaluation"]
     verdict = judge(evaluation.measurements, registered["thresholds"])
     training = checkpoint.read_json("training.json")
     passed = sum(criterion["verdict"] == "pass" for criterion in verdict["criteria"])
     headline = f"gate: {verdict['verdict']} ({passed} of {len(verdict['criteria'])} criteria)"
     if verdict["verdict"] == "pass":
-        _keep_for_ever(store, training)
-    ids = {"manifest": manifest.id, "preflight_report": preflight.id, "checkpoint": checkpoint.id, **data.members}
+        _keep_for_ever(job.store, training)
+    inputs = {name: snapshot.id for name, snapshot in job.inputs.items()}
+    ids = {**inputs, "preflight_report": job.preflight.id, "checkpoint": checkpoint.id, **data.members}
     document = {
+        "schema_version": RESULT_SCHEMA,
         "config": to_dict(config),
         "metrics": {
             "scalars": {"gate_passed": verdict["verdict"] == "pass", **evaluation.scalars},
@@ -93,12 +89,6 @@ def judge_and_publish(
     writer.stats |= {"verdict": verdict["verdict"], "criteria": len(verdict["criteria"])}
 
 
-def _references(manifest: Snapshot, preflight: Snapshot) -> dict[str, Any]:
-    """The ids that lie beside every checkpoint of the run, for whoever finds one years later."""
-    tokenizer = manifest.read_json("manifest.json")["members"].get("tokenizer")
-    return {"manifest": manifest.id, "preflight": preflight.id, "tokenizer": tokenizer}
-
-
 def _keep_for_ever(store: Store, training: Mapping[str, Any]) -> None:
     """Link the run's checkpoint where no retention looks, if its run directory is in this store."""
     directory = store.root / "runs" / training["run_id"]
@@ -107,7 +97,7 @@ def _keep_for_ever(store: Store, training: Mapping[str, Any]) -> None:
         link(path, directory / PASSED, alone=False)
 
 
-def _training_facts(run: Run, run_id: str, manifest: Snapshot, preflight: Snapshot) -> dict[str, Any]:
+def _training_facts(run: Run, run_id: str, job: Job) -> dict[str, Any]:
     """The training metadata: what went in, where it ran, what came out. A readable companion of the receipt.
 
     Equal weights from another run keep the sidecars of the first; the receipts tell the runs apart.
@@ -118,9 +108,11 @@ def _training_facts(run: Run, run_id: str, manifest: Snapshot, preflight: Snapsh
     return {
         "run_id": run_id,
         "recipe": run.recipe.name,
-        "manifest": manifest.id,
-        "preflight": preflight.id,
+        "schema_version": FACTS_SCHEMA,
+        "inputs": {name: snapshot.id for name, snapshot in job.inputs.items()},
+        "preflight": job.preflight.id,
         "origin": run.fingerprint["origin"],
+        "taken_over": run.taken_over,
         "corpus": dict(run.data.members),
         "order": run.order.record(run.update, run.data.tables),
         "rows_digest": state["rows_digest"],

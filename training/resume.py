@@ -50,6 +50,7 @@ def restore(run: Run, path: Path, saved: Mapping[str, Any]) -> None:
     for hook in run.hooks:
         hook.restore(saved["callbacks"].get(type(hook).__name__, {}))
     run.update, run.profile.before = saved["update"], saved["elapsed_s"]
+    run.taken_over = saved.get("taken_over", {})
     run.inexact = [*saved["inexact"], *inexact_reasons(saved["environment"], bit_facts(run.device))]
 
 

@@ -23,7 +23,7 @@ from training.optim import build_optimizer
 from training.order import Order, OrderDigest
 from training.precision import Precision
 from training.profile import Profile
-from training.recipe import Data, Recipe, Rows, offered
+from training.recipe import Data, Recipe, Rows, fixed_members
 from training.run_directory import CHECKPOINTS, LOG, METRICS, TIMINGS
 from training.schedules import Curve, build_schedule
 from training.seeds import derived_seed
@@ -59,6 +59,8 @@ class Run:
     rows_digest: OrderDigest = field(default_factory=OrderDigest)
     step: Step = field(init=False)
     inexact: list[str] = field(default_factory=list)
+    taken_over: Mapping[str, Any] = field(default_factory=dict)
+    """The state of another run that this one went on from, where it would have passed through that very state."""
     environment: Mapping[str, Any] = field(default_factory=dict)
     """Where this process trains: the report as it was under the run's own settings."""
     profile: Profile = field(default_factory=Profile)
@@ -88,7 +90,7 @@ class Run:
 
     def batch(self, data: Rows, rows: np.ndarray, epochs: np.ndarray) -> tuple[dict[str, Tensor], int]:
         """The recipe's CPU batch of some rows, and how many items its losses are means of."""
-        batch, items = self.recipe.batch(data, self.config, rows, epochs), offered(self.recipe, "items")
+        batch, items = self.recipe.batch(data, self.config, rows, epochs), self.recipe.items
         return batch, len(rows) if items is None else items(batch)
 
     def losses(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -114,6 +116,7 @@ class Run:
             "rows_digest": self.rows_digest.hex(),
             "callbacks": {type(hook).__name__: kept for hook in self.hooks if (kept := hook.state())},
             "ended": self.ended,
+            "taken_over": self.taken_over,
             "elapsed_s": self.profile.seconds(),
         }
         beside = {"config.json": to_dict(self.config), "references.json": self.references}
@@ -147,6 +150,7 @@ def open_run(
     optimizer = build_optimizer(model, plan.optimizer)
     (directory / LOG).touch()
     fingerprint = {"recipe": recipe.name, "config": to_dict(config), "corpus": dict(data.members), "code": code}
+    fingerprint["fixed"] = fixed_members(data)
     return Run(
         recipe=recipe,
         config=config,

@@ -7,12 +7,15 @@ made under another preflight is not judged, and a preflight whose bytes changed 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from assets_data.lineage import ConfigError, GateError, Snapshot, SnapshotWriter, Store, from_dict
+from assets_data.lineage import GateError, Snapshot, SnapshotWriter, Store, from_dict
 from assets_data.lineage.receipts.code import code_version, environment
 from assets_data.lineage.receipts.receipt import read_provenance
+from assets_data.stage import NOTHING, Check, One, Stage
+from training.job import REGISTRATION, Job, named_inputs
 from training.recipe import Recipe
 from training.seeds import derived_seeds
 
@@ -21,20 +24,69 @@ if TYPE_CHECKING:
 
     from training.branch import Origin
 
-REGISTRATION, REPORT = "registration.json", "preflight.json"
+REPORT = "preflight.json"
+ORIGIN = "origin"  # the input name of the snapshot that a branched or fine-tuned training began from
 
 
-def make_preflight_report(store: Store, recipe: Recipe, manifest: Snapshot, config: Any) -> Snapshot:
+def recipe_stages(recipe: Recipe) -> tuple[Stage, ...]:
+    """All stages of a recipe, parents first: its derived ones, then the three that every recipe has."""
+    names = ("preflight_report", "checkpoint", "gate_report")
+    preflight, checkpoint, gate = (f"{recipe.name}/{name}" for name in names)
+    common: dict[str, Any] = {"bind": {"recipe": recipe}, "learns": NOTHING}
+    return (
+        *recipe.derived,
+        Stage(
+            kind=preflight,
+            make="training.stages:make_preflight_report",
+            says="Everything that can be known before the first update: the resolved config, all issues at once, the "
+            "gate's thresholds, prompts and seeds, fixed and hashed.",
+            inputs=recipe.inputs,
+            presets=recipe.presets,
+            modules=preflight_code(recipe),
+            checks=(_check("no_errors", "The preflight found nothing that would spoil the training."),),
+            tags=("json",),
+            **common,
+        ),
+        Stage(
+            kind=checkpoint,
+            make="training.stages:make_checkpoint",
+            says="The trained weights. Killed at any moment, it resumes bit for bit when it runs again.",
+            inputs={**recipe.inputs, "preflight": One(preflight)},
+            modules=training_code(recipe),
+            checks=(
+                _check("loads_and_rehashes", "Every tensor hashes to the id, and the weights load into the model."),
+                _check("lineage_intact", "Every node the checkpoint stands on is still what its receipt says."),
+            ),
+            pool="gpu",
+            tags=("pytorch",),
+            **common,
+        ),
+        Stage(
+            kind=gate,
+            make="training.stages:make_gate_report",
+            says="The verdict on the checkpoint under the thresholds and prompts registered before training.",
+            inputs={**recipe.inputs, "preflight": One(preflight), "checkpoint": One(checkpoint)},
+            modules=training_code(recipe),
+            checks=(_check("gate", 'The registered thresholds are met. "Undetermined" does not pass.'),),
+            pool="gpu",
+            tags=("pytorch",),
+            **common,
+        ),
+    )
+
+
+def make_preflight_report(store: Store, recipe: Recipe, inputs: Mapping[str, Snapshot], config: Any) -> Snapshot:
     """Publish what is known before training. Never fails for an issue it reports: read ``ok`` and ``issues``.
 
     A clean report is reused on the same machine; one with errors is made anew, as what it complained of may be gone.
     """
+    chosen = named_inputs(recipe, inputs)
 
     def build(writer: SnapshotWriter) -> None:
         from training.machine import Probes
         from training.preflight import inspect
 
-        report = inspect(store, recipe, manifest, config, Probes())
+        report = inspect(store, recipe, chosen, config, Probes())
         writer.write_json(REGISTRATION, report.registration)
         writer.write_json(REPORT, report.document, sidecar=True)
         for name, table in (report.findings.tables if report.findings else {}).items():
@@ -44,9 +96,9 @@ def make_preflight_report(store: Store, recipe: Recipe, manifest: Snapshot, conf
     for attempt in itertools.count():
         snapshot = store.run_stage(
             name=f"{recipe.name}/preflight_report",
-            module=("training.stages", "training.preflight", _folder(recipe)),
+            module=preflight_code(recipe),
             config=config,
-            parents={"manifest": manifest},
+            parents=chosen,
             arguments={"machine": _machine(), "attempt": attempt},
             build=build,
         )
@@ -56,62 +108,73 @@ def make_preflight_report(store: Store, recipe: Recipe, manifest: Snapshot, conf
 
 
 def make_checkpoint(
-    store: Store, recipe: Recipe, manifest: Snapshot, preflight: Snapshot, origin: Origin | None = None
+    store: Store,
+    recipe: Recipe,
+    inputs: Mapping[str, Snapshot],
+    preflight: Snapshot,
+    origin: Snapshot | None = None,
+    state: Path | None = None,
+    reset_progress: bool = False,
 ) -> Snapshot:
     """Train under a clean preflight, or continue where a killed process left off, and publish the final weights.
 
-    With an ``origin`` the run begins from that checkpoint, and the receipt names it. Raises ConfigError
-    PREFLIGHT_NOT_OK listing the errors, and what :func:`training.loop.train` raises.
+    ``origin`` is a published checkpoint whose weights the run begins from, or a published training state that it takes
+    over whole, or only its weights with ``reset_progress``; it becomes a parent. ``state`` is a checkpoint folder of a
+    run that this one would pass through bit for bit (see :func:`training.branch.same_run`): it saves the updates before
+    and changes nothing else.
+
+    Raises ConfigError PREFLIGHT_NOT_OK listing the errors, and what :func:`training.loop.train` raises.
     """
-    registration = _registration(manifest, preflight)
-    config = from_dict(recipe.config_type, registration["config"])
-    code = ("training.publication", _folder(recipe))
+    job = Job(store=store, recipe=recipe, inputs=named_inputs(recipe, inputs), preflight=preflight)
+    code = training_code(recipe)
 
     def build(writer: SnapshotWriter) -> None:
         from training.publication import train_and_publish
 
-        train_and_publish(writer, store, recipe, manifest, preflight, config, code_version(*code), origin)
+        train_and_publish(writer, job, code_version(*code), _origin(origin, state, reset_progress))
 
     return store.run_stage(
         name=f"{recipe.name}/checkpoint",
         module=code,
-        config=config,
-        parents={"manifest": manifest, "preflight": preflight, **_members_read(store, recipe, manifest, config)},
-        seeds={"train": config.train.seed, **derived_seeds(config.train.seed)},
-        arguments={"origin": origin.facts()} if origin else None,
+        config=job.config,
+        parents={**job.parents, **({ORIGIN: origin} if origin else {})},
+        seeds={"train": job.config.train.seed, **derived_seeds(job.config.train.seed)},
+        arguments={"reset_progress": True} if origin and reset_progress else None,
         build=build,
     )
 
 
 def make_gate_report(
-    store: Store, recipe: Recipe, manifest: Snapshot, preflight: Snapshot, checkpoint: Snapshot
+    store: Store, recipe: Recipe, inputs: Mapping[str, Snapshot], preflight: Snapshot, checkpoint: Snapshot
 ) -> Snapshot:
     """Judge a checkpoint by the evaluation its preflight registered.
 
     Raises GateError GATE_OTHER_PREFLIGHT when it was not trained under ``preflight``, and IntegrityError when that was
     edited since.
     """
-    registration = _registration(manifest, preflight)
+    job = Job(store=store, recipe=recipe, inputs=named_inputs(recipe, inputs), preflight=preflight)
+    config = job.config
     _refuse_other_preflight(store, preflight, checkpoint)
-    config = from_dict(recipe.config_type, registration["config"])
 
     def build(writer: SnapshotWriter) -> None:
         from training.publication import judge_and_publish
 
-        judge_and_publish(writer, store, recipe, manifest, preflight, checkpoint, config)
+        judge_and_publish(writer, job, checkpoint)
 
+    parents = {**job.parents, "checkpoint": checkpoint}
     return store.run_stage(
-        name=f"{recipe.name}/gate_report",
-        module=("training.publication", _folder(recipe)),
-        config=config,
-        parents={
-            "manifest": manifest,
-            "preflight": preflight,
-            "checkpoint": checkpoint,
-            **_members_read(store, recipe, manifest, config),
-        },
-        build=build,
+        name=f"{recipe.name}/gate_report", module=training_code(recipe), config=config, parents=parents, build=build
     )
+
+
+def preflight_code(recipe: Recipe) -> tuple[str, ...]:
+    """The modules that decide a preflight report."""
+    return ("training.stages", "training.preflight", recipe.package)
+
+
+def training_code(recipe: Recipe) -> tuple[str, ...]:
+    """The modules that decide a checkpoint and its gate report."""
+    return ("training.publication", recipe.package)
 
 
 def load_model(recipe: Recipe, checkpoint: Snapshot) -> nn.Module:
@@ -124,19 +187,16 @@ def load_model(recipe: Recipe, checkpoint: Snapshot) -> nn.Module:
     return model.eval()
 
 
-def _registration(manifest: Snapshot, preflight: Snapshot) -> dict[str, Any]:
-    """What a preflight registered, after checking it to the last value."""
-    preflight.verify(deep=True)
-    registration = preflight.read_json(REGISTRATION)
-    if registration["dataset_snapshot_id"] != manifest.id:
-        found = registration["dataset_snapshot_id"]
-        raise ConfigError("PREFLIGHT_OTHER_DATA", "made for other data", expected=manifest.id, found=found)
-    if not registration["ok"]:
-        errors = registration["errors"]
-        listed = "; ".join(f"{code} at {path}: {message}" for code, path, message in errors)
-        action = "change what the issues name, then run the preflight again"
-        raise ConfigError("PREFLIGHT_NOT_OK", f"{len(errors)} errors: {listed}", where=preflight.path, action=action)
-    return registration
+def _check(name: str, says: str) -> Check:
+    return Check(name=name, run=f"training.stage_checks:{name}", says=says)
+
+
+def _origin(published: Snapshot | None, state: Path | None, reset_progress: bool) -> Origin | None:
+    from training.branch import Origin, published_origin
+
+    if published is not None:
+        return published_origin(published, reset_progress)
+    return Origin(checkpoint=state, same_run=True) if state else None
 
 
 def _refuse_other_preflight(store: Store, preflight: Snapshot, checkpoint: Snapshot) -> None:
@@ -156,16 +216,6 @@ def _refuse_other_preflight(store: Store, preflight: Snapshot, checkpoint: Snaps
             found=wanted,
             action="judge with the preflight it was trained under, or train again under this one",
         )
-
-
-def _members_read(store: Store, recipe: Recipe, manifest: Snapshot, config: Any) -> dict[str, Snapshot]:
-    """The snapshots that hold the rows, by the recipe's names for them: what training and gate really read."""
-    members = recipe.open_data(store, manifest, config).members
-    return {name: store.opened(snapshot_id) for name, snapshot_id in members.items()}
-
-
-def _folder(recipe: Recipe) -> str:
-    return f"training.recipes.{recipe.name}"
 
 
 def _machine() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One recipe on one manifest, from Python: ``train("walk_lm", "text/dataset_manifest", store=path)``.
+"""One recipe from Python: ``train("walk_lm", store=path)`` trains it on what its inputs stand for in the store.
 
 The same stages as the assets run, one after the other: preflight, checkpoint, gate. Needs no Dagster.
 """
@@ -7,52 +7,59 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from assets_data.lineage import ConfigError, Snapshot, Store, resolve
-from training.recipe import Recipe, discover
+from assets_data.lineage import Snapshot, Store, resolve
+from training.recipe import Recipe, find_recipe
 from training.stages import make_checkpoint, make_gate_report, make_preflight_report
-
-if TYPE_CHECKING:
-    from training.branch import Origin
 
 
 class Trainer:
-    """A recipe, its full config, a manifest and the store that holds it. ``checkpoint`` is set once trained."""
+    """A recipe, its full config, its inputs and the store that holds them. ``checkpoint`` is set once trained."""
 
     def __init__(
         self,
         recipe: str | Recipe,
-        manifest: str | Snapshot,
+        manifest: str | Snapshot | None = None,
         *,
         store: Store | Path | str,
+        inputs: Mapping[str, str | Snapshot] | None = None,
         preset: str = "demo",
         overrides: Mapping[str, Any] | None = None,
         config: Any = None,
     ) -> None:
-        """``manifest`` is a snapshot, its id, or a name. A ``config`` stands in for preset and overrides.
+        """``manifest`` and ``inputs`` are snapshots, ids or names; what is not given is what the recipe's own input
+        names stand for. A ``config`` stands in for preset and overrides.
 
-        Raises ConfigError for an unknown recipe, preset or field, DataError or IntegrityError for the manifest.
+        Raises ConfigError for an unknown recipe, preset or field, DataError or IntegrityError for an input.
         """
         requested = {"preset": preset, "overrides": dict(overrides or {})} if config is None else {}
         self.store = store if isinstance(store, Store) else Store(Path(store), requested)
         self.recipe = find_recipe(recipe) if isinstance(recipe, str) else recipe
         self.config = resolve(self.recipe.presets, preset, overrides or {}) if config is None else config
-        self.manifest = find_manifest(self.store, manifest) if isinstance(manifest, str) else manifest
+        given = {**({"manifest": manifest} if manifest is not None else {}), **(inputs or {})}
+        wanted = {name: given.get(name, declared.kind) for name, declared in self.recipe.inputs.items()}
+        self.inputs = {name: find_input(self.store, named) for name, named in wanted.items()}
         self.preflight: Snapshot | None = None
         self.checkpoint: Snapshot | None = None
 
-    def train(self, origin: Origin | None = None) -> Snapshot:
-        """The checkpoint: trained now, resumed, or as it was published before (``reused``)."""
-        self.preflight = make_preflight_report(self.store, self.recipe, self.manifest, self.config)
+    def train(self, origin: Snapshot | None = None, *, reset_progress: bool = False) -> Snapshot:
+        """The checkpoint: trained now, resumed, or as it was published before (``reused``).
+
+        It begins from ``origin``, a published checkpoint (its weights) or training state (all of it, or the weights
+        only with ``reset_progress``).
+        """
+        self.preflight = make_preflight_report(self.store, self.recipe, self.inputs, self.config)
         self._point("preflight_report", self.preflight)
-        self.checkpoint = make_checkpoint(self.store, self.recipe, self.manifest, self.preflight, origin)
+        self.checkpoint = make_checkpoint(
+            self.store, self.recipe, self.inputs, self.preflight, origin, reset_progress=reset_progress
+        )
         return self._point("checkpoint", self.checkpoint)
 
     def evaluate(self) -> dict[str, Any]:
         """The gate's ``result.json`` for the checkpoint, training it first if need be."""
         checkpoint, preflight = self._trained()
-        report = make_gate_report(self.store, self.recipe, self.manifest, preflight, checkpoint)
+        report = make_gate_report(self.store, self.recipe, self.inputs, preflight, checkpoint)
         return self._point("gate_report", report).read_json("result.json")
 
     def runtime_profile(self) -> dict[str, Any]:
@@ -70,23 +77,20 @@ class Trainer:
         return snapshot
 
 
-def train(recipe: str | Recipe, manifest: str | Snapshot, *, origin: Origin | None = None, **choices: Any) -> Trainer:
-    """Train and return the trainer; ``choices`` are those of :class:`Trainer` (store, preset, overrides, config)."""
+def train(
+    recipe: str | Recipe, manifest: str | Snapshot | None = None, *, origin: Snapshot | None = None, **choices: Any
+) -> Trainer:
+    """Train and return the trainer; ``choices`` are those of :class:`Trainer` (store, inputs, preset, overrides,
+    config)."""
     trainer = Trainer(recipe, manifest, **choices)
     trainer.train(origin)
     return trainer
 
 
-def find_recipe(name: str) -> Recipe:
-    """The recipe of that name. Raises ConfigError RECIPE_UNKNOWN listing the names."""
-    recipes = discover()
-    if name not in recipes:
-        raise ConfigError("RECIPE_UNKNOWN", "no such recipe", expected=f"one of {sorted(recipes)}", found=name)
-    return recipes[name]
-
-
-def find_manifest(store: Store, named: str) -> Snapshot:
-    """A dataset manifest by id or by name, verified."""
+def find_input(store: Store, named: str | Snapshot) -> Snapshot:
+    """A snapshot, or the one of that id or name, verified."""
+    if isinstance(named, Snapshot):
+        return named
     return store.snapshot(named) if is_id(named) else store.pointed(named)
 
 

@@ -1,6 +1,6 @@
 """Identity, order, receipts and the store: what every room stands on. Needs numpy, pyarrow and rfc8785, no more."""
 
-from assets_data.lineage.config import from_dict, option, resolve, to_dict, with_overrides
+from assets_data.lineage.config import from_dict, option, read_sections, resolve, to_dict, with_overrides
 from assets_data.lineage.errors import (
     ConfigError,
     DataError,
@@ -45,6 +45,7 @@ __all__ = [
     "merkle_root",
     "mix64",
     "option",
+    "read_sections",
     "resolve",
     "text_key64",
     "to_dict",

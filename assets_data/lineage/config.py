@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from assets_data.lineage.errors import ConfigError
@@ -25,6 +25,12 @@ def option(default: Any, doc: str) -> Any:
 def to_dict(config: Any) -> dict[str, Any]:
     """The JSON form of a config: nested objects for nested configs, lists for tuples."""
     return {f.name: _to_json(getattr(config, f.name)) for f in dataclasses.fields(config)}
+
+
+def read_sections(config: Any, sections: Sequence[str]) -> dict[str, Any]:
+    """The JSON form of some sections of a config; of all of it where none is named."""
+    whole = to_dict(config)
+    return {name: whole[name] for name in sections} if sections else whole
 
 
 def from_dict(cls: type[T], values: Mapping[str, Any]) -> T:

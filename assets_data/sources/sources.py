@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from assets_data.lineage import ConfigError, DataError, Store
-from assets_data.sources.config import SourceConfig
+from assets_data.sources.config import SourceConfig, demo
 from assets_data.sources.files import FilesSource
 from assets_data.sources.parts import Source
 from assets_data.sources.stdlib import StdlibSource
@@ -28,6 +28,11 @@ def open_source(config: SourceConfig, store: Store | None = None) -> Source:
     from assets_data.sources.http.source import HttpSource  # loads an HTTP client, which no other source needs
 
     return HttpSource(config, store)
+
+
+def embedded_slices() -> frozenset[str]:
+    """The slices of the embedded source, which are always there."""
+    return frozenset(slice_names(demo()))
 
 
 def slice_names(config: SourceConfig, store: Store | None = None) -> list[str]:

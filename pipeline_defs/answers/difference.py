@@ -9,11 +9,10 @@ from typing import Any
 
 from assets_data.lineage import IntegrityError, Snapshot
 from assets_data.lineage.queries.freshness import differing
-from assets_data.lineage.queries.tree import Node, load_tree
+from assets_data.lineage.queries.tree import Node, load_tree, newest
 from assets_data.lineage.receipts.provenance import Provenance
 from pipeline_defs.answers.answer import Answer, short
 from pipeline_defs.answers.nodes import default_store, find_id
-from pipeline_defs.answers.withdrawal.replay import newest
 
 TITLES = ("identity", "data", "config", "code", "environment", "metrics")
 

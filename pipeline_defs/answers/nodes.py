@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from assets_data.lineage import DataError, IntegrityError, Snapshot, StemmaError, Store
+from assets_data.lineage.identity.merkle import WIDTH
+from assets_data.lineage.identity.record_ids import iter_records
 from assets_data.lineage.receipts.attestation import check_statement
 from assets_data.lineage.receipts.receipt import read_both, read_receipt
+from assets_data.lineage.storage.records import parse_record, record_tables
 from pipeline_defs.answers.answer import Answer
 from pipeline_defs.home import stemma_root
 
@@ -48,6 +54,39 @@ def find_id(node: str) -> str:
         where=store.root,
         action="name one of: " + ", ".join(store.all_names()),
     )
+
+
+def find_record(store: Store, text: str) -> bytes:
+    """A record by its id, or by any beginning of at least 6 characters that only one record in the store has.
+
+    Raises DataError RECORD_ID, RECORD_UNKNOWN or RECORD_AMBIGUOUS.
+    """
+    prefix = text.removeprefix("sha256:").lower()
+    if len(prefix) == 2 * WIDTH or len(prefix) < 6 or set(prefix) - set("0123456789abcdef"):
+        return parse_record(text)
+    found: set[bytes] = set()
+    for path in (store.root / "snapshots").glob("[0-9a-f]*"):
+        with contextlib.suppress(StemmaError):
+            snapshot = store.opened(path.name)
+            for name in record_tables(snapshot):
+                found |= _beginning(snapshot.file(name), prefix)
+    if len(found) != 1:
+        code = "RECORD_AMBIGUOUS" if found else "RECORD_UNKNOWN"
+        what = "several records begin like that" if found else "no record in this store begins like that"
+        raise DataError(code, what, expected="a record id or an unambiguous beginning of one", found=text)
+    return found.pop()
+
+
+def _beginning(path: Path, prefix: str) -> set[bytes]:
+    """The record ids of a table that begin with some hex characters."""
+    low = np.frombuffer(bytes.fromhex(prefix.ljust(2 * WIDTH, "0")), np.uint8)
+    high = np.frombuffer(bytes.fromhex(prefix.ljust(2 * WIDTH, "f")), np.uint8)
+    bounds = [bytes(bound).ljust(WIDTH) for bound in (low, high)]
+    found: set[bytes] = set()
+    for batch in iter_records(path):
+        first = batch[batch[:, 0] == low[0]] if len(prefix) > 1 else batch
+        found |= {row.tobytes() for row in first if bounds[0] <= row.tobytes() <= bounds[1]}
+    return found
 
 
 def show(options: Namespace) -> Answer:

@@ -9,9 +9,9 @@ from pathlib import Path
 from assets_data.lineage import DataError, canonical_json
 from assets_data.lineage.identity.digests import load_json
 from assets_data.lineage.queries.proof import check_document, prove_record
-from assets_data.lineage.queries.records import parse_record
 from assets_data.lineage.queries.tree import load_tree
 from assets_data.lineage.storage.atomic import write_bytes
+from assets_data.lineage.storage.records import parse_record
 from pipeline_defs.answers.answer import Answer
 from pipeline_defs.answers.nodes import default_store, find_node
 

@@ -13,13 +13,13 @@ from typing import Any
 
 from assets_data.lineage import Snapshot, Store
 from assets_data.lineage.plain import plain
-from assets_data.lineage.queries.tree import Node, load_node, load_tree
+from assets_data.lineage.queries.tree import Node, load_tree, newest
 from assets_data.lineage.receipts.provenance import Provenance
 from assets_data.lineage.receipts.receipt import read_provenance
 from pipeline_defs.answers.answer import Answer, short
 from pipeline_defs.answers.difference import environment_changes
 from pipeline_defs.answers.nodes import default_store, find_id
-from pipeline_defs.answers.withdrawal.replay import Replay, newest
+from pipeline_defs.answers.withdrawal.replay import Replay
 from pipeline_defs.home import stemma_root
 
 
@@ -48,7 +48,7 @@ def rebuild_nodes(origin: Store, target: Store, root_id: str) -> Iterator[dict[s
     """
     nodes = _chosen(load_tree(origin, [root_id]), root_id)
     made: dict[str, Snapshot] = {}
-    replay = Replay(target, lambda account, raw: _duplicates(origin, replay, made, account, raw))
+    replay = Replay(target)
     for node in nodes.values():
         account = newest(node)
         parents: dict[str, list[Snapshot]] = {}
@@ -68,23 +68,6 @@ def _chosen(tree: Mapping[str, Node], root_id: str) -> dict[str, Node]:
             needed.add(node_id)
             pending += [parent.id for parent in newest(tree[node_id]).parents]
     return {key: node for key, node in tree.items() if key in needed}
-
-
-def _duplicates(
-    origin: Store, replay: Replay, made: dict[str, Snapshot], account: Provenance, raw: Snapshot
-) -> Snapshot | None:
-    """The drop lists this slice's triples were made with, made again from all the slices that were compared."""
-    for path in sorted((origin.root / "snapshots").iterdir()):
-        snapshot = origin.opened(path.name)
-        if snapshot.kind != "text/duplicates" or raw.id not in snapshot.read_json("slices.json"):
-            continue
-        lists = newest(load_node(origin, snapshot.id))
-        if lists.arguments["documents"] == account.arguments["documents"]:
-            compared = lists.arguments["raw_slices"]
-            for key in (key for key in compared if key not in made):
-                made[key] = replay.run(newest(load_node(origin, key)), {})
-            return replay.run(lists, {"raw_slice": [made[key] for key in compared]})
-    return None
 
 
 def _step(node: Node, account: Provenance, found: Snapshot) -> dict[str, Any]:

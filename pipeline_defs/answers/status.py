@@ -8,16 +8,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from assets_data.lineage import ConfigError, StemmaError, Store, resolve, to_dict
+from assets_data.lineage import ConfigError, StemmaError, Store
 from assets_data.lineage.queries.freshness import Expectation, Standing, judge
 from assets_data.lineage.queries.tree import load_node
 from assets_data.lineage.receipts.code import code_version
-from assets_data.lineage.receipts.provenance import Provenance
+from assets_data.lineage.receipts.provenance import Parent, Provenance
 from assets_data.lineage.receipts.receipt import read_provenance
-from assets_data.lineage.storage.redaction import WITHDRAWN
+from assets_data.stage import Stage, load
 from pipeline_defs.answers.answer import Answer, short
-from pipeline_defs.answers.expected import NOT_READ, section, source_arguments, stage_modules, stage_presets
 from pipeline_defs.answers.nodes import default_store
+from pipeline_defs.catalogue import TRAINING_STATE, catalogue
 
 UNNAMED = "@"  # between kind and id, where no name stands for a snapshot
 
@@ -39,8 +39,9 @@ def stand(store: Store, preset: str | None = None, check_sources: bool = True) -
     """The standing of every name in the store. ``preset`` stands in for the one each was asked for with."""
     accounts, broken = _accounts(store)
     _add_unnamed(store, accounts)
+    names = Names(accounts)
     expected = {
-        name: _expect(store, name, account, accounts, preset, check_sources) for name, (_, account) in accounts.items()
+        name: _expect(store, name, account, names, preset, check_sources) for name, (_, account) in accounts.items()
     }
     standings = judge(accounts, expected)
     named = {name: standing for name, standing in standings.items() if UNNAMED not in name}
@@ -80,69 +81,91 @@ def _expect(
     store: Store,
     name: str,
     account: Provenance,
-    accounts: Mapping[str, tuple[str, Provenance]],
+    names: Names,
     preset: str | None,
     check_sources: bool,
 ) -> Expectation:
-    if WITHDRAWN in account.arguments:  # made by taking records out: nothing but that would make it again
-        return Expectation(content=_damage(store, accounts[name][0]))
-    config, wrong = _config(account, preset)
-    content = _damage(store, accounts[name][0]) or wrong
-    arguments = None
-    if check_sources and account.stage == "text/raw_slice" and not content:
+    """What making a name today would read and use, by the declaration of its stage."""
+    damage = _damage(store, names.accounts[name][0])
+    if (stage := catalogue().stages.get(account.stage)) is None:
+        gone = None if _by_request(account) else "no stage makes this kind any more"
+        return Expectation(content=damage or gone, parents={})
+    config, wrong = _config(stage, account, preset)
+    content, arguments = damage or wrong, None
+    if check_sources and stage.now and not content:
         try:
-            arguments = {**account.arguments, **source_arguments(account)}
+            now = load(stage.now)(stage.replay_config(account.config), account.arguments)
+            arguments = {**account.arguments, **now}
         except (StemmaError, OSError) as error:
             content = f"its source: {error}"
     return Expectation(
         config=config,
-        code_version=_code(account.stage),
+        code_version=_code(stage),
         arguments=arguments,
-        parents=_parents(name, account, accounts),
+        parents=names.read_by(name, account, stage),
         content=content,
     )
 
 
-def _code(stage: str) -> str:
+def _by_request(account: Provenance) -> bool:
+    """A training state was published because a branch asked for it; nothing makes it anew."""
+    return account.stage.endswith(f"/{TRAINING_STATE}")
+
+
+def _code(stage: Stage) -> str:
     try:
-        return code_version(*stage_modules(stage))
+        return code_version(*stage.code)
     except FileNotFoundError:
         return "none: its modules are not there any more"
 
 
-def _config(account: Provenance, preset: str | None) -> tuple[Mapping[str, Any] | None, str | None]:
-    """The stage's section of what was asked for, resolved with today's presets; and what is wrong with asking it."""
-    presets = stage_presets(account.stage)
+def _config(stage: Stage, account: Provenance, preset: str | None) -> tuple[Mapping[str, Any] | None, str | None]:
+    """The part of what was asked for that the receipt holds, resolved with today's presets; and what is wrong with
+    asking it."""
     asked = preset or account.requested.get("preset")
-    if presets is None or asked is None:
+    if stage.presets is None or asked is None:
         return None, None
-    chosen = asked if asked in presets else "demo"
     try:
-        full = resolve(presets, chosen, account.requested.get("overrides", {}))
+        full = stage.resolve(stage.default_preset(asked), account.requested.get("overrides", {}))
     except ConfigError as error:
         return None, f"what was asked for is refused now: {error}"
-    return json.loads(json.dumps(section(account.stage, to_dict(full)))), None
+    return json.loads(json.dumps(stage.receipt_config(full))), None
 
 
-def _parents(name: str, account: Provenance, accounts: Mapping[str, tuple[str, Provenance]]) -> dict[str, list[str]]:
-    """The names that stand for what the account read: a slice reads its own slice, anything else reads all of them.
+class Names:
+    """The names in a store with their receipts, by kind, so that what a stage reads is found without a search."""
 
-    An input that nothing was read from expects nothing; what no name stands for is expected as it was read.
-    """
-    part = name.removeprefix(f"{account.stage}/") if name != account.stage else None
-    wanted: dict[str, list[str]] = {}
-    for parent in account.parents:
-        unnamed, single = f"{parent.kind}{UNNAMED}{parent.id}", parent.input.partition("/")[2]
-        if unnamed in accounts:
-            wanted.setdefault(parent.input, []).append(unnamed)
-        elif (account.stage, parent.kind) not in NOT_READ and parent.input not in wanted:
-            slices = [other for other in accounts if other.startswith(f"{parent.kind}/")]
-            if UNNAMED in name:  # which slice is its own is known by the id alone; one that moved leaves it stale
-                slices = [other for other in slices if accounts[other][0] == parent.id] or slices
-            candidates = (parent.kind, f"{parent.kind}/{part}", f"{parent.kind}/{single}")
-            own = next((candidate for candidate in candidates if candidate in accounts), None)
-            wanted[parent.input] = [own] if own else slices
-    return wanted
+    def __init__(self, accounts: Mapping[str, tuple[str, Provenance]]) -> None:
+        self.accounts = accounts
+        self._slices: dict[str, list[str]] = {}
+        self._by_id: dict[tuple[str, str], str] = {}
+        for name, (snapshot_id, account) in accounts.items():
+            self._by_id.setdefault((account.stage, snapshot_id), name)
+            if name != account.stage and UNNAMED not in name:
+                self._slices.setdefault(account.stage, []).append(name)
+
+    def read_by(self, name: str, account: Provenance, stage: Stage) -> dict[str, list[str]]:
+        """The names that stand today for what an account read: its own slice, or all of them; a pinned stage's inputs
+        do not count. What no name stands for is expected as it was read."""
+        wanted: dict[str, list[str]] = {}
+        own = name.removeprefix(f"{account.stage}/") if name != account.stage else ""
+        for parent in account.parents:
+            if parent.input in wanted or stage.pin:
+                continue
+            given = stage.inputs.get(parent.input)
+            if given and given.many:
+                wanted[parent.input] = self._slices.get(given.kind, [])
+            elif found := self._one(parent, own):
+                wanted[parent.input] = [found]
+        return wanted
+
+    def _one(self, parent: Parent, own: str) -> str | None:
+        """The name of a single input: of the same slice, of the slice that the input's own name ends in, or the kind's
+        own; else one that stands for what was read."""
+        single = parent.input.partition("/")[2]
+        candidates = (f"{parent.kind}/{own}", f"{parent.kind}/{single}", parent.kind)
+        named = next((candidate for candidate in candidates if candidate in self.accounts), None)
+        return named or self._by_id.get((parent.kind, parent.id))
 
 
 def _damage(store: Store, snapshot_id: str) -> str | None:

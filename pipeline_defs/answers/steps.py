@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from assets_data.lineage import DataError, Store
-from assets_data.lineage.queries.reach import HOLDS, LEARNED, Effect, Learners, Reach, all_nodes, find_reach
-from assets_data.lineage.queries.records import parse_record
+from assets_data.lineage import DataError, Snapshot, Store
+from assets_data.lineage.queries.reach import HOLDS, LEARNED, Effect, Reach, all_nodes, find_reach
+from assets_data.lineage.storage.tombstones import read_tombstones
+from assets_data.stage import load
 from pipeline_defs.answers.answer import Answer, short
-from pipeline_defs.answers.nodes import default_store, find_node
-from pipeline_defs.answers.preview import Previews
-from pipeline_defs.answers.trained import TrainedRows
-from pipeline_defs.answers.withdrawal.marks import read_marks
+from pipeline_defs.answers.nodes import default_store, find_node, find_record
+from pipeline_defs.answers.trained import TrainedRow, TrainedRows
+from pipeline_defs.catalogue import catalogue
 
-LEARNERS = Learners(
-    splits={"tokenizer": "train", "walk_corpus": "train"},
-    names=("duplicates", "dataset_manifest", "quality_summary", "preflight_report", "gate_report", "checkpoint"),
-)
 SHOWN = 20
 
 
 def batch(options: Namespace) -> Answer:
     """The rows of one step with their records and texts."""
     store, checkpoint = default_store(), find_node(options.node)
-    trained, previews = TrainedRows(store, checkpoint), Previews(store)
+    trained = TrainedRows(store, checkpoint)
+    text = functools.cache(lambda key: preview(store, store.opened(key)))
     chunks = {(ref["snapshot"], ref["file"]): ref["chunks"] for ref in trained.record["tables"]}
     rows = [
         {
@@ -36,9 +34,7 @@ def batch(options: Namespace) -> Answer:
             "chunk": row.chunk,
             "epoch": row.epoch,
             "record": row.record,
-            "text": previews.text(
-                row.table, row.table.table(row.file), row.row, row.chunk, chunks[row.table.id, row.file]
-            ),
+            "text": text(row.table.id)(_stored(row), row.chunk, chunks[row.table.id, row.file]),
         }
         for row in trained.batch(options.step)
     ]
@@ -48,16 +44,38 @@ def batch(options: Namespace) -> Answer:
     return Answer(document=document, lines=lines)
 
 
+def preview(store: Store, table: Snapshot) -> Callable[[Mapping[str, Any], int | None, int], str]:
+    """What the rows of a table say, as its domain shows them; nothing for a domain that shows none."""
+    domain = catalogue().domains.get(table.kind.partition("/")[0])
+    if domain is None or not domain.preview:
+        return lambda row, chunk, chunks: ""
+    return load(domain.preview)(store, table)
+
+
+def _stored(row: TrainedRow) -> Mapping[str, Any]:
+    return row.table.table(row.file).slice(row.row, 1).to_pylist()[0]
+
+
 def uses(options: Namespace) -> Answer:
     """Every snapshot and checkpoint that holds, saw or learned from a record; status 1 where there is none."""
-    store, record = default_store(), parse_record(options.record)
-    nodes = all_nodes(store)
-    reach = find_reach(nodes, {record}, LEARNERS)
+    store = default_store()
+    record = find_record(store, options.record)
+    reach = find_reach(all_nodes(store), {record}, catalogue().rules())
     names = names_by_id(store)
-    marks = read_marks(store)
+    marks = withdrawn_from(store)
     entries = [_entry(store, e, record, names.get(key, []), reach, marks) for key, e in reach.effects.items()]
-    document = {"record": record.hex(), "splits": sorted(reach.splits), "uses": entries}
-    return Answer(document=document, lines=list(_lines(document)), ok=bool(entries))
+    unread = sorted(reach.unread)
+    document = {"record": record.hex(), "splits": sorted(reach.splits), "uses": entries, "unread": unread}
+    return Answer(document=document, lines=list(_lines(document)), ok=bool(entries) and not unread)
+
+
+def withdrawn_from(store: Store) -> dict[str, set[str]]:
+    """Snapshot id -> the records (64 hex characters) that were withdrawn from it."""
+    marks: dict[str, set[str]] = {}
+    for document in read_tombstones(store.root):
+        for key in document["marked"]:
+            marks.setdefault(key, set()).update(document["records"])
+    return marks
 
 
 def names_by_id(store: Store) -> dict[str, list[str]]:
@@ -115,7 +133,9 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
             yield "              learned from it as a whole: no row or step of it can be named"
         elif entry["through"]:
             yield f"              stands on what learned from it or names it: {', '.join(entry['through'])}"
-    if not document["uses"]:
+    for key in document["unread"]:
+        yield f"  UNKNOWN   {short(key)} cannot be read: whether it holds the record is not known"
+    if not document["uses"] and not document["unread"]:
         yield "  nothing in this store holds it"
 
 

@@ -1,27 +1,28 @@
-"""The whole chain in one process: every slice, then what stands on all of them. What ``stemma run`` does.
+"""The whole chain in one process: a recipe's stages and all that they stand on. What ``stemma run`` does.
 
-Each step is an ordinary Dagster run on the instance, so the UI shows it; nothing here knows what an asset computes.
+Each step is an ordinary Dagster run on the instance, so the UI shows it; nothing here knows what a stage computes.
+Stages that can go together share a run: those of one slice, then those over all slices.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
 
-from assets_data.lineage import ConfigError, StemmaError, resolve
-from assets_data.sources.sources import slice_names
-from pipeline_defs.dagster.partitions import slices
-from pipeline_defs.dagster.recipes import RECIPES
+from assets_data.domain import Domain
+from assets_data.lineage import ConfigError, StemmaError, Store
+from assets_data.stage import Stage, load
+from pipeline_defs.catalogue import Catalogue, catalogue
+from pipeline_defs.commands.settings import Settings, stage_overrides
+from pipeline_defs.dagster.partitions import set_name
 from pipeline_defs.dagster.resources import StoreResource
-from pipeline_defs.dagster.text import SOURCES, TEXT, WALKS
 from pipeline_defs.definitions import defs
-from training.recipe import STAGES
+from pipeline_defs.inputs import stage_name, write_slice_set
 
-DATA = {"raw_slice": SOURCES, "tokenizer": TEXT, "duplicates": TEXT, "triples": TEXT, "walk_corpus": WALKS}
-SHARED = "text"  # overrides under this name are for every stage that reads the text settings
 RUN_TAGS = {"stemma/command": "run"}  # how a later `stemma run` knows the runs of one that was killed
 
 
@@ -29,81 +30,141 @@ class ChainFailure(Exception):
     """A step of the chain failed; the message is that step's own error."""
 
 
-def run_chain(instance: dg.DagsterInstance, recipe: str, config: Mapping[str, Any]) -> None:
-    """Materialise every slice of the source and then one recipe. Raises ChainFailure with the first failing step."""
-    names = slice_names(_resolved(config, "text__raw_slice", SOURCES), StoreResource().open())
-    instance.add_dynamic_partitions(slices.name or "", names)
-    config = {**config, "resources": {"io_manager": {"config": {"slices": names}}}}
-    for name in names:
-        _materialize(instance, ["text/raw_slice"], config, name)
-    _materialize(instance, ["text/tokenizer", "text/duplicates"], config)
-    for name in names:
-        _materialize(instance, ["text/triples"], config, name)
-    _materialize(instance, ["text/walk_corpus", "text/dataset_manifest", "text/quality_summary"], config)
-    _materialize(instance, [f"{recipe}/{node}" for node in STAGES], config)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chain:
+    """A recipe's stages, parents first; the run config of each; and notes on presets that some stages lack."""
+
+    recipe: str
+    stages: Sequence[Stage]
+    ops: Mapping[str, Mapping[str, Any]]
+    notes: Sequence[str]
+
+    def config(self, stage: Stage) -> Any:
+        """The full config of a stage."""
+        chosen = self.ops[_op(stage)]["config"]
+        return stage.resolve(chosen["preset"], chosen["overrides"])
 
 
-def chain_config(recipe: str, preset: str, overrides: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Run config for every configurable stage: the preset where the stage has one of that name, else ``demo``.
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """Stages that go together in one run per slice, or (``domain`` None) in one run."""
 
-    Raises ConfigError for a recipe, preset, stage or field that does not exist, before anything runs.
+    domain: str | None
+    stages: Sequence[Stage]
+
+
+def plan_chain(recipe: str, preset: str, settings: Settings) -> Chain:
+    """The chain of a recipe: the preset where a data stage has it, else its default one, which is said.
+
+    Raises ConfigError for a recipe, stage or field that does not exist and for a preset that the recipe does not have,
+    before anything runs.
     """
-    _require("recipe", [recipe], RECIPES)
-    stages = {f"text__{name}": presets for name, presets in DATA.items()}
-    stages[f"{recipe}__preflight_report"] = RECIPES[recipe].presets
-    _require("preset", [preset], {name for presets in stages.values() for name in presets})
-    _require("stage", overrides, {SHARED, *(op.split("__")[1] for op in stages)})
+    known = catalogue()
+    presets = known.recipe(recipe).presets
+    if preset not in presets:
+        raise ConfigError(
+            "CHAIN_UNKNOWN_PRESET", f"{recipe} has no such preset", expected=sorted(presets), found=preset
+        )
+    stages = known.above([f"{recipe}/gate_report"])
+    overrides = stage_overrides(settings, stages)
+    chosen = {kind: known.stage(kind).default_preset(preset) for kind in overrides}
+    notes = [f"{kind} has no preset {preset}: {name}" for kind, name in chosen.items() if name != preset]
     ops = {
-        op: {
-            "config": {
-                "preset": preset if preset in presets else "demo",
-                "overrides": {
-                    **(overrides.get(SHARED, {}) if presets is TEXT else {}),
-                    **overrides.get(op.split("__")[1], {}),
-                },
-            }
-        }
-        for op, presets in stages.items()
+        _op(known.stage(kind)): {"config": {"preset": chosen[kind], "overrides": fields}}
+        for kind, fields in overrides.items()
     }
-    for op, presets in stages.items():
-        _resolved({"ops": ops}, op, presets)
-    return {"ops": ops}
+    chain = Chain(recipe=recipe, stages=stages, ops=ops, notes=notes)
+    for kind in overrides:
+        chain.config(known.stage(kind))
+    return chain
 
 
-def _require(what: str, names: Iterable[str], known: Iterable[str]) -> None:
-    if unknown := sorted(set(names) - set(known)):
-        raise ConfigError(f"CHAIN_UNKNOWN_{what.upper()}", f"no such {what}", expected=sorted(known), found=unknown)
+def run_chain(instance: dg.DagsterInstance, chain: Chain) -> None:
+    """Materialise every stage of the chain, each slice of its own. Raises ChainFailure with the first failing step."""
+    known, store = catalogue(), StoreResource().open()
+    domains = {stage.owner: known.domains[stage.owner] for stage in chain.stages if stage.owner in known.domains}
+    slices = {name: _slice_names(domain, chain, store) for name, domain in domains.items()}
+    for name, names in slices.items():
+        instance.add_dynamic_partitions(set_name(name), names)
+    digest = write_slice_set(store, slices)
+    for wave in waves(known, chain.stages):
+        for slice_name in slices[wave.domain] if wave.domain else [""]:
+            _materialize(instance, chain, wave.stages, digest, slice_name, store)
 
 
-def _resolved(config: Mapping[str, Any], op: str, presets: Mapping[str, Any]) -> Any:
-    chosen = config["ops"][op]["config"]
-    return resolve(presets, chosen["preset"], chosen["overrides"])
+def waves(known: Catalogue, stages: Sequence[Stage]) -> list[Wave]:
+    """Stages in runs, parents first: a sliced stage goes with sliced ones of its domain until one is needed whole."""
+    left, done, found = list(stages), set[str](), list[Wave]()
+    while left:
+        domain = next((stage.owner for stage in left if stage.sliced and _ready(known, stage, done, [])), None)
+        wave: list[Stage] = []
+        for stage in left:
+            fits = stage.sliced and stage.owner == domain if domain else not stage.sliced
+            if fits and _ready(known, stage, done, wave):
+                wave.append(stage)
+        found.append(Wave(domain, wave))
+        done |= {stage.kind for stage in wave}
+        left = [stage for stage in left if stage.kind not in done]
+    return found
+
+
+def _ready(known: Catalogue, stage: Stage, done: set[str], wave: Sequence[Stage]) -> bool:
+    """Whether all that a stage reads is made, or is made before it in the same run; all slices at once are not."""
+    together = {other.kind for other in wave}
+    return all(given.kind in done or (given.kind in together and not given.many) for given in stage.inputs.values())
+
+
+def _slice_names(domain: Domain, chain: Chain, store: Store) -> list[str]:
+    return load(domain.slices)(chain.config(domain.source), store)
+
+
+def _op(stage: Stage) -> str:
+    return stage.kind.replace("/", "__")
 
 
 def _materialize(
-    instance: dg.DagsterInstance, assets: list[str], config: Mapping[str, Any], partition: str | None = None
+    instance: dg.DagsterInstance, chain: Chain, stages: Sequence[Stage], digest: str, slice_name: str, store: Store
 ) -> None:
-    ops = {asset.replace("/", "__") for asset in assets}
+    before = {stage.kind: store.pointer(stage_name(stage, slice_name)) for stage in stages}
     started = time.monotonic()
     result = defs.resolve_implicit_global_asset_job_def().execute_in_process(
         instance=instance,
-        asset_selection=[dg.AssetKey.from_user_string(asset) for asset in assets],
-        partition_key=partition,
-        tags=RUN_TAGS,
+        asset_selection=[dg.AssetKey(stage.kind.split("/")) for stage in stages],
+        partition_key=slice_name or None,
+        tags={**RUN_TAGS, "stemma/recipe": chain.recipe},
         run_config={
-            **config,
-            "ops": {op: entry for op, entry in config["ops"].items() if op in ops},
+            "resources": {"store": {"config": {"slice_set": digest}}},
+            "ops": {op: entry for op, entry in chain.ops.items() if op in {_op(stage) for stage in stages}},
             "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
         },
         raise_on_error=False,
     )
-    name = " ".join([*assets, *([partition] if partition else [])])
-    print(f"  {time.monotonic() - started:6.1f} s  {'done' if result.success else 'FAILED'}  {name}", flush=True)
+    for stage in stages:
+        _report(stage, before[stage.kind], store.pointer(stage_name(stage, slice_name)), slice_name)
+    seconds = time.monotonic() - started
+    print(
+        f"  {seconds:6.1f} s  {'done' if result.success else 'FAILED'}{f'  {slice_name}' if slice_name else ''}",
+        flush=True,
+    )
     if not result.success:
         raise ChainFailure(_first_error(result.all_events))
 
 
+def _report(stage: Stage, before: Any, after: Any, slice_name: str) -> None:
+    word = "-" if after is None else "reused" if before == after else "made"
+    print(f"           {word:<7} {stage_name(stage, slice_name)}", flush=True)
+
+
 def _first_error(events: Iterable[dg.DagsterEvent]) -> str:
+    """The first step's own error; of a failed check, what it says of itself."""
+    evaluations = [
+        event.asset_check_evaluation_data
+        for event in events
+        if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    ]
+    for evaluation in (found for found in evaluations if not found.passed and found.blocking):
+        name = evaluation.asset_check_key.to_user_string()
+        return f"{name} failed: {evaluation.description or 'see its metadata'}"
     for event in events:
         if event.is_step_failure:
             return _message(event.step_failure_data.error)

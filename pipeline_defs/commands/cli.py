@@ -8,13 +8,13 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from assets_data.domain import find_domains
 from assets_data.lineage import StemmaError
 from assets_data.lineage.plain import plain
+from assets_data.stage import load
 from pipeline_defs.commands import generate
 from pipeline_defs.commands import lineage as lineage_command
-from pipeline_defs.commands import mix as mix_command
-from pipeline_defs.commands import slices as slices_command
-from pipeline_defs.commands import triples as export_command
+from pipeline_defs.commands.tools import Tools
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,8 +38,8 @@ def _parser() -> argparse.ArgumentParser:
         "--set",
         action="append",
         default=[],
-        metavar="STAGE.FIELD=JSON",
-        help='override one field, e.g. raw_slice.source="files" (a value that is not JSON is taken as text)',
+        metavar="PATH=JSON",
+        help="override one field, e.g. text.raw_slice.source=files (a value that is not JSON is taken as text)",
     )
     run.add_argument("--config", type=Path, metavar="FILE", help=".toml or .json file of overrides; --set wins over it")
     run.set_defaults(command=_run)
@@ -47,18 +47,18 @@ def _parser() -> argparse.ArgumentParser:
     ui.add_argument("--port", type=int, default=3000)
     ui.set_defaults(command=_ui)
     lineage_command.add_parsers(commands)
-    mix_command.add_parsers(commands)
-    export_command.add_parsers(commands)
-    slices_command.add_parsers(commands)
     generate.add_parsers(commands)
+    for domain in find_domains().values():
+        if domain.commands:
+            load(f"{domain.commands}:add_parsers")(commands, Tools())
     return parser
 
 
 def _run(options: argparse.Namespace) -> int:
     from pipeline_defs.commands.run import run
-    from pipeline_defs.commands.settings import chosen_overrides
+    from pipeline_defs.commands.settings import chosen_settings
 
-    return run(options.recipe, options.preset, chosen_overrides(options.config, options.set))
+    return run(options.recipe, options.preset, chosen_settings(options.config, options.set))
 
 
 def _ui(options: argparse.Namespace) -> int:

@@ -46,7 +46,7 @@ def generate(store: Store, checkpoint: Snapshot, prompt: str, sampling: Any) -> 
     Every file is verified first. Raises ConfigError GENERATE_NO_CHECKPOINT for another kind of node and
     GENERATE_UNSUPPORTED for a recipe that does not write.
     """
-    from training.recipe import discover, offered
+    from training.recipe import find_recipe
     from training.stages import load_model
 
     if not checkpoint.kind.endswith("/checkpoint"):
@@ -55,8 +55,8 @@ def generate(store: Store, checkpoint: Snapshot, prompt: str, sampling: Any) -> 
         )
     checkpoint.verify()
     facts = checkpoint.read_json("training.json")
-    recipe = discover()[facts["recipe"]]
-    write = offered(recipe, "generate")
+    recipe = find_recipe(facts["recipe"])
+    write = recipe.generate
     if write is None:
         raise ConfigError(
             "GENERATE_UNSUPPORTED", "the recipe of this checkpoint does not write text", found=recipe.name
@@ -80,9 +80,10 @@ def read_coder(store: Store, tokenizer: str) -> Coder:
 
     if tokenizer == BYTES:
         return Coder(encode_bytes, decode_bytes)
-    from assets_data.domains.text.tokenizer import load_tokenizer
+    from tokenizers import Tokenizer
 
-    loaded = load_tokenizer(store.snapshot(tokenizer))
+    loaded = Tokenizer.from_file(str(store.snapshot(tokenizer).file("tokenizer.json")))
+    loaded.encode_special_tokens = True  # specials spelled out in a prompt are text
     return Coder(lambda text: loaded.encode(text, add_special_tokens=False).ids, lambda ids: loaded.decode(list(ids)))
 
 

@@ -7,7 +7,7 @@ import importlib
 from typing import Any
 
 NODE = "an id (or its first characters), a name like walk_lm/checkpoint, or a path"
-RECORD = "a record id: 64 hex characters"
+RECORD = "a record id (64 hex characters), or an unambiguous beginning of one"
 _WHERE = "pipeline_defs.answers."
 
 
@@ -30,8 +30,12 @@ def add_parsers(commands: Any) -> None:
     text = "every snapshot and checkpoint that holds or saw a record, and at which steps"
     _add(commands, "uses", f"{_WHERE}steps:uses", text, record=RECORD)
     text = "plan taking records out: what is affected, what learned from them, what it costs; --apply does it"
-    withdraw = _add(commands, "withdraw", f"{_WHERE}withdrawal.plan:withdraw", text)
-    withdraw.add_argument("records", nargs="+", metavar="RECORD", help=RECORD)
+    withdraw = _add(commands, "withdraw", f"{_WHERE}withdrawal.command:withdraw", text)
+    withdraw.add_argument("records", nargs="*", metavar="RECORD", help=RECORD)
+    text = "all records that belong to this group (a donor, a site); may be given several times"
+    withdraw.add_argument("--group", action="append", default=[], metavar="ID", help=text)
+    text = "not also those that only stand for the same content, such as another spelling of a text"
+    withdraw.add_argument("--only-these", action="store_true", help=text)
     withdraw.add_argument("--apply", action="store_true", help="make the new snapshots and train on from there")
     choice = "a tokenizer or graph that learned from them: keep it, disclosed, or make it again and all above it"
     withdraw.add_argument("--learned", choices=("keep", "rebuild"), default="keep", help=choice)

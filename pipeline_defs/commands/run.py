@@ -12,7 +12,7 @@ import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 
 from assets_data.lineage import Snapshot, Store, lease
-from pipeline_defs.commands.chain import RUN_TAGS, ChainFailure, chain_config, run_chain
+from pipeline_defs.commands.chain import RUN_TAGS, Chain, ChainFailure, plan_chain, run_chain
 from pipeline_defs.home import prepare_home, stemma_root
 
 UNCAPTURED = {
@@ -23,9 +23,11 @@ UNCAPTURED = {
 }
 
 
-def run(recipe: str, preset: str, overrides: Mapping[str, Mapping[str, Any]]) -> int:
+def run(recipe: str, preset: str, settings: Mapping[str, Any]) -> int:
     """Run everything, print the summary. Returns 0 when the gate passed, 1 when a step or the gate failed."""
-    config = chain_config(recipe, preset, overrides)
+    chain = plan_chain(recipe, preset, settings)
+    for note in chain.notes:
+        print(f"  note: {note}")
     root = stemma_root()
     os.environ["STEMMA_ROOT"] = str(root)
     prepare_home(root)
@@ -34,10 +36,10 @@ def run(recipe: str, preset: str, overrides: Mapping[str, Mapping[str, Any]]) ->
     with lease(root / "run.lock"), open_instance() as instance:
         bury_dead_runs(instance)
         try:
-            run_chain(instance, recipe, config)
+            run_chain(instance, chain)
         except ChainFailure as error:
             failure = str(error)
-    print_summary(Store(root / "store"), recipe, time.monotonic() - started, failure)
+    print_summary(Store(root / "store"), chain, time.monotonic() - started, failure)
     return 1 if failure else 0
 
 
@@ -58,16 +60,18 @@ def open_instance() -> dg.DagsterInstance:
     return dg.DagsterInstance.from_ref(reference)
 
 
-def print_summary(store: Store, recipe: str, seconds: float, failure: str | None) -> None:
+def print_summary(store: Store, chain: Chain, seconds: float, failure: str | None) -> None:
     """Ids of every node and the gate's own words; a failure is printed last, on stderr."""
     print()
-    for name in [n for n in store.all_names() if n.split("/")[0] in ("text", recipe)]:
-        print(f"  {name:<28}{(store.pointer(name) or {})['snapshot']}")
+    recipe = chain.recipe
+    for stage in [stage for stage in chain.stages if not stage.sliced]:
+        if entry := store.pointer(stage.kind):
+            print(f"  {stage.kind:<28}{entry['snapshot']}")
     if not failure or f"{recipe}/gate_report" in failure:  # a failed gate has the most to say
         print_verdict(store.pointed(f"{recipe}/gate_report"))
-    print(
-        f"\n{seconds:.1f} s. Next: `stemma show {recipe}/checkpoint`, `stemma verify {recipe}/checkpoint`, `make ui`."
-    )
+    words = [f"`stemma {word} {recipe}/checkpoint`" for word in ("explain", "verify")]
+    following = f" Next: {', '.join(words)}, `stemma ui`." if store.pointer(f"{recipe}/checkpoint") else ""
+    print(f"\n{seconds:.1f} s.{following}")
     if failure:
         print(f"\nFAILED  {failure}", file=sys.stderr)
 

@@ -1,60 +1,137 @@
-"""A run's overrides: from one TOML or JSON file, a table per stage, and from ``STAGE.FIELD=JSON`` settings."""
+"""A run's overrides: from one TOML or JSON file and from ``PATH=JSON`` settings, and which stages each is for.
+
+A path is ``DOMAIN.STAGE.FIELD`` or ``RECIPE.FIELD``: ``text.triples.window``, ``walk_lm.train.updates``. Shorter paths
+do while they are unambiguous among the stages of the chain: ``triples.window``, ``raw_slice.source``.
+"""
 
 from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from assets_data.lineage import ConfigError
+from assets_data.lineage import ConfigError, to_dict
+from assets_data.stage import Stage
 
-Overrides = Mapping[str, Mapping[str, Any]]
-"""Stage to dotted field to value."""
+Settings = Mapping[str, Any]
+"""Dotted path to value."""
 
 
-def read_settings(path: Path) -> dict[str, dict[str, Any]]:
-    """The file's overrides by stage. Raises ConfigError SETTINGS_FILE when it is not there or says something else."""
+def read_settings(path: Path) -> dict[str, Any]:
+    """The file's settings. Raises ConfigError SETTINGS_FILE when it is not there or says something else."""
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8-sig")
         document = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
     except (OSError, ValueError) as error:  # both parsers' errors, and text that is not UTF-8
         what = f"cannot read the settings: {error}"
         raise ConfigError("SETTINGS_FILE", what, expected="a .toml or .json file", where=path) from error
     if not isinstance(document, dict) or not all(isinstance(fields, dict) for fields in document.values()):
         raise ConfigError("SETTINGS_FILE", "settings are a table per stage, such as [raw_slice]", where=path)
-    return {stage: _dotted(fields, "") for stage, fields in document.items()}
+    return _dotted(document, "")
 
 
-def merge_settings(below: Overrides, above: Overrides) -> dict[str, dict[str, Any]]:
-    """Both, the fields of ``above`` winning."""
-    return {stage: {**below.get(stage, {}), **above.get(stage, {})} for stage in [*below, *above]}
+def chosen_settings(file: Path | None, settings: Iterable[str]) -> dict[str, Any]:
+    """The file's settings, if there is one, and those of the command line, which win over it."""
+    return {**(read_settings(file) if file else {}), **parse_settings(settings)}
 
 
-def chosen_overrides(file: Path | None, settings: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """The file's overrides, if there is one, and the settings, which win over it."""
-    return merge_settings(read_settings(file) if file else {}, parse_overrides(settings))
-
-
-def parse_overrides(settings: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """``STAGE.FIELD=JSON`` settings as overrides by stage; what is not JSON is taken as text."""
-    overrides: dict[str, dict[str, Any]] = {}
+def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
+    """``PATH=JSON`` settings; what is not JSON is taken as text. Raises ConfigError SETTING_SHAPE."""
+    found: dict[str, Any] = {}
     for setting in settings:
-        path, _, text = setting.partition("=")
-        stage, _, field = path.partition(".")
-        if not (field and text):
-            raise SystemExit(f"stemma run: --set takes STAGE.FIELD=JSON, not {setting!r}")
+        path, equals, text = setting.partition("=")
+        if not (equals and path.partition(".")[2]):
+            what = "a setting is PATH=JSON, such as text.triples.window=256"
+            raise ConfigError("SETTING_SHAPE", what, found=setting)
         try:
-            value = json.loads(text)
-        except json.JSONDecodeError:
-            value = text
-        overrides.setdefault(stage, {})[field] = value
-    return overrides
+            found[path] = json.loads(text)
+        except ValueError:
+            found[path] = text
+    return found
+
+
+def stage_overrides(settings: Settings, stages: Sequence[Stage]) -> dict[str, dict[str, Any]]:
+    """What the settings change in each stage's config: kind to dotted field to value, for stages that take a config.
+
+    Raises ConfigError SETTING_UNKNOWN for a path that leads to none of them, SETTING_AMBIGUOUS for one that leads to
+    several that do not share the field.
+    """
+    found: dict[str, dict[str, Any]] = {stage.kind: {} for stage in stages if stage.presets is not None}
+    for path, value in settings.items():
+        for stage, field in _meant(path, [stage for stage in stages if stage.presets is not None]):
+            found[stage.kind][field] = value
+    return found
+
+
+def _meant(path: str, stages: Sequence[Stage]) -> list[tuple[Stage, str]]:
+    hits = [(stage, field) for stage in stages for field in _fields(path, stage)]
+    if not hits:
+        raise _unknown(path, stages)
+    if len({(id(stage.presets), field) for stage, field in hits}) > 1:
+        listed = [f"{stage.kind.replace('/', '.')}.{field}" for stage, field in hits]
+        what = "this setting could be for several stages"
+        raise ConfigError("SETTING_AMBIGUOUS", what, expected=f"one of {listed}", found=path)
+    return hits
+
+
+def _fields(path: str, stage: Stage) -> Iterable[str]:
+    """The field of the stage's config that a path means, if it means one."""
+    for prefix in _prefixes(stage):
+        if path.startswith(f"{prefix}."):
+            rest = path.removeprefix(f"{prefix}.")
+            for field in (rest, *(f"{section}.{rest}" for section in stage.sections)):
+                if _has(stage, field):
+                    yield field
+                    return
+
+
+def _prefixes(stage: Stage) -> Iterable[str]:
+    """What may stand before a field: its owner and name, either alone, longest first."""
+    yield f"{stage.owner}.{stage.name}"
+    yield from (stage.name, stage.owner)
+
+
+def _has(stage: Stage, field: str) -> bool:
+    """Whether the stage's config has such a field, and the stage reads it. What lies in a mapping is any key's."""
+    if stage.sections and field.partition(".")[0] not in stage.sections:
+        return False
+    value: Any = to_dict((stage.presets or {})[stage.default_preset()]())
+    for name in field.split("."):
+        if not isinstance(value, dict):
+            return False
+        if name not in value:
+            return bool(value) is False or _open(value)
+        value = value[name]
+    return True
+
+
+def _open(value: Mapping[str, Any]) -> bool:
+    """A mapping whose keys are the user's, such as keyword arguments."""
+    return not value
+
+
+def _unknown(path: str, stages: Sequence[Stage]) -> ConfigError:
+    named = [stage for stage in stages if any(path.startswith(f"{prefix}.") for prefix in _prefixes(stage))]
+    if not named:
+        known = sorted({stage.kind.replace("/", ".") for stage in stages})
+        return ConfigError("SETTING_UNKNOWN", "no stage of this chain has this name", expected=known, found=path)
+    fields = sorted({field for stage in named for field in _listed(stage)})
+    near = next((field for field in fields if field.rpartition(".")[2] == path.rpartition(".")[2]), None)
+    action = f"did you mean {named[0].kind.replace('/', '.')}.{near}?" if near else None
+    return ConfigError("SETTING_UNKNOWN", "no such field", expected=fields, found=path, action=action)
+
+
+def _listed(stage: Stage) -> Iterable[str]:
+    whole = to_dict((stage.presets or {})[stage.default_preset()]())
+    chosen = {name: whole[name] for name in stage.sections} if stage.sections else whole
+    return _dotted(chosen, "")
 
 
 def _dotted(fields: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in fields.items():
-        flat |= _dotted(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+        nested = isinstance(value, dict) and value
+        flat |= _dotted(value, f"{prefix}{name}.") if nested else {f"{prefix}{name}": value}
     return flat

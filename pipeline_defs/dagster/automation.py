@@ -1,43 +1,57 @@
 """Sensors: what Dagster learns by itself while its daemon runs."""
 
+from collections.abc import Iterable
+
 import dagster as dg
 
-from assets_data.lineage import StemmaError
-from pipeline_defs.dagster.partitions import EMBEDDED, slices
+from assets_data.domain import Domain
+from assets_data.stage import load
+from pipeline_defs.catalogue import Catalogue
+from pipeline_defs.dagster.partitions import domain_slices, set_name, standing
 from pipeline_defs.dagster.resources import StoreResource
 
 MOST_AT_ONCE = 1000  # slices of one source in one tick; the next tick goes on
 
 
-@dg.sensor(minimum_interval_seconds=3600, default_status=dg.DefaultSensorStatus.RUNNING)
-def embedded_slices(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-    """Register the embedded corpus's slices, so that a fresh UI offers them without a run."""
-    return _registration(context, EMBEDDED, "every embedded slice is registered")
+def registration_sensors(catalogue: Catalogue) -> list[dg.SensorDefinition]:
+    """For each domain that offers them: its standing slices, and those that its recorded sources offer by now."""
+    found = [_standing(domain) for domain in catalogue.domains.values() if domain.standing]
+    return found + [_grown(domain) for domain in catalogue.domains.values() if domain.grown]
 
 
-@dg.sensor(minimum_interval_seconds=300, default_status=dg.DefaultSensorStatus.RUNNING)
-def http_slices(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.SensorResult | dg.SkipReason:
-    """Ask every HTTP source in the store for its index, record the slices that are complete, and register them.
+def _standing(domain: Domain) -> dg.SensorDefinition:
+    @dg.sensor(
+        name=f"{domain.name}_standing_slices",
+        minimum_interval_seconds=3600,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Registers the slices that are always there, so that a fresh UI offers them without a run.",
+    )
+    def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        return _registration(context, domain, standing(set_name(domain.name)), "every standing slice is registered")
 
-    Sources whose slices are cut by count or size are left to ``stemma slices add``, for cutting fetches them.
-    """
-    from assets_data.sources.http.source import recorded_sources
+    return sensor
 
-    names: set[str] = set()
-    for source in recorded_sources(store.open()):
-        if not (source.http.count or source.http.size):
-            try:
-                source.add(MOST_AT_ONCE, whole_only=True)
-            except StemmaError as error:  # one server that is down does not hold up the others
-                context.log.warning(f"{source.http.index_url}: {error}")
-        names |= {plan.name for plan in source.ledger.slices()}
-    return _registration(context, names, "no index has grown by a slice")
+
+def _grown(domain: Domain) -> dg.SensorDefinition:
+    @dg.sensor(
+        name=f"{domain.name}_recorded_slices",
+        minimum_interval_seconds=300,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Asks every recorded source for its index, and registers the slices that are complete by now.",
+    )
+    def sensor(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.SensorResult | dg.SkipReason:
+        names, warnings = load(domain.grown)(store.open(), MOST_AT_ONCE)
+        for warning in warnings:
+            context.log.warning(warning)
+        return _registration(context, domain, names, "no index has grown by a slice")
+
+    return sensor
 
 
 def _registration(
-    context: dg.SensorEvaluationContext, names: set[str] | frozenset[str], otherwise: str
+    context: dg.SensorEvaluationContext, domain: Domain, names: Iterable[str], otherwise: str
 ) -> dg.SensorResult | dg.SkipReason:
-    missing = sorted(names - set(context.instance.get_dynamic_partitions(slices.name or "")))
+    missing = sorted(set(names) - set(context.instance.get_dynamic_partitions(set_name(domain.name))))
     if not missing:
         return dg.SkipReason(otherwise)
-    return dg.SensorResult(dynamic_partitions_requests=[slices.build_add_request(missing)])
+    return dg.SensorResult(dynamic_partitions_requests=[domain_slices(domain).build_add_request(missing)])

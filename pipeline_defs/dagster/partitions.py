@@ -1,33 +1,50 @@
-"""Slices as Dagster partitions: a dynamic set named ``slices``; the embedded source's are always members."""
+"""Slices as Dagster partitions: one dynamic set per domain; a domain's standing slices are always members of it."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Set as AbstractSet
 
 import dagster as dg
 
-from assets_data.sources.config import demo
-from assets_data.sources.sources import slice_names
-
-EMBEDDED = frozenset(slice_names(demo()))
+from assets_data.domain import Domain
+from assets_data.stage import load
 
 
 class SlicePartitions(dg.DynamicPartitionsDefinition):
-    """Dynamic partitions that a fresh Dagster instance, or none, already knows the embedded slices of.
+    """Dynamic partitions that a fresh Dagster instance, or none, already knows the standing slices of.
 
     So ``dagster asset materialize --partition stdlib-0`` works in a fresh checkout; the asset then registers its slice.
     """
 
     def has_partition_key(self, partition_key, current_time=None, dynamic_partitions_store=None) -> bool:
-        """True for an embedded slice, else what the instance says."""
-        return partition_key in EMBEDDED or super().has_partition_key(
+        """True for a standing slice, else what the instance says."""
+        return partition_key in standing(self.name or "") or super().has_partition_key(
             partition_key, current_time, dynamic_partitions_store
         )
 
     def filter_valid_partition_keys(self, partition_keys: set[str]) -> AbstractSet[str]:
-        """The embedded slices among the keys, and those the instance knows."""
-        embedded = partition_keys & EMBEDDED
-        return embedded | super().filter_valid_partition_keys(partition_keys - embedded)
+        """The standing slices among the keys, and those the instance knows."""
+        always = partition_keys & standing(self.name or "")
+        return always | super().filter_valid_partition_keys(partition_keys - always)
 
 
-slices = SlicePartitions(name="slices")
+def set_name(domain: str) -> str:
+    """The name of a domain's dynamic partition set."""
+    return f"{domain}_slices"
+
+
+@functools.cache
+def standing(name: str) -> frozenset[str]:
+    """The slices of a partition set that are always there."""
+    from pipeline_defs.catalogue import catalogue
+
+    for domain in catalogue().domains.values():
+        if set_name(domain.name) == name and domain.standing:
+            return frozenset(load(domain.standing)())
+    return frozenset()
+
+
+def domain_slices(domain: Domain) -> SlicePartitions:
+    """The partitions of a domain's sliced stages."""
+    return SlicePartitions(name=set_name(domain.name))

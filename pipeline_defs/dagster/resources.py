@@ -1,56 +1,62 @@
 """The store as a Dagster resource, and the IO manager that keeps nothing but pointers to published snapshots."""
 
-import typing
-from collections.abc import Mapping
 from pathlib import Path
 
 import dagster as dg
 from pydantic import Field
 
 from assets_data.lineage import Snapshot, Store
+from pipeline_defs.dagster.partitions import set_name
 from pipeline_defs.dagster.stage_config import StageConfig
 from pipeline_defs.home import stemma_root
+from pipeline_defs.inputs import read_slice_set
 
 
 class StoreResource(dg.ConfigurableResource):
     """Where snapshots live. An empty ``root`` means the default, read when a run starts."""
 
     root: str = ""
+    slice_set: str = Field(
+        default="", description="Digest of the slices that make up a whole; empty: every registered one."
+    )
 
     def open(self, config: StageConfig | None = None) -> Store:
         """The store; receipts written through it name the preset and overrides of ``config``."""
         requested = {"preset": config.preset, "overrides": config.overrides} if config else {}
         return Store(Path(self.root) if self.root else stemma_root() / "store", requested)
 
+    def slices(self, domain: str, instance: dg.DagsterInstance) -> list[str]:
+        """The slices of a domain that make up a whole: those of the set that the run's config names, else those that
+        Dagster knows; an instance without memory knows none, and then all that were published do."""
+        if self.slice_set:
+            return read_slice_set(self.open(), self.slice_set).get(domain, [])
+        known = list(instance.get_dynamic_partitions(set_name(domain)))
+        return known or self.open().names(f"{domain}/{_source_name(domain)}")
+
 
 class SnapshotIOManager(dg.ConfigurableIOManager):
-    """Stores which snapshot an asset (and slice) stands for; loads by pointer and verifies every byte before use."""
+    """Stores which snapshot an asset (and slice) stands for; loads by pointer and verifies the bytes before use.
+
+    Assets of your own may take a ``Snapshot`` of any stage as an input.
+    """
 
     store: dg.ResourceDependency[StoreResource]
-    slices: list[str] = Field(default=[], description="Slices that make up a whole; empty: every registered one.")
 
     def handle_output(self, context: dg.OutputContext, obj: Snapshot) -> None:
         """Point the asset, or this slice of it, at the snapshot it just published."""
-        name = context.asset_key.to_user_string()
-        if context.has_asset_partitions:
-            name = f"{name}/{context.asset_partition_key}"
-        self.store.open().point(name, obj)
+        self.store.open().point(_name(context), obj)
 
-    def load_input(self, context: dg.InputContext) -> Snapshot | dict[str, Snapshot]:
-        """The verified snapshot; for a parameter annotated as a mapping, one per slice at hand."""
-        store, name = self.store.open(), context.asset_key.to_user_string()
-        if typing.get_origin(context.dagster_type.typing_type) in (dict, Mapping):
-            keys = self._slices_at_hand(context, store.names(name))
-            return {key: self._load(context, store, f"{name}/{key}") for key in keys}
-        suffix = f"/{context.asset_partition_key}" if context.has_asset_partitions else ""
-        return self._load(context, store, name + suffix)
+    def load_input(self, context: dg.InputContext) -> Snapshot:
+        """The verified snapshot."""
+        return self.store.open().pointed(_name(context))
 
-    def _slices_at_hand(self, context: dg.InputContext, published: list[str]) -> list[str]:
-        """The slices named in the run's config, else those Dagster knows; an instance without memory knows none."""
-        wanted = self.slices or context.asset_partition_keys
-        return [key for key in published if key in wanted or not wanted]
 
-    def _load(self, context: dg.InputContext, store: Store, name: str) -> Snapshot:
-        snapshot = store.pointed(name)
-        context.log.info(f"read {name}: {snapshot.id} (verified)")
-        return snapshot
+def _name(context: dg.OutputContext | dg.InputContext) -> str:
+    name = context.asset_key.to_user_string()
+    return f"{name}/{context.asset_partition_key}" if context.has_asset_partitions else name
+
+
+def _source_name(domain: str) -> str:
+    from pipeline_defs.catalogue import catalogue
+
+    return catalogue().domains[domain].source.name

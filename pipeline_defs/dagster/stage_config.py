@@ -1,30 +1,39 @@
 """Run config: a preset by name and dotted overrides, with every field of the stage documented in the launchpad."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
-from assets_data.lineage import resolve, to_dict
+from assets_data.lineage import to_dict
+from assets_data.stage import Stage
 
 
 class StageConfig(dg.Config):
     """What a run may choose for one stage; the resolved config goes into the receipt."""
 
-    preset: str = Field(default="demo", description="Named starting point; `overrides` change single fields of it.")
+    preset: str = Field(default="", description="Named starting point; empty: the stage's default one.")
     overrides: dict[str, Any] = Field(default={}, description="Dotted field names to values.")
 
-    def resolve(self, presets: Mapping[str, Callable[[], Any]]) -> Any:
-        """The full config. Raises ConfigError listing unknown presets, keys and values of a wrong type."""
-        return resolve(presets, self.preset, self.overrides)
+
+def resolved(stage: Stage, config: StageConfig) -> tuple[StageConfig, Any]:
+    """What was asked for with its preset named, and the full config.
+
+    Raises ConfigError listing unknown presets, keys and values of a wrong type.
+    """
+    asked = StageConfig(preset=config.preset or stage.default_preset(), overrides=config.overrides)
+    return asked, stage.resolve(asked.preset, asked.overrides)
 
 
-def describe_fields(presets: Mapping[str, Callable[[], Any]]) -> str:
-    """Markdown for an asset's description: the presets, and each field with its type, ``demo`` value and meaning."""
-    lines = [f"Presets: {', '.join(sorted(presets))}. Overrides (values of `demo` shown):", ""]
-    return "\n".join(lines + _field_lines(presets["demo"](), ""))
+def describe_fields(stage: Stage) -> str:
+    """Markdown for an asset's description: the presets, and each field with its type, default and meaning."""
+    if stage.presets is None:
+        return ""
+    config = stage.presets[stage.default_preset()]()
+    parts = [(f"{name}.", getattr(config, name)) for name in stage.sections] or [("", config)]
+    lines = [line for prefix, part in parts for line in _field_lines(part, prefix)]
+    return "\n".join([f"Presets: {', '.join(stage.presets)}. Overrides, with their defaults:", "", *lines])
 
 
 def _field_lines(config: Any, prefix: str) -> list[str]:

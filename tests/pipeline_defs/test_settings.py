@@ -10,7 +10,7 @@ import pytest
 from assets_data.domains.text.duplicates import make_duplicates
 from assets_data.domains.text.manifest import make_dataset_manifest
 from assets_data.domains.text.raw_slice import make_raw_slice
-from assets_data.domains.text.rows import TripleTable
+from assets_data.domains.text.read import TripleTable
 from assets_data.domains.text.tokenizer import load_tokenizer, make_tokenizer
 from assets_data.domains.text.triples import make_triples
 from assets_data.domains.text.walks.corpus import make_walk_corpus

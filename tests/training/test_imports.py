@@ -39,7 +39,7 @@ def test_no_global_generator_of_numpy_or_python_is_used():
 def test_names_presets_and_stages_load_without_torch():
     program = (
         "import sys; from training.recipe import STAGES, discover; import training.stages\n"
-        "from training.recipes.walk_lm import scoring\n"
+        "from assets_data.domains.text.walks import read as scoring\n"
         "recipe = discover()['walk_lm']; recipe.presets['demo'](); assert len(STAGES) == 3\n"
         "loaded = {'torch', 'dagster', 'polars', 'pandera', 'matplotlib'} & set(sys.modules); assert not loaded, loaded"
     )

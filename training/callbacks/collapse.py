@@ -14,7 +14,6 @@ from training.callbacks.base import Callback
 from training.callbacks.measure import chosen_rows, evaluating
 from training.collapse import alerts, collapse_metrics
 from training.environment import autocast
-from training.recipe import offered
 
 if TYPE_CHECKING:
     from training.run import Run
@@ -35,7 +34,7 @@ class Collapse(Callback):
         self.met: dict[str, list[str]] = {}
 
     def train_begin(self, run: Run) -> None:
-        rows = run.data.validation if offered(run.recipe, "states") else None
+        rows = run.data.validation if run.recipe.states else None
         self._rows = np.empty(0, np.int64) if rows is None else chosen_rows(run, rows.row_keys)[:PROBE_ROWS]
 
     def step_end(self, run: Run) -> None:
@@ -67,7 +66,7 @@ class Collapse(Callback):
 
 def probe(run: Run, rows: np.ndarray) -> Iterator[tuple[str, Tensor, Tensor]]:
     """``(name, predicted_ND, target_ND)`` of the recipe's states on held-out rows, at most 512 vectors of each."""
-    states, data = offered(run.recipe, "states"), run.data.validation
+    states, data = run.recipe.states, run.data.validation
     if states is None or data is None:
         return
     batch, _ = run.batch(data, rows, np.zeros(len(rows), np.int64))

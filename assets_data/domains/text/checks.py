@@ -15,12 +15,13 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from assets_data.domains.text.split import SPLITS
+from assets_data.domains.text.read import SPLITS
 from assets_data.domains.text.windows import SPECIALS_PER_ROW
-from assets_data.lineage import Snapshot
+from assets_data.lineage import Snapshot, Store
 from assets_data.lineage.identity.record_ids import decode_records
 from assets_data.lineage.identity.sorted_sets import found_in
 from assets_data.lineage.identity.tables import iter_batches, iter_columns
+from assets_data.stage import Outcome
 
 _SHOWN = 5
 _PLACE = {split: place for place, split in enumerate(SPLITS)}
@@ -61,6 +62,22 @@ def label_leaks(triples: Snapshot) -> Finding:
             examples += _examples(batch, leaking[: _SHOWN - len(examples)], split)
             rows, count = rows + batch.num_rows, count + len(leaking)
     return Finding(check="label_leaks", rows=rows, count=count, examples=tuple(examples))
+
+
+def check_label_leaks(_store: Store, triples: Snapshot) -> Outcome:
+    """:func:`label_leaks` as a check of a slice's triples."""
+    found = label_leaks(triples)
+    return Outcome(
+        passed=found.passed, facts={"rows": found.rows, "leaking_rows": found.count}, failures=found.examples
+    )
+
+
+def check_splits(store: Store, manifest: Snapshot) -> Outcome:
+    """:func:`split_overlaps` as a check of a dataset manifest."""
+    members = manifest.read_json("manifest.json")["members"]["triples"]
+    found = split_overlaps([store.snapshot(member) for member in members.values()])
+    facts = {"documents": found.rows, "in_two_splits": found.count}
+    return Outcome(passed=found.passed, facts=facts, failures=found.examples)
 
 
 def split_overlaps(triples: Sequence[Snapshot]) -> Finding:

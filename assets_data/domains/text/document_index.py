@@ -1,12 +1,11 @@
 """The document index of one slice: what its documents are called, in the order of their texts. Holds no text.
 
-Made once per slice and reused for ever, so seeking duplicates over all slices cleans the newest slice only. Memory: 170
-bytes per document of the slice, and a signature each where near-duplicates are sought.
+Made once per slice and reused for ever, so seeking duplicates over all slices reads the newest slice's texts only.
+Memory: 170 bytes per document of the slice, and a signature each where near-duplicates are sought.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -15,26 +14,25 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assets_data.domains.text.config import TextConfig
-from assets_data.domains.text.documents import iter_documents
+from assets_data.domains.text.documents import read_documents
 from assets_data.domains.text.near import Signer
-from assets_data.lineage import Snapshot, SnapshotWriter, Store, to_dict
+from assets_data.lineage import Snapshot, SnapshotWriter, Store, read_sections
 from assets_data.lineage.identity.record_ids import decode_records
 
 DIGEST = pa.large_binary()  # 32 bytes
 GROUP_ROWS = 1 << 15
 
 
-def make_document_index(store: Store, raw: Snapshot, config: TextConfig) -> Snapshot:
+def make_document_index(store: Store, documents: Snapshot, config: TextConfig) -> Snapshot:
     """Publish (or reuse) ``documents.parquet``: text_id and record_id (32 bytes each) by text_id, and ``signature``
     (uint32 minima) where ``config.duplicates.near`` is on."""
     return store.run_stage(
         name="text/document_index",
         module=__name__,
-        config=config.duplicates,
-        arguments={"documents": to_dict(config.documents)},
-        parents={"raw_slice": raw},
-        seeds={"split": config.documents.seed, "signature": config.duplicates.seed},
-        build=lambda writer: _build(writer, raw, config),
+        config=read_sections(config, ("duplicates",)),
+        parents={"documents": documents},
+        seeds={"signature": config.duplicates.seed},
+        build=lambda writer: _build(writer, documents, config),
     )
 
 
@@ -44,13 +42,13 @@ def index_schema(signature: int) -> pa.Schema:
     return pa.schema([("text_id", DIGEST), ("record_id", DIGEST), *near])
 
 
-def _build(writer: SnapshotWriter, raw: Snapshot, config: TextConfig) -> None:
+def _build(writer: SnapshotWriter, documents: Snapshot, config: TextConfig) -> None:
     signer = Signer(config.duplicates) if config.duplicates.near else None
     texts, records, signatures = [np.zeros((0, 32), np.uint8)], [np.zeros((0, 32), np.uint8)], []
-    for batch in iter_documents(raw, config.documents, Counter()):
-        texts.append(decode_records(batch.get_column("text_id").to_arrow(), raw.path))
-        records.append(decode_records(batch.get_column("record_id").to_arrow(), raw.path))
-        signatures += [signer.sign(prompt, text) for prompt, text in _documents(batch)] if signer else []
+    for batch in read_documents(documents):
+        texts.append(decode_records(batch.get_column("text_id").to_arrow(), documents.path))
+        records.append(decode_records(batch.get_column("record_id").to_arrow(), documents.path))
+        signatures += [signer.sign(prompt, text) for prompt, text in _pairs(batch)] if signer else []
     text_ids, record_ids = np.concatenate(texts), np.concatenate(records)
     order = np.argsort(text_ids.view("S32").ravel())
     schema = index_schema(config.duplicates.permutations if signer else 0)
@@ -66,7 +64,7 @@ def _build(writer: SnapshotWriter, raw: Snapshot, config: TextConfig) -> None:
     writer.stats |= {"rows": len(order)}
 
 
-def _documents(batch: pl.DataFrame) -> Iterator[tuple[str, str]]:
+def _pairs(batch: pl.DataFrame) -> Iterator[tuple[str, str]]:
     return zip(batch.get_column("prompt"), batch.get_column("text"), strict=True)
 
 

@@ -1,109 +1,86 @@
-"""A raw slice as documents: cleaned, filtered, free of duplicates, each in its split. Streamed by row group, several
-at a time; memory is that of two row groups per thread, and 32 bytes per document.
+"""The documents stage: one raw slice cleaned once, for the tokenizer, the search for duplicates and the triples.
 
-The tokenizer and the triples both read documents from here, so neither can see a text the other would not.
+None of those reads raw text, so none can see a text that the others would not. Holds ``documents.parquet`` (what is
+kept, each in its split), ``repeats.parquet`` (records whose cleaned text an earlier record of the slice has: another
+spelling of the same text), ``dropped.json`` (counts by reason), ``settings.json`` (how it was cleaned) and ``source.json``
+(licence and origin). Memory: some row groups, 32 bytes per document, and 66 per record for the record root.
 """
 
 from __future__ import annotations
 
-import hashlib
-import itertools
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from assets_data.domains.text.clean import SeenDigests, cleaned, drop_reasons
-from assets_data.domains.text.config import DocumentsConfig
-from assets_data.domains.text.prefetch import mapped_ahead
-from assets_data.domains.text.split import assign_splits
-from assets_data.lineage import Snapshot
-from assets_data.lineage.identity.digests import digest_key64
+from assets_data.domains.text.clean import REASONS
+from assets_data.domains.text.cleaned import iter_cleaned
+from assets_data.domains.text.config import TextConfig
+from assets_data.lineage import Snapshot, SnapshotWriter, Store, read_sections, to_dict
+from assets_data.lineage.identity.record_ids import table_records
 
-COLUMNS = ("record_id", "origin", "text", "prompt", "split")
+SCHEMA = pa.schema(
+    [(name, pa.large_string()) for name in ("record_id", "text_id", "origin", "split", "prompt", "text")]
+)
+REPEATS_SCHEMA = pa.schema([(name, pa.large_string()) for name in ("record_id", "text_id")])
+FOUND_HERE = REASONS[: REASONS.index("duplicate") + 1]
+"""Why a record is no document, as far as its own slice can tell."""
 
 
-def iter_documents(
-    raw: Snapshot, config: DocumentsConfig, dropped: Counter[str], drops: pl.DataFrame | None = None
+def make_documents(store: Store, raw_slice: Snapshot, config: TextConfig) -> Snapshot:
+    """Publish (or reuse) the slice's documents as ``text/documents``. A slice may have none."""
+    return store.run_stage(
+        name="text/documents",
+        module=__name__,
+        config=read_sections(config, ("documents",)),
+        parents={"raw_slice": raw_slice},
+        seeds={"split": config.documents.seed},
+        build=lambda writer: _build(writer, raw_slice, config),
+    )
+
+
+def read_documents(
+    documents: Snapshot, drops: pl.DataFrame | None = None, dropped: Counter[str] | None = None
 ) -> Iterator[pl.DataFrame]:
-    """Batches with columns record_id, origin, text and prompt (both cleaned), text_id (64 hex) and split.
-
-    Of equal documents in the slice the first is kept; then those in ``drops`` (record_id, reason) are left out. Adds
-    the number of dropped documents per reason to ``dropped``. A split that the source gave stays.
-    """
-    seen = SeenDigests()
-    workers = 2 * pl.thread_pool_size()  # while some hash, under the GIL, the others keep polars' pool busy
-    groups = mapped_ahead(lambda table: _filtered(table, config), _row_groups(raw), workers)
-    for frame, digests, reasons in groups:
-        dropped.update(reasons)
-        kept = _unique(frame, digests, seen, config, dropped)
-        yield kept if drops is None or drops.is_empty() else _without(kept, drops, dropped)
-
-
-def text_digest(prompt: str, text: str) -> bytes:
-    """SHA-256 of a cleaned text; of a pair, with NUL between prompt and response (no cleaned text holds one)."""
-    return hashlib.sha256((f"{prompt}\0{text}" if prompt else text).encode()).digest()
-
-
-def _row_groups(raw: Snapshot) -> Iterator[pa.Table]:
-    with pq.ParquetFile(raw.file("records.parquet")) as file:
+    """Batches with the columns of :data:`SCHEMA`, without those in ``drops`` (record_id, reason), which are counted."""
+    with pq.ParquetFile(documents.file("documents.parquet")) as file:
         for group in range(file.num_row_groups):
-            yield file.read_row_group(group, columns=list(COLUMNS))
+            batch = pl.DataFrame(file.read_row_group(group))
+            yield batch if drops is None or drops.is_empty() else _without(batch, drops, dropped)
 
 
-def _filtered(table: pa.Table, config: DocumentsConfig) -> tuple[pl.DataFrame, np.ndarray, list[str]]:
-    """The cleaned rows within bounds, the digest of each (uint8[n, 32]), and why the others are dropped."""
-    frame = pl.DataFrame(table)
-    paired = frame.get_column("prompt") != ""
-    if paired.any():
-        frame = frame.with_columns(cleaned(pl.col("text")), cleaned(pl.col("prompt")))
-        reasons = _pair_reasons(frame.with_columns(paired.alias("paired")), config)
-    else:
-        frame = frame.with_columns(cleaned(pl.col("text")))
-        reasons = drop_reasons(frame.get_column("text"), config)
-    frame = frame.filter(reasons.is_null())
-    digests = _digests(frame)
-    frame = frame.with_columns(pl.Series("text_id", digests, dtype=pl.Binary).bin.encode("hex"))
-    return frame, np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32), reasons.drop_nulls().to_list()
+def _build(writer: SnapshotWriter, raw_slice: Snapshot, config: TextConfig) -> None:
+    dropped: Counter[str] = Counter(dict.fromkeys(FOUND_HERE, 0))
+    kept, repeats = writer.part("documents.parquet"), writer.part("repeats.parquet")
+    with _open(kept, SCHEMA) as documents_file, _open(repeats, REPEATS_SCHEMA) as repeats_file:
+        for documents, again in iter_cleaned(raw_slice, config.documents, dropped):
+            documents_file.write_table(documents.select(SCHEMA.names).to_arrow().cast(SCHEMA))
+            if len(again):
+                repeats_file.write_table(again.select(REPEATS_SCHEMA.names).to_arrow().cast(REPEATS_SCHEMA))
+    notes = raw_slice.read_json("parts.json")
+    writer.write_json("dropped.json", dict(dropped))
+    writer.write_json("settings.json", to_dict(config.documents))
+    writer.write_json("source.json", {name: notes[name] for name in ("licence", "origin")})
+    rows = pq.read_metadata(kept).num_rows
+    writer.records(_records(kept, repeats))
+    writer.stats |= {"rows": rows, "dropped": dict(dropped)}
 
 
-def _pair_reasons(frame: pl.DataFrame, config: DocumentsConfig) -> pl.Series:
-    """Bounds hold for prompt and response together; a pair that lost either is too short whatever they are."""
-    paired, prompt, text = pl.col("paired"), pl.col("prompt"), pl.col("text")
-    whole = pl.when(paired).then(pl.concat_str(prompt, pl.lit("\n"), text)).otherwise(text)
-    reasons = drop_reasons(frame.select(whole.alias("text")).get_column("text"), config)
-    lost = paired & ((prompt == "") | (text == ""))
-    return frame.select(reason=pl.when(lost).then(pl.lit("too_short")).otherwise(reasons)).get_column("reason")
+def _open(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """Statistics would put the first and last text of every row group, whole, into the footer."""
+    return pq.ParquetWriter(path, schema, compression="zstd", compression_level=1, write_statistics=False)
 
 
-def _unique(
-    frame: pl.DataFrame, digests: np.ndarray, seen: SeenDigests, config: DocumentsConfig, dropped: Counter[str]
-) -> pl.DataFrame:
-    unseen = seen.unseen(digests)
-    dropped["duplicate"] += int(len(unseen) - unseen.sum())
-    keys = digest_key64(digests)
-    drawn = pl.Series(assign_splits(keys, config).tolist(), dtype=pl.String)
-    return frame.with_columns(
-        split=pl.when(pl.col("split") == "").then(drawn).otherwise(pl.col("split")),
-    ).filter(unseen)
+def _records(*tables: Path) -> np.ndarray:
+    return np.concatenate([table_records(table) for table in tables])
 
 
-def _digests(frame: pl.DataFrame) -> list[bytes]:
-    """:func:`text_digest` of every row; of plain text over the column's own memory, no string made."""
-    prompts, texts = frame.get_column("prompt"), frame.get_column("text")
-    if (prompts != "").any():
-        return [text_digest(prompt, text) for prompt, text in zip(prompts, texts, strict=True)]
-    column = texts.to_arrow(compat_level=pl.CompatLevel.oldest())
-    _, offsets, values = column.buffers()
-    ends = np.frombuffer(offsets, np.int64)[column.offset : column.offset + len(column) + 1].tolist()
-    memory = memoryview(values)
-    return [hashlib.sha256(memory[begin:end]).digest() for begin, end in itertools.pairwise(ends)]
-
-
-def _without(frame: pl.DataFrame, drops: pl.DataFrame, dropped: Counter[str]) -> pl.DataFrame:
-    reasons = frame.join(drops, on="record_id", how="left", maintain_order="left").get_column("reason")
-    dropped.update(reasons.drop_nulls().to_list())
-    return frame.filter(reasons.is_null())
+def _without(batch: pl.DataFrame, drops: pl.DataFrame, dropped: Counter[str] | None) -> pl.DataFrame:
+    reasons = batch.join(drops, on="record_id", how="left", maintain_order="left").get_column("reason")
+    if dropped is not None:
+        dropped.update(reasons.drop_nulls().to_list())
+    return batch.filter(reasons.is_null())

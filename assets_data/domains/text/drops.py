@@ -1,47 +1,81 @@
-"""Drop lists: which records of a slice are left out because another record has their text. Reads what was decided.
+"""The drops stage: of what all slices were compared for, the one list that a slice needs, as a snapshot of its own.
 
-A slice's triples depend on its own list alone (by :func:`drops_digest`): a slice that arrives later invalidates none.
+A slice's triples are made from its own list, so a slice that arrives later and drops nothing here changes none of them.
 """
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Collection
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from assets_data.domains.text.config import DocumentsConfig
-from assets_data.lineage import DataError, Snapshot, to_dict
+from assets_data.lineage import DataError, Snapshot, SnapshotWriter, Store
+from assets_data.lineage.identity.record_ids import table_records
 
 DROP_REASONS = ("duplicate_across", "near_duplicate")
 DROPS_SCHEMA = pa.schema(
-    [(name, pa.large_string()) for name in ("raw_slice", "record_id", "reason", "kept_raw_slice", "kept_record_id")]
+    [(name, pa.large_string()) for name in ("slice", "record_id", "reason", "kept_slice", "kept_record_id")]
 )
+LIST_SCHEMA = pa.schema([(name, pa.large_string()) for name in ("record_id", "reason")])
 
 
-def read_drops(duplicates: Snapshot | None, raw: Snapshot, config: DocumentsConfig) -> pl.DataFrame:
-    """``raw``'s list as columns record_id and reason, by record id; without ``duplicates`` it is empty.
+def make_drops(store: Store, documents: Snapshot, duplicates: Snapshot) -> Snapshot:
+    """Publish (or reuse) ``drops.parquet``: the records of this slice that are left out, by id, each with its reason.
 
-    Raises DataError DROPS_SETTINGS when duplicates were sought among other documents, DROPS_SLICE when not in ``raw``,
-    IntegrityError when the lists changed since they were published (they are no parent, so nobody else looks).
+    Raises DataError DROPS_SLICE when duplicates were not sought in these documents.
     """
-    if duplicates is None:
+    if documents.id not in duplicates.read_json("slices.json"):
+        what, action = "duplicates were not sought in this slice", "materialise text/duplicates again"
+        raise DataError("DROPS_SLICE", what, found=documents.id, action=action)
+    return store.run_stage(
+        name="text/drops",
+        module=__name__,
+        config={},
+        parents={"documents": documents, "duplicates": duplicates},
+        build=lambda writer: _build(writer, documents, duplicates),
+    )
+
+
+def read_drops(drops: Snapshot | None) -> pl.DataFrame:
+    """The list as columns record_id and reason; without a snapshot it is empty."""
+    if drops is None:
         return pl.DataFrame(schema={"record_id": pl.String, "reason": pl.String})
-    duplicates.verify()
-    action = "materialise text/duplicates again"
-    if (found := duplicates.read_json("documents.json")) != to_dict(config):
-        what = "duplicates were sought under other document settings"
-        raise DataError("DROPS_SETTINGS", what, expected=to_dict(config), found=found, action=action)
-    if raw.id not in duplicates.read_json("slices.json"):
-        raise DataError("DROPS_SLICE", "duplicates were not sought in this slice", found=raw.id, action=action)
-    listed = pl.scan_parquet(duplicates.file("drops.parquet")).filter(pl.col("raw_slice") == raw.id)
-    return listed.select("record_id", "reason").sort("record_id").collect()
+    return pl.read_parquet(drops.file("drops.parquet"))
 
 
-def drops_digest(drops: pl.DataFrame) -> str:
-    """The digest of one slice's list: ``record_id reason`` lines in the order of the ids."""
-    lines = drops.select(line=pl.concat_str("record_id", pl.lit(" "), "reason", pl.lit("\n"))).get_column("line")
-    hasher = hashlib.sha256()
-    for line in lines:
-        hasher.update(line.encode())
-    return f"sha256:{hasher.hexdigest()}"
+def list_changes(duplicates: Snapshot, drops: Snapshot, records: Collection[bytes]) -> bool:
+    """Whether this slice's list is another one once ``records`` are gone.
+
+    It is where one of them is on it, and where a text comes back to this slice: its owner goes, and of the slices that
+    had lost it this is the first. Of near-duplicates, whose successors may be near others in turn, every slice is said
+    to change that was compared.
+    """
+    own, gone = drops.read_json("slice.json")["documents"], [record.hex() for record in records]
+    lost = pq.read_table(duplicates.file("drops.parquet"), filters=_concerns(gone)).to_pylist()
+    if any(row["reason"] == DROP_REASONS[1] for row in lost):
+        return True
+    heirs: dict[tuple[str, str], str] = {}
+    for row in lost:  # in the order of the slices: the first has the text now, and the others lose it to that one
+        if row["record_id"] in gone:
+            if row["slice"] == own:
+                return True
+        else:
+            heirs.setdefault((row["kept_slice"], row["kept_record_id"]), row["slice"])
+    return own in heirs.values()
+
+
+def _concerns(gone: list[str]) -> pc.Expression:
+    return pc.field("kept_record_id").isin(gone) | pc.field("record_id").isin(gone)
+
+
+def _build(writer: SnapshotWriter, documents: Snapshot, duplicates: Snapshot) -> None:
+    listed = pl.scan_parquet(duplicates.file("drops.parquet")).filter(pl.col("slice") == documents.id)
+    own = listed.select("record_id", "reason").sort("record_id").collect()
+    path = writer.part("drops.parquet")
+    pq.write_table(own.to_arrow().cast(LIST_SCHEMA), path, compression="zstd")
+    writer.write_json("slice.json", {"documents": documents.id})
+    writer.records(table_records(path))
+    writer.stats |= {"rows": len(own)}

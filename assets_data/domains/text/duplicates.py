@@ -14,28 +14,30 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from assets_data.domains.text.config import DuplicatesConfig, TextConfig
-from assets_data.domains.text.document_index import make_document_index
 from assets_data.domains.text.drops import DROP_REASONS, DROPS_SCHEMA
 from assets_data.domains.text.near import KeptDocuments
-from assets_data.lineage import Snapshot, SnapshotWriter, Store, to_dict
+from assets_data.lineage import Snapshot, SnapshotWriter, Store, read_sections
 from assets_data.lineage.identity.tables import iter_batches
 
 _EXACT, _NEAR = DROP_REASONS
 _RANGES = [bytes([16 * high]) for high in range(16)]  # equal shares of the digests, by their first four bits
 
 
-def make_duplicates(store: Store, raw: Mapping[str, Snapshot], config: TextConfig) -> Snapshot:
-    """Publish (or reuse) the drop lists of the slices ``raw`` (name -> snapshot): ``drops.parquet`` (what is dropped,
-    why, and for whom), ``slices.json`` (counts by raw slice id) and ``documents.json`` (settings).
-    """
-    slices = {raw[name].id: raw[name] for name in sorted(raw, key=natural_order)}  # one slice under two names is one
-    ids, indexes = list(slices), [make_document_index(store, snapshot, config) for snapshot in slices.values()]
+def make_duplicates(
+    store: Store, documents: Mapping[str, Snapshot], document_index: Mapping[str, Snapshot], config: TextConfig
+) -> Snapshot:
+    """Publish (or reuse) the drop lists of all slices (by name): ``drops.parquet`` (what is dropped, why, and for whom)
+    and ``slices.json`` (counts by the id of the slice's documents)."""
+    names = sorted(documents.keys() & document_index.keys(), key=natural_order)
+    slices = {documents[name].id: name for name in reversed(names)}  # one slice under two names is one
+    names = [name for name in names if slices[documents[name].id] == name]
+    ids, indexes = [documents[name].id for name in names], [document_index[name] for name in names]
     return store.run_stage(
         name="text/duplicates",
         module=__name__,
-        config=config.duplicates,
-        arguments={"documents": to_dict(config.documents), "raw_slices": ids},
-        parents={"document_index": indexes},
+        config=read_sections(config, ("duplicates",)),
+        arguments={"slices": names},
+        parents={"documents": [documents[name] for name in names], "document_index": indexes},
         seeds={"signature": config.duplicates.seed},
         build=lambda writer: _build(writer, ids, indexes, config),
     )
@@ -51,14 +53,13 @@ def _build(writer: SnapshotWriter, ids: Sequence[str], indexes: Sequence[Snapsho
     if config.duplicates.near:
         drops = _with_near(drops, indexes, config.duplicates)
     drops = drops.sort("slice", "record_id")
-    counts = {raw: dict.fromkeys(DROP_REASONS, 0) for raw in ids}
+    counts = {key: dict.fromkeys(DROP_REASONS, 0) for key in ids}
     with pq.ParquetWriter(writer.part("drops.parquet"), DROPS_SCHEMA, compression="zstd") as table:
-        for number, raw in enumerate(ids):
+        for number, key in enumerate(ids):
             own = drops.filter(pl.col("slice") == number)
-            counts[raw] |= dict(own.group_by("reason").len().iter_rows())
+            counts[key] |= dict(own.group_by("reason").len().iter_rows())
             table.write_table(_listed(own, ids).to_arrow().cast(DROPS_SCHEMA))
     writer.write_json("slices.json", counts)
-    writer.write_json("documents.json", to_dict(config.documents))
     totals = {reason: sum(count[reason] for count in counts.values()) for reason in DROP_REASONS}
     documents = sum(index.stats["rows"] for index in indexes)
     writer.stats |= {"slices": len(ids), "documents": documents, "rows": len(drops), **totals}
@@ -67,10 +68,10 @@ def _build(writer: SnapshotWriter, ids: Sequence[str], indexes: Sequence[Snapsho
 def _listed(drops: pl.DataFrame, ids: Sequence[str]) -> pl.DataFrame:
     names = pl.Series(ids, dtype=pl.String)
     return drops.select(
-        raw_slice=names.gather(drops.get_column("slice")),
+        slice=names.gather(drops.get_column("slice")),
         record_id=pl.col("record_id").bin.encode("hex"),
         reason=pl.col("reason"),
-        kept_raw_slice=names.gather(drops.get_column("kept_slice")),
+        kept_slice=names.gather(drops.get_column("kept_slice")),
         kept_record_id=pl.col("kept_record_id").bin.encode("hex"),
     )
 

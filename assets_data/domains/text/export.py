@@ -21,8 +21,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from assets_data.domains.text.read import SPLITS
 from assets_data.domains.text.rows import rows_schema
-from assets_data.domains.text.split import SPLITS
 from assets_data.lineage import DataError, IntegrityError, Snapshot, SnapshotWriter, Store, digest_file
 from assets_data.lineage.identity.digests import load_json
 from assets_data.lineage.identity.record_ids import table_records

@@ -1,4 +1,4 @@
-"""The dataset_manifest stage: one id over the tokenizer, every slice's triples and the walk corpus.
+"""The dataset_manifest stage: one id over the tokenizer and every slice's triples.
 
 What a recipe trains on. Promises that the leakage checks ran over all it names and found nothing. Copies no data.
 """
@@ -7,48 +7,42 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from assets_data.domains.text.checks import Finding, label_leaks, misplaced_rows, split_overlaps
 from assets_data.lineage import DataError, Snapshot, SnapshotWriter, Store
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ManifestConfig:
-    """A manifest has nothing to set: it is decided by its members."""
-
-
-def make_dataset_manifest(
-    store: Store, triples: Mapping[str, Snapshot], tokenizer: Snapshot, walk_corpus: Snapshot
-) -> Snapshot:
+def make_dataset_manifest(store: Store, triples: Mapping[str, Snapshot], tokenizer: Snapshot) -> Snapshot:
     """Publish (or reuse) the manifest of ``triples`` (slice name -> snapshot), as ``manifest.json``.
 
-    Raises DataError MANIFEST_EMPTY, MANIFEST_TOKENIZER when a slice was made with another tokenizer, and
-    MANIFEST_CHECK_FAILED when a leakage check finds anything.
+    Raises DataError MANIFEST_EMPTY when no slice has a training row, MANIFEST_TOKENIZER when a slice was made with
+    another tokenizer, and MANIFEST_CHECK_FAILED when a leakage check finds anything.
     """
     slices = {name: triples[name] for name in sorted(triples)}
     return store.run_stage(
         name="text/dataset_manifest",
         module=__name__,
-        config=ManifestConfig(),
+        config={},
         arguments={"slices": list(slices)},
-        parents={"triples": list(slices.values()), "tokenizer": tokenizer, "walk_corpus": walk_corpus},
-        build=lambda writer: _build(writer, slices, tokenizer, walk_corpus),
+        parents={"triples": list(slices.values()), "tokenizer": tokenizer},
+        build=lambda writer: _build(writer, slices, tokenizer),
     )
 
 
-def _build(writer: SnapshotWriter, slices: dict[str, Snapshot], tokenizer: Snapshot, walk_corpus: Snapshot) -> None:
-    if not slices:
-        raise DataError("MANIFEST_EMPTY", "a dataset needs at least one slice", action="materialise text/triples first")
+def _build(writer: SnapshotWriter, slices: dict[str, Snapshot], tokenizer: Snapshot) -> None:
+    if not any(snapshot.content["splits"]["train"] for snapshot in slices.values()):
+        what = "a dataset needs at least one training row"
+        found = {name: dict(snapshot.stats.get("dropped", {})) for name, snapshot in slices.items()}
+        raise DataError("MANIFEST_EMPTY", what, found=found, action="look at what was dropped, then at text.documents")
     layouts = {name: snapshot.read_json("layout.json") for name, snapshot in slices.items()}
     _require_tokenizer(layouts, tokenizer)
     checks = _run_checks(slices)
     rows = sum((Counter(snapshot.content["splits"]) for snapshot in slices.values()), Counter[str]())
     members = {name: snapshot.id for name, snapshot in slices.items()}
     document = {
-        "members": {"tokenizer": tokenizer.id, "triples": members, "walk_corpus": walk_corpus.id},
-        "splits": {"triples": dict(rows), "walk_corpus": dict(walk_corpus.content["splits"])},
+        "members": {"tokenizer": tokenizer.id, "triples": members},
+        "splits": {"triples": dict(rows)},
         "licence": _distinct(layouts, "licence"),
         "origin": _distinct(layouts, "origin"),
         "checks": checks,

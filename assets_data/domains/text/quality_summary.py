@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from assets_data.domains.text.duplicates import natural_order
 from assets_data.domains.text.raw_slice import LEFT_OUT
-from assets_data.domains.text.split import SPLITS
+from assets_data.domains.text.read import SPLITS
 from assets_data.domains.text.windows import SPECIALS_PER_ROW
 from assets_data.lineage import DataError, Snapshot, SnapshotWriter, Store
 from assets_data.lineage.identity.tables import iter_batches
@@ -36,11 +36,6 @@ LENGTHS_SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QualityConfig:
-    """A summary has nothing to set: it is decided by the slices."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """One slice, counted: ``lengths`` by measure, ``documents`` by split."""
 
@@ -51,19 +46,19 @@ class Facts:
     dropped: Mapping[str, int]
 
 
-def make_quality_summary(store: Store, raw: Mapping[str, Snapshot], triples: Mapping[str, Snapshot]) -> Snapshot:
+def make_quality_summary(store: Store, raw_slice: Mapping[str, Snapshot], triples: Mapping[str, Snapshot]) -> Snapshot:
     """Publish (or reuse) ``slices.parquet``, ``drops.parquet`` and ``lengths.parquet`` over the slices in both.
 
     The total is under the slice name ``*``. Raises DataError QUALITY_EMPTY when there is no slice.
     """
-    names = sorted(raw.keys() & triples.keys(), key=natural_order)
+    names = sorted(raw_slice.keys() & triples.keys(), key=natural_order)
     return store.run_stage(
         name="text/quality_summary",
         module=__name__,
-        config=QualityConfig(),
+        config={},
         arguments={"slices": names},
-        parents={"raw_slice": [raw[name] for name in names], "triples": [triples[name] for name in names]},
-        build=lambda writer: _build(writer, [_count(name, raw[name], triples[name]) for name in names]),
+        parents={"raw_slice": [raw_slice[name] for name in names], "triples": [triples[name] for name in names]},
+        build=lambda writer: _build(writer, [_count(name, raw_slice[name], triples[name]) for name in names]),
     )
 
 

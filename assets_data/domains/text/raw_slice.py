@@ -12,18 +12,20 @@ import itertools
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assets_data.domains.text.shuffle import shuffled
 from assets_data.lineage import DataError, Snapshot, SnapshotWriter, Store
-from assets_data.lineage.identity.record_ids import table_records
+from assets_data.lineage.identity.record_ids import among, decode_records, table_records
 from assets_data.lineage.receipts.provenance import SourcePart
+from assets_data.lineage.storage.tombstones import WITHDRAWN
 from assets_data.sources.config import SourceConfig
 from assets_data.sources.parts import Part, Record, Source, planned_digest
 from assets_data.sources.sources import open_source
@@ -50,8 +52,18 @@ def make_raw_slice(store: Store, slice_name: str, config: SourceConfig) -> Snaps
         parents={},
         seeds={"shuffle": config.seed},
         sources=[SourcePart(part.origin, part.sha256.removeprefix("sha256:"), part.url) for part in parts if part.url],
-        build=lambda writer: _build(writer, source, parts, config),
+        build=lambda writer: _build(writer, source, parts, config, store.withdrawn),
     )
+
+
+def arguments_now(config: SourceConfig, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Those arguments of a slice that its source decides, local files read again; nothing for a remote source.
+
+    Raises DataError when the source or the slice is gone.
+    """
+    if config.source == "http_index":
+        return {}
+    return {"parts_digest": planned_digest(open_source(config).parts(arguments["slice"]))}
 
 
 def record_id(text: str, prompt: str = "") -> str:
@@ -63,15 +75,35 @@ def record_id(text: str, prompt: str = "") -> str:
     return hashlib.sha256(json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
 
 
-def _build(writer: SnapshotWriter, source: Source, parts: list[Part], config: SourceConfig) -> None:
+def without_records(writer: SnapshotWriter, raw_slice: Snapshot, gone: np.ndarray) -> None:
+    """Write the slice as it is without the records ``gone`` (uint8[n, 32], ascending), as reading it again would."""
+    table = raw_slice.table("records.parquet")
+    mask = among(decode_records(table["record_id"].combine_chunks(), raw_slice.path), gone)
+    left = table.filter(pa.array(~mask))
+    notes = raw_slice.read_json("parts.json")
+    for part in notes["parts"]:
+        own = int(mask[(table["part"].to_numpy() == part["origin"])].sum())
+        if own:
+            part |= {"records": part["records"] - own, WITHDRAWN: part.get(WITHDRAWN, 0) + own}
+    file = writer.part("records.parquet")
+    pq.write_table(left, file, **_ENCODING)
+    writer.write_json("parts.json", notes)
+    writer.records(table_records(file))
+    writer.stats |= {**raw_slice.stats, "rows": left.num_rows, WITHDRAWN: int(mask.sum())}
+
+
+def _build(
+    writer: SnapshotWriter, source: Source, parts: list[Part], config: SourceConfig, withdrawn: np.ndarray
+) -> None:
     counts: dict[str, Counter[str]] = {part.origin: Counter() for part in parts}
     rows = 0
     file = writer.part("records.parquet")
     with pq.ParquetWriter(file, SCHEMA, compression_level=config.zstd_level, **_ENCODING) as table:
         for batch in _ordered(source, parts, counts, config, writer.path):
-            table.write_table(batch)
-            rows += len(batch)
-    if not rows:
+            left = _left(batch, withdrawn, counts, writer)
+            table.write_table(left)
+            rows += len(left)
+    if not rows and WITHDRAWN not in writer.found:
         raise DataError("RAW_SLICE_EMPTY", "a slice has no records", found=[part.origin for part in parts][:10])
     left_out = {reason: sum(count[reason] for count in counts.values()) for reason in LEFT_OUT}
     writer.write_json("parts.json", _parts_document(source, parts, counts))
@@ -80,11 +112,26 @@ def _build(writer: SnapshotWriter, source: Source, parts: list[Part], config: So
     writer.stats |= source.stats
 
 
+def _left(batch: pa.Table, withdrawn: np.ndarray, counts: dict[str, Counter[str]], writer: SnapshotWriter) -> pa.Table:
+    """The rows that nobody withdrew; the others are counted by part, and listed in the receipt."""
+    if not len(withdrawn):
+        return batch
+    mask = among(decode_records(batch["record_id"].combine_chunks(), "records"), withdrawn)
+    if not mask.any():
+        return batch
+    gone = batch.filter(pa.array(mask))
+    for origin in gone["part"].to_pylist():
+        counts[origin].update({WITHDRAWN: 1, "records": -1})
+    writer.found[WITHDRAWN] = sorted({*writer.found.get(WITHDRAWN, []), *gone["record_id"].to_pylist()})
+    return batch.filter(pa.array(~mask))
+
+
 def _parts_document(source: Source, parts: list[Part], counts: dict[str, Counter[str]]) -> dict[str, object]:
     """Where the records came from: notes of the source, and of each file its digest, rows read and rows left out."""
     entries = [
         {k: v for k, v in asdict(part).items() if k not in ("path", "url") and v is not None}
         | {name: counts[part.origin][name] for name in ("records", *LEFT_OUT)}
+        | {name: counts[part.origin][name] for name in (WITHDRAWN,) if counts[part.origin][name]}
         for part in parts
     ]
     return {"licence": source.licence, "origin": source.origin, "parts": entries}

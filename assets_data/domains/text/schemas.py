@@ -14,11 +14,13 @@ import polars as pl
 from assets_data.domains.text.drops import DROP_REASONS
 from assets_data.domains.text.quality_summary import MEASURES, SLICES_SCHEMA
 from assets_data.domains.text.raw_slice import LEFT_OUT, record_id
-from assets_data.domains.text.split import SPLITS
+from assets_data.domains.text.read import SPLITS
 from assets_data.domains.text.tokenizer import BOS, EOS, PAD
 from assets_data.domains.text.triples import DROPPED
 from assets_data.domains.text.walks.schemas import schema_problems
-from assets_data.lineage import Snapshot
+from assets_data.lineage import Snapshot, Store
+from assets_data.lineage.storage.tombstones import WITHDRAWN
+from assets_data.stage import Outcome
 
 SHOWN = 100  # failure cases reported per table
 _CASE_CHARS = 200
@@ -27,6 +29,12 @@ _DIGEST = pa.Check.str_matches(r"^sha256:[0-9a-f]{64}$")
 _FILLED = pa.Check.str_length(min_value=1)
 
 Table = tuple[str, pl.DataFrame, pa.DataFrameSchema]
+
+
+def check_schema(_store: Store, snapshot: Snapshot) -> Outcome:
+    """Whether every table of a snapshot keeps its schema."""
+    failures = schema_failures(snapshot)
+    return Outcome(passed=not failures, facts={"failures": len(failures)}, failures=failures)
 
 
 def schema_failures(snapshot: Snapshot) -> list[dict[str, Any]]:
@@ -69,7 +77,53 @@ def parts_schema() -> pa.DataFrameSchema:
             "bytes": pa.Column(pl.Int64, pa.Check.ge(0)),
             "sha256": pa.Column(pl.String, _DIGEST),
             **{name: pa.Column(pl.Int64, pa.Check.ge(0)) for name in ("records", *LEFT_OUT)},
+            WITHDRAWN: pa.Column(pl.Int64, pa.Check.ge(1), nullable=True, required=False),
         },
+        strict=True,
+    )
+
+
+def cleaned_schema() -> pa.DataFrameSchema:
+    """Documents of a slice: each record and each text once, in a known split, and none of them empty."""
+    return pa.DataFrameSchema(
+        {
+            "record_id": pa.Column(pl.String, _HEX, unique=True),
+            "text_id": pa.Column(pl.String, _HEX, unique=True),
+            "origin": pa.Column(pl.String, _FILLED),
+            "split": pa.Column(pl.String, pa.Check.isin(SPLITS)),
+            "prompt": pa.Column(pl.String),
+            "text": pa.Column(pl.String, _FILLED),
+        },
+        strict=True,
+    )
+
+
+def repeats_schema() -> pa.DataFrameSchema:
+    """Records whose text an earlier record of the slice has."""
+    return pa.DataFrameSchema({name: pa.Column(pl.String, _HEX) for name in ("record_id", "text_id")}, strict=True)
+
+
+def index_schema() -> pa.DataFrameSchema:
+    """What documents are called: digests of 32 bytes, in the order of the texts."""
+    digest = pa.Column(pl.Binary, _each(pl.col("*").bin.size() == 32, "a digest is 32 bytes"))
+    return pa.DataFrameSchema(
+        {"text_id": digest, "record_id": digest, "signature": pa.Column(required=False)},
+        checks=_each(pl.col("text_id").is_sorted(), "texts are in order"),
+        strict=True,
+    )
+
+
+def list_schema() -> pa.DataFrameSchema:
+    """What one slice leaves out: each record once, with a known reason."""
+    reasons = pa.Column(pl.String, pa.Check.isin(DROP_REASONS))
+    return pa.DataFrameSchema({"record_id": pa.Column(pl.String, _HEX, unique=True), "reason": reasons}, strict=True)
+
+
+def tokenizer_schema() -> pa.DataFrameSchema:
+    """A vocabulary: ids from 0 without a gap, each token once."""
+    return pa.DataFrameSchema(
+        {"token": pa.Column(pl.String, unique=True), "id": pa.Column(pl.Int64, pa.Check.ge(0), unique=True)},
+        checks=_each(pl.col("id").max() == pl.len() - 1, "ids leave no gap"),
         strict=True,
     )
 
@@ -126,8 +180,8 @@ def dropped_schema() -> pa.DataFrameSchema:
 
 def drops_schema() -> pa.DataFrameSchema:
     """Drop lists: each record of a slice once, and for each the kept record, which is none of those dropped."""
-    record, keeper = pl.struct(a="raw_slice", b="record_id"), pl.struct(a="kept_raw_slice", b="kept_record_id")
-    ids = {name: pa.Column(pl.String, _DIGEST) for name in ("raw_slice", "kept_raw_slice")}
+    record, keeper = pl.struct(a="slice", b="record_id"), pl.struct(a="kept_slice", b="kept_record_id")
+    ids = {name: pa.Column(pl.String, _DIGEST) for name in ("slice", "kept_slice")}
     records = {name: pa.Column(pl.String, _HEX) for name in ("record_id", "kept_record_id")}
     return pa.DataFrameSchema(
         {**ids, **records, "reason": pa.Column(pl.String, pa.Check.isin(DROP_REASONS))},
@@ -159,8 +213,8 @@ def summary_schemas() -> dict[str, pa.DataFrameSchema]:
 
 
 def members_schema() -> pa.DataFrameSchema:
-    """Members of a dataset manifest: a tokenizer, at least one slice, a walk corpus."""
-    roles = ("tokenizer", "triples", "walk_corpus")
+    """Members of a dataset manifest: a tokenizer and at least one slice."""
+    roles = ("tokenizer", "triples")
     return pa.DataFrameSchema(
         {
             "role": pa.Column(pl.String, pa.Check.isin(roles)),
@@ -202,6 +256,25 @@ def _triples_tables(snapshot: Snapshot) -> Iterator[Table]:
     yield "dropped.json", pl.DataFrame({"reason": list(dropped), "count": list(dropped.values())}), dropped_schema()
 
 
+def _documents_tables(snapshot: Snapshot) -> Iterator[Table]:
+    yield "documents.parquet", pl.DataFrame(snapshot.table("documents.parquet")), cleaned_schema()
+    yield "repeats.parquet", pl.DataFrame(snapshot.table("repeats.parquet")), repeats_schema()
+
+
+def _index_tables(snapshot: Snapshot) -> Iterator[Table]:
+    yield "documents.parquet", pl.DataFrame(snapshot.table("documents.parquet")), index_schema()
+
+
+def _drops_tables(snapshot: Snapshot) -> Iterator[Table]:
+    yield "drops.parquet", pl.DataFrame(snapshot.table("drops.parquet")), list_schema()
+
+
+def _tokenizer_tables(snapshot: Snapshot) -> Iterator[Table]:
+    vocabulary = snapshot.read_json("tokenizer.json")["model"]["vocab"]
+    frame = pl.DataFrame({"token": list(vocabulary), "id": list(vocabulary.values())})
+    yield "tokenizer.json", frame, tokenizer_schema()
+
+
 def _duplicates_tables(snapshot: Snapshot) -> Iterator[Table]:
     yield "drops.parquet", pl.DataFrame(snapshot.table("drops.parquet")), drops_schema()
 
@@ -221,6 +294,10 @@ def _manifest_tables(snapshot: Snapshot) -> Iterator[Table]:
 
 _TABLES: dict[str, Callable[[Snapshot], Iterator[Table]]] = {
     "text/raw_slice": _raw_slice_tables,
+    "text/documents": _documents_tables,
+    "text/document_index": _index_tables,
+    "text/drops": _drops_tables,
+    "text/tokenizer": _tokenizer_tables,
     "text/duplicates": _duplicates_tables,
     "text/quality_summary": _summary_tables,
     "text/triples": _triples_tables,

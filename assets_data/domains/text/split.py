@@ -10,8 +10,6 @@ import numpy as np
 from assets_data.domains.text.config import DocumentsConfig
 from assets_data.lineage import uniform01
 
-SPLITS = ("train", "validation", "test")
-
 
 def assign_splits(text_keys: np.ndarray, config: DocumentsConfig) -> np.ndarray:
     """Split names, str[n], for uint64[n] keys (the first 8 bytes of each cleaned text's SHA-256, big-endian)."""

@@ -8,33 +8,38 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import polars as pl
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from assets_data.domains.text.config import TextConfig
-from assets_data.domains.text.documents import iter_documents
-from assets_data.lineage import IntegrityError, Snapshot, SnapshotWriter, Store, digest_json, lease, to_dict
+from assets_data.domains.text.documents import read_documents
+from assets_data.lineage import DataError, IntegrityError, Snapshot, SnapshotWriter, Store, digest_json, lease, to_dict
 
 PAD, BOS, EOS, UNK = range(4)
 SPECIALS = ("<pad>", "<bos>", "<eos>", "<unk>")
 PINS = "pins/text/tokenizer"
 
+Slices = Mapping[str, Snapshot]
 
-def make_tokenizer(store: Store, raw: list[Snapshot], config: TextConfig) -> Snapshot:
-    """The pinned ``text/tokenizer`` snapshot for these settings; trained on ``raw`` and pinned if there is none yet.
+
+def make_tokenizer(store: Store, documents: Mapping[str, Snapshot], config: TextConfig) -> Snapshot:
+    """The pinned ``text/tokenizer`` snapshot for these settings; trained on ``documents`` (by slice name) and pinned if
+    there is none yet.
 
     Holds ``tokenizer.json`` and ``documents.json`` (the cleaning and split it was trained under), and the sidecar
-    ``trained_on.json``. Raises IntegrityError when the pinned one is broken and ``raw`` does not rebuild it.
+    ``trained_on.json``. Raises DataError TOKENIZER_NO_SLICES, TOKENIZER_SETTINGS where the slices were cleaned in
+    different ways, and IntegrityError when the pinned one is broken and these documents do not rebuild it.
     """
-    key = digest_json(_settings(config)).removeprefix("sha256:")[:16]
+    settings = shared_settings(documents)
+    key = digest_json(_pinned_under(settings, config)).removeprefix("sha256:")[:16]
     pin = f"{PINS}/{key}"
     with lease(store.root / "pointers" / f"{pin}.lock"):
         if key in store.names(PINS) and not config.tokenizer.retrain:
-            return dataclasses.replace(_pinned(store, pin, raw, config), reused=True)
-        snapshot = _train_stage(store, raw, config)
+            return dataclasses.replace(_pinned(store, pin, documents, settings, config), reused=True)
+        snapshot = _train_stage(store, documents, settings, config)
         store.point(pin, snapshot)
         return snapshot
 
@@ -46,17 +51,30 @@ def load_tokenizer(snapshot: Snapshot) -> Tokenizer:
     return tokenizer
 
 
-def _settings(config: TextConfig) -> dict[str, Any]:
-    """What a tokenizer is pinned under: everything that decides it but the slices, and not the wish to retrain."""
+def shared_settings(documents: Mapping[str, Snapshot]) -> dict[str, Any]:
+    """The cleaning and split under which every slice's documents were made. Raises DataError where there is no one."""
+    every = [snapshot.read_json("settings.json") for snapshot in documents.values()]
+    found = {digest_json(settings): settings for settings in every}
+    if not found:
+        raise DataError("TOKENIZER_NO_SLICES", "a tokenizer is trained on at least one slice's documents")
+    if len(found) > 1:
+        what, action = "slices were cleaned under different settings", "materialise text/documents of all of them again"
+        raise DataError("TOKENIZER_SETTINGS", what, found=list(found.values()), action=action)
+    return next(iter(found.values()))
+
+
+def _pinned_under(settings: Mapping[str, Any], config: TextConfig) -> dict[str, Any]:
+    """Everything that decides a tokenizer but the slices, and not the wish to retrain."""
     tokenizer = dataclasses.replace(config.tokenizer, retrain=False)
-    return {"documents": to_dict(config.documents), "tokenizer": to_dict(tokenizer)}
+    return {"documents": settings, "tokenizer": to_dict(tokenizer)}
 
 
-def _pinned(store: Store, pin: str, raw: list[Snapshot], config: TextConfig) -> Snapshot:
+def _pinned(store: Store, pin: str, documents: Slices, settings: Mapping[str, Any], config: TextConfig) -> Snapshot:
     try:
         return store.pointed(pin)
     except IntegrityError:
-        _train_stage(store, raw, config)  # quarantines and rebuilds the broken copy if these slices are what made it
+        # quarantines and rebuilds the broken copy if these slices are what made it
+        _train_stage(store, documents, settings, config)
     try:
         return store.pointed(pin)
     except IntegrityError as error:
@@ -65,20 +83,19 @@ def _pinned(store: Store, pin: str, raw: list[Snapshot], config: TextConfig) -> 
         raise IntegrityError("TOKENIZER_PIN_BROKEN", f"{what}: {error}", where=pin, action=action) from error
 
 
-def _train_stage(store: Store, raw: list[Snapshot], config: TextConfig) -> Snapshot:
-    slices = sorted({snapshot.id: snapshot for snapshot in raw}.values(), key=lambda snapshot: snapshot.id)
+def _train_stage(store: Store, documents: Slices, settings: Mapping[str, Any], config: TextConfig) -> Snapshot:
+    slices = sorted({snapshot.id: snapshot for snapshot in documents.values()}.values(), key=lambda s: s.id)
+    tokenizer = dataclasses.replace(config.tokenizer, retrain=False)
     return store.run_stage(
         name="text/tokenizer",
         module=__name__,
-        config=dataclasses.replace(config.tokenizer, retrain=False),
-        arguments={"documents": to_dict(config.documents)},
-        parents={"raw_slice": slices},
-        seeds={"split": config.documents.seed},
-        build=lambda writer: _build(writer, slices, config),
+        config={"tokenizer": to_dict(tokenizer)},
+        parents={"documents": slices},
+        build=lambda writer: _build(writer, slices, settings, config),
     )
 
 
-def _build(writer: SnapshotWriter, slices: list[Snapshot], config: TextConfig) -> None:
+def _build(writer: SnapshotWriter, slices: list[Snapshot], settings: Mapping[str, Any], config: TextConfig) -> None:
     seen: Counter[str] = Counter()
     tokenizer = Tokenizer(models.BPE(unk_token=SPECIALS[UNK]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore[assignment]
@@ -90,17 +107,17 @@ def _build(writer: SnapshotWriter, slices: list[Snapshot], config: TextConfig) -
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(_training_texts(slices, config, seen), trainer)
+    tokenizer.train_from_iterator(_training_texts(slices, seen), trainer)
     tokenizer.save(str(writer.part("tokenizer.json")), pretty=False)
-    writer.write_json("documents.json", to_dict(config.documents))
+    writer.write_json("documents.json", settings)
     trained_on = {"slices": [snapshot.id for snapshot in slices], "split": "train", **seen}
     writer.write_json("trained_on.json", trained_on, sidecar=True)
     writer.stats |= {"vocab_size": tokenizer.get_vocab_size(), "slices": len(slices), **seen}
 
 
-def _training_texts(slices: list[Snapshot], config: TextConfig, seen: Counter[str]) -> Iterator[list[str]]:
+def _training_texts(slices: list[Snapshot], seen: Counter[str]) -> Iterator[list[str]]:
     for snapshot in slices:
-        for batch in iter_documents(snapshot, config.documents, Counter()):
+        for batch in read_documents(snapshot):
             training = batch.filter(pl.col("split") == "train")
             texts = [*training.get_column("text"), *filter(None, training.get_column("prompt"))]
             seen.update(documents=len(training), characters=sum(map(len, texts)))

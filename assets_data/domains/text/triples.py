@@ -22,14 +22,14 @@ from tokenizers import Tokenizer
 
 from assets_data.domains.text.clean import REASONS
 from assets_data.domains.text.config import TextConfig, TriplesConfig
-from assets_data.domains.text.documents import iter_documents
-from assets_data.domains.text.drops import drops_digest, read_drops
+from assets_data.domains.text.documents import read_documents
+from assets_data.domains.text.drops import read_drops
 from assets_data.domains.text.prefetch import ahead, mapped_ahead
+from assets_data.domains.text.read import SPLITS
 from assets_data.domains.text.rows import RECORDS_SCHEMA, rows_schema
-from assets_data.domains.text.split import SPLITS
 from assets_data.domains.text.tokenizer import BOS, EOS, PAD, UNK, load_tokenizer
 from assets_data.domains.text.windows import SPECIALS_PER_ROW, Windows, cut_windows, echoes, lay_out, pivots, row_keys
-from assets_data.lineage import DataError, Snapshot, SnapshotWriter, Store, to_dict
+from assets_data.lineage import DataError, Snapshot, SnapshotWriter, Store, read_sections
 from assets_data.lineage.identity.record_ids import table_records
 from assets_data.lineage.identity.tables import iter_batches
 
@@ -38,23 +38,21 @@ IN_FLIGHT = 2  # batches: one is encoded on all cores while the ids of another a
 
 
 def make_triples(
-    store: Store, raw: Snapshot, tokenizer: Snapshot, config: TextConfig, duplicates: Snapshot | None = None
+    store: Store, documents: Snapshot, tokenizer: Snapshot, config: TextConfig, drops: Snapshot | None = None
 ) -> Snapshot:
     """Publish (or reuse) the slice's windows as a ``text/triples`` snapshot: one ``{split}.arrow`` per split,
     ``records.parquet``, ``dropped.json`` and ``layout.json``.
 
-    Of ``duplicates`` only this slice's drop list counts, by its digest. Raises DataError when the tokenizer was trained
-    or duplicates were sought under other document settings, or when no window is left.
+    The documents on the list ``drops`` are left out. Raises DataError TRIPLES_TOKENIZER_SPLIT when the tokenizer was
+    trained under other document settings. A slice may have no window.
     """
-    drops = read_drops(duplicates, raw, config.documents)
     return store.run_stage(
         name="text/triples",
         module=__name__,
-        config=config.triples,
-        arguments={"documents": to_dict(config.documents), "drops": drops_digest(drops)},
-        parents={"raw_slice": raw, "tokenizer": tokenizer},
-        seeds={"split": config.documents.seed, "pivot": config.triples.seed},
-        build=lambda writer: _build(writer, raw, tokenizer, config, drops),
+        config=read_sections(config, ("triples",)),
+        parents={"documents": documents, "tokenizer": tokenizer, **({"drops": drops} if drops else {})},
+        seeds={"pivot": config.triples.seed},
+        build=lambda writer: _build(writer, documents, tokenizer, config, drops),
     )
 
 
@@ -70,39 +68,38 @@ def iter_windows(snapshot: Snapshot, split: str) -> Iterator[tuple[np.ndarray, n
         yield values[plain], offsets - offsets[0] - SPECIALS_PER_ROW * np.arange(len(offsets))
 
 
-def _build(writer: SnapshotWriter, raw: Snapshot, tokenizer: Snapshot, config: TextConfig, drops: pl.DataFrame) -> None:
-    _require_same_documents(tokenizer, config)
+def _build(
+    writer: SnapshotWriter, documents: Snapshot, tokenizer: Snapshot, config: TextConfig, drops: Snapshot | None
+) -> None:
+    _require_same_documents(tokenizer, documents)
     encoder = load_tokenizer(tokenizer)
-    dropped: Counter[str] = Counter(dict.fromkeys(DROPPED, 0))
+    dropped: Counter[str] = Counter(dict.fromkeys(DROPPED, 0) | documents.read_json("dropped.json"))
     with ExitStack() as stack:
         sink = _Sink(writer, stack, _token_type(encoder))
         encode = partial(_encoded, encoder, sink.token_type)
-        documents = ahead(iter_documents(raw, config.documents, dropped, drops))
-        batches = _batches(documents, config.triples.batch_bytes)
+        batches = _batches(ahead(read_documents(documents, read_drops(drops), dropped)), config.triples.batch_bytes)
         for batch, ids_T, lengths_D, prompts_D in mapped_ahead(encode, batches, IN_FLIGHT):
             windows, lost = cut_windows(lengths_D, prompts_D, config.triples)
             dropped.update(lost, echo=sink.write(batch, ids_T, windows, config.triples))
-    if not sink.documents:
-        raise DataError("TRIPLES_EMPTY", "no window is left of this slice", found=dict(dropped), where=raw.path)
     writer.write_json("dropped.json", dict(dropped))
-    writer.write_json("layout.json", _layout(raw, tokenizer, encoder.get_vocab_size(), config.triples))
+    writer.write_json("layout.json", _layout(documents, tokenizer, encoder.get_vocab_size(), config.triples))
     writer.records(table_records(writer.path / "records.parquet"))
     writer.splits |= sink.rows
     facts = {"rows": sum(sink.rows.values()), "tokens": sink.tokens, "documents": sink.documents}
     writer.stats |= facts | {"dropped": dict(dropped)}
 
 
-def _require_same_documents(tokenizer: Snapshot, config: TextConfig) -> None:
-    documents, trained_under = to_dict(config.documents), tokenizer.read_json("documents.json")
-    if trained_under != documents:
+def _require_same_documents(tokenizer: Snapshot, documents: Snapshot) -> None:
+    found, trained_under = documents.read_json("settings.json"), tokenizer.read_json("documents.json")
+    if trained_under != found:
         what = "the tokenizer was trained under other document settings, so on another training split"
         action = "use the tokenizer made with these settings"
-        raise DataError("TRIPLES_TOKENIZER_SPLIT", what, expected=documents, found=trained_under, action=action)
+        raise DataError("TRIPLES_TOKENIZER_SPLIT", what, expected=found, found=trained_under, action=action)
 
 
-def _layout(raw: Snapshot, tokenizer: Snapshot, vocab_size: int, config: TriplesConfig) -> dict[str, Any]:
+def _layout(documents: Snapshot, tokenizer: Snapshot, vocab_size: int, config: TriplesConfig) -> dict[str, Any]:
     """What a reader of the rows must know, and the notes of the source that travel with the data."""
-    source = raw.read_json("parts.json")
+    source = documents.read_json("source.json")
     return {
         "tokenizer": tokenizer.id,
         "vocab_size": vocab_size,

@@ -1,9 +1,13 @@
-"""The ``record_id`` column of a table as an array: 64 hex characters or 32 bytes per row, 32 bytes in memory."""
+"""The record ids of a table as arrays: 64 hex characters or 32 bytes per row in the file, 32 bytes in memory.
+
+A table names records in a column ``record_id``; a row that comes from several records names each in a column of its
+own, such as ``record_id_window`` and ``record_id_variant``.
+"""
 
 from __future__ import annotations
 
 import binascii
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,19 +16,25 @@ import pyarrow as pa
 from assets_data.lineage.errors import IntegrityError
 from assets_data.lineage.identity.merkle import WIDTH
 from assets_data.lineage.identity.sorted_sets import found_in
-from assets_data.lineage.identity.tables import iter_columns
+from assets_data.lineage.identity.tables import iter_columns, table_schema
 
 COLUMN = "record_id"
 
 
+def record_columns(names: Iterable[str]) -> list[str]:
+    """Those of a table's column names that name records, in their order."""
+    return [name for name in names if name == COLUMN or name.startswith(f"{COLUMN}_")]
+
+
 def iter_records(path: Path) -> Iterator[np.ndarray]:
-    """The ``record_id`` column of one table as uint8[n, 32], batch by batch."""
-    for batch in iter_columns(path, [COLUMN]):
-        yield decode_records(batch.column(0), path)
+    """The record ids of one table as uint8[n, 32], batch by batch and column by column."""
+    for column in record_columns(table_schema(path).names):
+        for batch in iter_columns(path, [column]):
+            yield decode_records(batch.column(0), path)
 
 
 def table_records(path: Path) -> np.ndarray:
-    """The ``record_id`` column of one table as uint8[n, 32]."""
+    """All record ids of one table as uint8[n, 32]: of a table with several columns of them, one after the other."""
     return np.concatenate([np.empty((0, WIDTH), np.uint8), *iter_records(path)])
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from assets_data.lineage.errors import IntegrityError
 from assets_data.lineage.identity.digests import digest_json
 from assets_data.lineage.identity.merkle import WIDTH, climb, find_record, fold, hash_leaf, sorted_records
-from assets_data.lineage.queries.records import all_records
+from assets_data.lineage.storage.records import all_records
 from assets_data.lineage.storage.snapshot import Snapshot
 
 TYPE = "urn:stemma:record-proof:v1"

@@ -1,26 +1,31 @@
 """Where records went: every snapshot that names them, every one that learned from them, every one that stands on those.
 
-Promises to miss nothing: a snapshot that reads a holder and names no records is taken to have learned from it unless
-its kind is known to learn from some splits only, or from nothing at all.
+Promises to miss nothing: a snapshot of a kind that nobody declared is taken to have learned from all it read, unless
+its tables name records.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from assets_data.lineage.identity.merkle import sorted_records
-from assets_data.lineage.identity.record_ids import COLUMN, among, decode_records, iter_records
+from assets_data.lineage.identity.record_ids import among, decode_records, iter_records, record_columns
 from assets_data.lineage.identity.tables import iter_columns, table_schema
-from assets_data.lineage.queries.records import record_tables
 from assets_data.lineage.queries.tree import Node, load_tree
-from assets_data.lineage.storage.redaction import WITHDRAWN_FROM
+from assets_data.lineage.receipts.provenance import WITHDRAWN_FROM
+from assets_data.lineage.storage.records import record_tables
+from assets_data.lineage.storage.snapshot import Snapshot
 from assets_data.lineage.storage.store import Store
 
 HOLDS, LEARNED, STANDS = "holds", "learned", "stands on"
+NOTHING, ROWS, EVERYTHING, SPLIT = "nothing", "rows", "everything", "split:"
+"""What a kind learns from what it reads; the last with the name of the split it learns from behind it."""
+
+Part = Callable[[Snapshot, Snapshot, Collection[bytes]], bool]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -36,20 +41,22 @@ class Effect:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Learners:
-    """``splits``: kinds that learn from the records of these splits only; ``names``: kinds that learn from nothing they
-    read (a manifest). Both by the last part of the kind, so that every recipe's count."""
+class Rules:
+    """What is declared of kinds: ``learns(kind)`` is one of the words above, None for an unknown kind; ``part(kind,
+    input)`` says of an input that only counts in part whether taking records out of it changes that part."""
 
-    splits: Mapping[str, str]
-    names: Collection[str]
+    learns: Callable[[str], str | None]
+    part: Callable[[str, str], Part | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
-    """Every effect, parents first, and the splits the records were put in ("" where no table says)."""
+    """Every effect, parents first, and the splits the records were put in ("" where no table says). ``unread`` are
+    nodes that could not be read: whether they hold the records is not known."""
 
     effects: Mapping[str, Effect]
     splits: frozenset[str]
+    unread: Mapping[str, Node]
 
 
 def all_nodes(store: Store) -> dict[str, Node]:
@@ -57,48 +64,47 @@ def all_nodes(store: Store) -> dict[str, Node]:
     return load_tree(store, sorted(path.name for path in (store.root / "snapshots").glob("[0-9a-f]*")))
 
 
-def find_reach(
-    nodes: Mapping[str, Node],
-    records: Collection[bytes],
-    learners: Learners,
-    further: Mapping[str, Collection[str]] = {},
-) -> Reach:
-    """Follow ``records`` through ``nodes`` (parents first, see :func:`all_nodes`).
-
-    ``further`` are parents that no receipt names as such, by the id of what depends on them; they come first too.
-    """
+def find_reach(nodes: Mapping[str, Node], records: Collection[bytes], rules: Rules) -> Reach:
+    """Follow ``records`` through ``nodes`` (parents first, see :func:`all_nodes`)."""
     held = {key: found for key, node in nodes.items() if (found := _rows_held(node, records))}
     derived = [nodes[key] for key in held if nodes[key].parents]  # a source's own word on splits is not yet a use
     splits = {split for node in derived for split in _splits(node, records)} - {""}
     effects: dict[str, Effect] = {}
     for key, node in nodes.items():
-        through = [parent for parent in (*_taken_over(node), *further.get(key, ())) if parent in effects]
+        through = _through(node, effects, records, rules)
         if key in held:
-            effects[key] = Effect(
-                node=node, how=HOLDS, rows=held[key], through=through, taught=_taught(through, effects)
-            )
-        elif how := _how(node, through, effects, splits, learners):
+            taught = _taught(through, effects)
+            effects[key] = Effect(node=node, how=HOLDS, rows=held[key], through=through, taught=taught)
+        elif how := _how(node, through, effects, splits, rules):
             taught = how == LEARNED or _taught(through, effects)
             effects[key] = Effect(node=node, how=how, through=through, taught=taught)
-    return Reach(effects=effects, splits=frozenset(splits))
+    unread = {key: node for key, node in nodes.items() if node.snapshot is None}
+    return Reach(effects=effects, splits=frozenset(splits), unread=unread)
 
 
-def _taken_over(node: Node) -> list[str]:
-    """The parents whose content lives on in a node: not the one it was redacted from, whose records it names itself."""
-    parents = (parent for account in node.accounts for parent in account.parents)
-    return list(dict.fromkeys(parent.id for parent in parents if parent.input != WITHDRAWN_FROM))
+def _through(node: Node, effects: Mapping[str, Effect], records: Collection[bytes], rules: Rules) -> list[str]:
+    """The affected parents whose content lives on in a node: not the one it was redacted from, whose records it names
+    itself, and not one of which the part that counts stays as it is."""
+    found: dict[str, None] = {}
+    for parent in (parent for account in node.accounts for parent in account.parents):
+        if parent.id in effects and parent.id not in found and parent.input != WITHDRAWN_FROM:
+            part, read = rules.part(node.kind, parent.input), effects[parent.id].node.snapshot
+            if part is None or read is None or node.snapshot is None or part(read, node.snapshot, records):
+                found[parent.id] = None
+    return list(found)
 
 
-def _how(node: Node, through: list[str], effects: Mapping[str, Effect], splits: set[str], learners: Learners) -> str:
+def _how(node: Node, through: list[str], effects: Mapping[str, Effect], splits: set[str], rules: Rules) -> str:
     """A non-holder's part: it learned from a holder, or it stands on what did, or (the empty string) neither."""
     direct = any(effects[parent].how == HOLDS for parent in through)
-    name = node.kind.rpartition("/")[2]
-    if name in learners.splits:
-        if direct and learners.splits[name] in splits:
+    learns = rules.learns(node.kind)
+    if learns is None:  # it names the records it took, and took none of these; or it names none
+        learns = ROWS if node.snapshot and record_tables(node.snapshot) else EVERYTHING
+    if learns.startswith(SPLIT):
+        if direct and learns.removeprefix(SPLIT) in splits:
             return LEARNED
         return STANDS if _taught(through, effects) else ""  # what was not in its split changes nothing it learned
-    carries = node.snapshot and record_tables(node.snapshot)  # it names the records it took, and took none of these
-    if direct and name not in learners.names and not carries:
+    if direct and learns == EVERYTHING:
         return LEARNED
     return STANDS if through else ""
 
@@ -128,8 +134,9 @@ def _splits(node: Node, records: Collection[bytes]) -> set[str]:
     snapshot, wanted = node.snapshot, sorted_records(records)
     for name in record_tables(snapshot) if snapshot else []:
         path = snapshot.file(name) if snapshot else Path()
-        if "split" in table_schema(path).names:
-            for batch in iter_columns(path, [COLUMN, "split"]):
+        names = table_schema(path).names
+        for column in record_columns(names) if "split" in names else []:
+            for batch in iter_columns(path, [column, "split"]):
                 mask = among(decode_records(batch.column(0), path), wanted)
                 found |= {batch.column(1)[int(row)].as_py() for row in np.flatnonzero(mask)}
     return found

@@ -72,6 +72,13 @@ def load_node(store: Store, snapshot_id: str, kind: str = "?") -> Node:
     return node
 
 
+def newest(node: Node) -> Provenance:
+    """The latest account of a node. Raises the node's fault when it has none."""
+    if not node.accounts:
+        raise node.fault or IntegrityError("RECEIPT_MISSING", "no receipt says how this was made", found=node.id)
+    return max(node.accounts, key=lambda account: (account.finished, account.id))
+
+
 def _account(node: Node, account: Provenance) -> Provenance:
     if account.subject != node.id:
         what = "the receipt is about another node"

@@ -19,6 +19,7 @@ PREDICATE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:stemma:stage:v1"
 RECEIPT_SCHEMAS = (1,)  # every version ever released stays readable
 TREE, LOCK, SOURCE = "source-tree", "environment-lock", "source"
+WITHDRAWN_FROM = "withdrawn_from"  # an input of older receipts: the snapshot that records were taken out of
 
 _HEX = {"sha256": re.compile(r"[0-9a-f]{64}\Z"), "gitCommit": re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")}
 

@@ -1,64 +1,95 @@
-"""A snapshot without some records: the same tables, minus the rows that name them.
+"""A source's snapshot without some records: what its stage would make of the same source now that they are withdrawn.
 
-The new snapshot is of the same kind and is made from the old one, as its receipt says. Parts without a ``record_id``
-column are copied as they are: redact where records enter, and make again what was derived.
+The receipt names the records, and the snapshot they were taken from; the stage's later calls find the new one. Only
+snapshots that were read from outside are redacted: what was derived from one is made again.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import numpy as np
 import pyarrow as pa
 
 from assets_data.lineage.errors import DataError
 from assets_data.lineage.identity.merkle import sorted_records
-from assets_data.lineage.identity.record_ids import COLUMN, among, decode_records
-from assets_data.lineage.queries.records import all_records, record_tables
+from assets_data.lineage.identity.record_ids import among, decode_records, record_columns
+from assets_data.lineage.receipts.code import code_version
+from assets_data.lineage.receipts.provenance import Provenance
+from assets_data.lineage.receipts.receipt import Build
+from assets_data.lineage.storage.records import all_records, record_tables
 from assets_data.lineage.storage.snapshot import Snapshot, SnapshotWriter
 from assets_data.lineage.storage.store import Store
+from assets_data.lineage.storage.tombstones import WITHDRAWN
 
-WITHDRAWN, WITHDRAWN_FROM = "withdrawn", "withdrawn_from"
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class RedactionConfig:
-    """Nothing to set: the records are an argument."""
+REDACTED_FROM = "redacted_from"
+Without = Callable[[SnapshotWriter, Snapshot, np.ndarray], None]
 
 
-def redact(store: Store, snapshot: Snapshot, records: Collection[bytes]) -> Snapshot:
-    """Publish (or reuse) ``snapshot`` without ``records``. Raises DataError REDACTION_EMPTY when none would be left."""
+def redact(
+    store: Store, snapshot: Snapshot, account: Provenance, records: Collection[bytes], without: Without | None = None
+) -> Snapshot:
+    """Publish (or reuse) ``snapshot``, which ``account`` says the making of, without ``records``.
+
+    ``without(writer, snapshot, records)`` writes it, else its tables lose the rows that name one. Raises DataError
+    REDACTION_DERIVED for what was made from other snapshots.
+    """
+    if account.parents:
+        what, action = "this was made from other snapshots", "redact the source that it was derived from"
+        raise DataError("REDACTION_DERIVED", what, found=snapshot.kind, where=snapshot.path, action=action)
+    gone = sorted_records(list(records))
+    listed = sorted({*account.arguments.get(WITHDRAWN, []), *_hex(snapshot, gone)})
     return store.run_stage(
         name=snapshot.kind,
         module=__name__,
-        config=RedactionConfig(),
-        arguments={WITHDRAWN: sorted(record.hex() for record in records)},
-        parents={WITHDRAWN_FROM: snapshot},
-        build=lambda writer: _build(writer, snapshot, records),
+        config=account.config,
+        arguments={**account.arguments, REDACTED_FROM: snapshot.id, WITHDRAWN: listed},
+        parents={},
+        seeds=account.seeds,
+        sources=account.sources,
+        build=lambda writer: (without or _without)(writer, snapshot, gone),
     )
 
 
-def _build(writer: SnapshotWriter, snapshot: Snapshot, records: Collection[bytes]) -> None:
-    if snapshot.content["splits"]:
-        what, action = "rows are counted by split here", "redact the snapshot that it was derived from"
-        raise DataError("REDACTION_DERIVED", what, found=snapshot.kind, where=snapshot.path, action=action)
-    gone = sorted_records(list(records))
+def source_call(account: Provenance, code: tuple[str, ...]) -> Build:
+    """The call of a source stage that an account is about, as today's code would make it: what ``Store.adopt`` takes.
+
+    The store finds a snapshot by the call, without what it left out.
+    """
+    arguments = {name: value for name, value in account.arguments.items() if name not in (WITHDRAWN, REDACTED_FROM)}
+    return Build(
+        stage=account.stage,
+        code_version=code_version(*code),
+        config=account.config,
+        arguments=arguments,
+        requested=account.requested,
+        parents={},
+        seeds=account.seeds,
+    )
+
+
+def _hex(snapshot: Snapshot, gone: np.ndarray) -> list[str]:
+    """Those of ``gone`` that the snapshot names."""
+    held = sorted_records(all_records(snapshot))
+    return [record.tobytes().hex() for record in gone[among(gone, held)]]
+
+
+def _without(writer: SnapshotWriter, snapshot: Snapshot, gone: np.ndarray) -> None:
     tables = record_tables(snapshot)
     for name, entry in snapshot.files.items():
         if name in tables:
-            writer.write_table(name, _without(snapshot.table(name), gone, name))
+            writer.write_table(name, _rows_left(snapshot.table(name), gone, name))
         else:
             shutil.copyfile(snapshot.file(name), writer.part(name) if entry["part"] else writer.sidecar(name))
     left = all_records(snapshot)
-    left = left[~among(left, gone)]
-    if not len(left):
-        raise DataError("REDACTION_EMPTY", "no record would be left", found=snapshot.id, where=snapshot.path)
-    writer.records(left)
-    writer.stats |= {"rows": len(left), WITHDRAWN: len(gone)}
+    writer.records(left[~among(left, gone)])
+    writer.stats |= {**snapshot.stats, WITHDRAWN: len(gone)}
 
 
-def _without(table: pa.Table, gone: np.ndarray, where: str) -> pa.Table:
-    mask = [among(decode_records(chunk, where), gone) for chunk in table[COLUMN].chunks]
-    return table.filter(pa.array(~np.concatenate(mask))) if mask else table
+def _rows_left(table: pa.Table, gone: np.ndarray, where: str) -> pa.Table:
+    keep = np.ones(table.num_rows, bool)
+    for column in record_columns(table.column_names):
+        masks = [among(decode_records(chunk, where), gone) for chunk in table[column].chunks]
+        keep &= ~np.concatenate([np.zeros(0, bool), *masks])
+    return table.filter(pa.array(keep))

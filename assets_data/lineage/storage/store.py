@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from assets_data.lineage.config import to_dict
 from assets_data.lineage.errors import DataError, IntegrityError
 from assets_data.lineage.identity.digests import digest_json, load_json
@@ -23,7 +25,10 @@ from assets_data.lineage.receipts.code import code_version
 from assets_data.lineage.receipts.provenance import SourcePart
 from assets_data.lineage.receipts.receipt import Build, read_receipt, write_receipt
 from assets_data.lineage.storage import atomic
+from assets_data.lineage.storage.names import require_kind, require_name
+from assets_data.lineage.storage.records import holds_any
 from assets_data.lineage.storage.snapshot import Snapshot, SnapshotWriter
+from assets_data.lineage.storage.tombstones import withdrawn_records
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -31,10 +36,17 @@ class Store:
     """Everything Stemma keeps, under ``root``. Cheap to make; nothing is created before the first write.
 
     ``requested`` is what a person asked for (preset and overrides): noted in receipts, never part of an identity.
+    ``withdrawing`` are records (32 bytes each) that are being withdrawn, before the withdrawal is in force.
     """
 
     root: Path
     requested: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    withdrawing: frozenset[bytes] = frozenset()
+
+    @property
+    def withdrawn(self) -> np.ndarray:
+        """uint8[n, 32], ascending: the records that nothing made here may hold."""
+        return withdrawn_records(self.root, self.withdrawing)
 
     def snapshot_path(self, snapshot_id: str) -> Path:
         """Where a snapshot with this id is, or would be."""
@@ -60,7 +72,12 @@ class Store:
         return sorted((self.root / "receipts" / snapshot_id.removeprefix("sha256:")).glob("*.json"))
 
     def point(self, name: str, snapshot: Snapshot) -> None:
-        """Make ``name`` (``text/triples/stdlib-0``) stand for this snapshot from now on."""
+        """Make ``name`` (its kind, and which one of it) stand for this snapshot from now on.
+
+        Raises DataError STORE_NAME or STORE_NAME_KIND, and RECORD_WITHDRAWN where the snapshot names a withdrawn one.
+        """
+        require_kind(name, snapshot.kind)
+        self._require_none_withdrawn(name, snapshot)
         receipt = str(snapshot.receipt.relative_to(self.root)) if snapshot.receipt else None
         atomic.write_json(self._pointer(name), {"snapshot": snapshot.id, "receipt": receipt})
 
@@ -88,11 +105,21 @@ class Store:
         return sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.json"))
 
     def names(self, prefix: str) -> list[str]:
-        """Every name below ``prefix`` (``text/triples``), sorted, without the prefix: the slices at hand."""
+        """Every name right below ``prefix``, sorted, without the prefix: the slices at hand."""
         return sorted(path.stem for path in (self.root / "pointers" / prefix).glob("*.json"))
 
     def _pointer(self, name: str) -> Path:
-        return self.root / "pointers" / f"{name}.json"
+        return self.root / "pointers" / f"{require_name(name)}.json"
+
+    def _require_none_withdrawn(self, name: str, snapshot: Snapshot) -> None:
+        if holds_any(snapshot, self.withdrawn):
+            raise DataError(
+                "RECORD_WITHDRAWN",
+                "this snapshot holds a record that was withdrawn",
+                found=snapshot.id,
+                where=name,
+                action="run the chain again: what is made now leaves withdrawn records out",
+            )
 
     def run_dir(self, run_id: str) -> Path:
         """The mutable directory of one training run, made if needed."""
@@ -114,6 +141,7 @@ class Store:
     ) -> Snapshot:
         """Publish what ``build`` writes as a snapshot of kind ``name``, or return what an equal call published before.
 
+        What holds a withdrawn record is never returned; it is made again.
         ``arguments`` are identity-relevant inputs that are neither config nor snapshots (a source digest);
         ``sources`` are the outside files behind them, named in the receipt and in nothing else.
         Raises IntegrityError before any work when a parent's files changed, StorageError when the disk refuses.
@@ -121,7 +149,7 @@ class Store:
         work = Build(
             stage=name,
             code_version=code_version(*((module,) if isinstance(module, str) else module)),
-            config=to_dict(config),
+            config=dict(config) if isinstance(config, Mapping) else to_dict(config),
             arguments=dict(arguments or {}),
             requested=self.requested,
             parents={k: [v] if isinstance(v, Snapshot) else list(v) for k, v in parents.items()},
@@ -130,7 +158,7 @@ class Store:
         )
         for parent in (snapshot for group in work.parents.values() for snapshot in group):
             parent.verify()
-        record = self.root / "stages" / f"{stage_key(work).removeprefix('sha256:')}.json"
+        record = self._record(work)
         with lease(record.with_suffix(".lock")):
             atomic.sweep_temps(record)
             return self._published(record) or self._publish(record, work, build)
@@ -144,7 +172,8 @@ class Store:
         except (FileNotFoundError, KeyError, IntegrityError):
             return None
         try:
-            return dataclasses.replace(self.snapshot(entry["snapshot"]), reused=True, receipt=receipt)
+            snapshot = dataclasses.replace(self.snapshot(entry["snapshot"]), reused=True, receipt=receipt)
+            return None if holds_any(snapshot, self.withdrawn) else snapshot
         except IntegrityError as error:
             self.quarantine(self.snapshot_path(entry["snapshot"]), error)
             return None
@@ -161,14 +190,24 @@ class Store:
                 build(writer)
                 writer.stats["seconds"] = round((datetime.now(UTC) - work.started).total_seconds(), 3)
                 final = self._place(temp, writer.finish())
+                work = dataclasses.replace(work, arguments={**work.arguments, **writer.found})
             finally:
                 shutil.rmtree(temp, ignore_errors=True)
         snapshot = Snapshot.open(final)
-        receipt = write_receipt(self.root / "receipts", work, snapshot)
-        atomic.write_json(
-            record, {"snapshot": snapshot.id, "stage": work.stage, "receipt": str(receipt.relative_to(self.root))}
-        )
-        return dataclasses.replace(snapshot, receipt=receipt)
+        snapshot = dataclasses.replace(snapshot, receipt=write_receipt(self.root / "receipts", work, snapshot))
+        self._remember(record, work.stage, snapshot)
+        return snapshot
+
+    def adopt(self, work: Build, snapshot: Snapshot) -> None:
+        """From now on an equal call of a stage finds this snapshot."""
+        self._remember(self._record(work), work.stage, snapshot)
+
+    def _record(self, work: Build) -> Path:
+        return self.root / "stages" / f"{stage_key(work).removeprefix('sha256:')}.json"
+
+    def _remember(self, record: Path, stage: str, snapshot: Snapshot) -> None:
+        receipt = str(snapshot.receipt.relative_to(self.root)) if snapshot.receipt else None
+        atomic.write_json(record, {"snapshot": snapshot.id, "stage": stage, "receipt": receipt})
 
     def _place(self, temp: Path, snapshot_id: str) -> Path:
         """Move a finished directory to its id; when the id is there already, keep that one if it verifies."""

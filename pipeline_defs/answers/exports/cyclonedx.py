@@ -9,10 +9,9 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from assets_data.lineage.queries.tree import Node
+from assets_data.lineage.queries.tree import Node, newest
 from pipeline_defs.answers.answer import short
 from pipeline_defs.answers.exports.model_facts import ModelFacts, model_facts
-from pipeline_defs.answers.withdrawal.replay import newest
 
 
 def cyclonedx(tree: Mapping[str, Node], root: str) -> dict[str, Any]:

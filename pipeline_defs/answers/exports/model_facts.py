@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from assets_data.lineage import Snapshot, StemmaError
-from assets_data.lineage.queries.tree import Node
+from assets_data.lineage.queries.tree import Node, newest
 from pipeline_defs.answers.nodes import default_store
-from pipeline_defs.answers.withdrawal.replay import newest
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from assets_data.domains.text.read import SPLITS, Triple
 from assets_data.lineage import text_key64, uniform01
 from training.generation import BOS, EOS, PAD, encode_bytes
 from training.recipes.hrm_lm.config import DataConfig
-from training.recipes.hrm_lm.rows import SPLITS, Triple
 
 NUMBERS = range(10, 100)
 
@@ -28,7 +28,7 @@ class ArithmeticRows:
     def __len__(self) -> int:
         return len(self.pairs_N2)
 
-    def triple(self, row: int) -> Triple:
+    def __getitem__(self, row: int) -> Triple:
         """Question, and answer with and without its end."""
         return self._triples[row]
 

@@ -66,7 +66,7 @@ def _pairs(rows: TripleRows, numbers: np.ndarray, *, whole: bool) -> tuple[np.nd
     """int64[T] twice: each token and the one after it, in decoder sequences, and where asked in encoder ones too."""
     before, after = [], []
     for row in numbers.tolist():
-        example = rows.triple(row)
+        example = rows[row]
         before.append(example.decoder_input_ids)
         after.append(example.labels)
         if whole:

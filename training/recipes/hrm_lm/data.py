@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from assets_data.lineage import DataError, Snapshot, Store, mix64
+from assets_data.domains.text.read import (
+    SPLITS,
+    Decoder,
+    Layout,
+    Triple,
+    TripleTable,
+    open_slices,
+    read_decoder,
+    read_layout,
+)
+from assets_data.lineage import Snapshot, Store, mix64
 from training.generation import BOS, BYTE_VOCABULARY, BYTES, EOS, PAD, decode_bytes
 from training.recipe import TableRef
 from training.recipes.hrm_lm.arithmetic import ArithmeticRows
 from training.recipes.hrm_lm.config import HrmLmConfig
-from training.recipes.hrm_lm.rows import SPLITS, StoredRows, Triple, TripleRows, tokens_per_row
-from training.recipes.hrm_lm.vocabulary import Decoder, read_decoder
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inputs:
-    """What the model and its readers take from the data. ``tokenizer`` is a snapshot's id, or ``bytes``."""
-
-    vocab_size: int
-    pad: int
-    bos: int
-    eos: int
-    tokenizer: str
+from training.recipes.hrm_lm.rows import TripleRows, tokens_per_row
 
 
 class HrmData:
@@ -34,7 +31,7 @@ class HrmData:
     def __init__(
         self,
         splits: Mapping[str, TripleRows],
-        inputs: Inputs,
+        inputs: Layout,
         decode: Decoder,
         members: Mapping[str, str],
         tables: tuple[TableRef, ...],
@@ -62,21 +59,20 @@ class HrmData:
     def __len__(self) -> int:
         return len(self.train)
 
-    def triple(self, row: int) -> Triple:
-        """A training row."""
-        return self.train.triple(row)
+    def __getitem__(self, row: int) -> Triple:
+        return self.train[row]
 
 
 def open_data(store: Store, manifest: Snapshot, config: HrmLmConfig) -> HrmData:
     """Verified and memory-mapped. Raises DataError MANIFEST_NO_MEMBER, or TRIPLES_LAYOUTS when slices disagree."""
     if config.data.source == "arithmetic":
         splits = {split: ArithmeticRows(split, config.data) for split in SPLITS}
-        inputs = Inputs(vocab_size=BYTE_VOCABULARY, pad=PAD, bos=BOS, eos=EOS, tokenizer=BYTES)
-        return HrmData(splits, inputs, decode_bytes, {"dataset_manifest": manifest.id}, (), config)
-    slices = _open_slices(store, manifest)
-    inputs = _read_inputs(slices)
+        inputs = Layout(vocab_size=BYTE_VOCABULARY, pad=PAD, bos=BOS, eos=EOS, tokenizer=BYTES)
+        return HrmData(splits, inputs, decode_bytes, {}, (), config)
+    slices = open_slices(store, manifest)
+    inputs = read_layout(slices)
     stored = {
-        split: StoredRows([snapshot.file(f"{split}.arrow") for snapshot in slices.values()], inputs.pad)
+        split: TripleTable([snapshot.file(f"{split}.arrow") for snapshot in slices.values()], inputs.pad)
         for split in SPLITS
     }
     members = {**{f"triples/{name}": snapshot.id for name, snapshot in slices.items()}, "tokenizer": inputs.tokenizer}
@@ -88,21 +84,3 @@ def open_data(store: Store, manifest: Snapshot, config: HrmLmConfig) -> HrmData:
 def keyed_choice(row_keys: np.ndarray, count: int, seed: int, stream: str) -> np.ndarray:
     """int64[<= count]: row numbers in an order keyed by (seed, stream, row key), so no other row decides on them."""
     return np.argsort(mix64(seed, stream, row_keys), kind="stable")[:count]
-
-
-def _open_slices(store: Store, manifest: Snapshot) -> dict[str, Snapshot]:
-    members = manifest.read_json("manifest.json")["members"]
-    if not members.get("triples"):
-        raise DataError("MANIFEST_NO_MEMBER", "hrm_lm needs triples", expected="triples", found=sorted(members))
-    return {name: store.snapshot(members["triples"][name]) for name in sorted(members["triples"])}
-
-
-def _read_inputs(slices: Mapping[str, Snapshot]) -> Inputs:
-    found = set()
-    for snapshot in slices.values():
-        layout = snapshot.read_json("layout.json")
-        pad, bos, eos = (layout["specials"][name] for name in ("pad", "bos", "eos"))
-        found.add(Inputs(vocab_size=layout["vocab_size"], pad=pad, bos=bos, eos=eos, tokenizer=layout["tokenizer"]))
-    if len(found) > 1:
-        raise DataError("TRIPLES_LAYOUTS", "slices were made with different tokenizers", found=sorted(map(str, found)))
-    return found.pop()

@@ -109,7 +109,9 @@ def evaluate(
     if config.data.source == "arithmetic":
         exact = exact_match(model, data, data.test, numbers)
         rate = exact.hits / max(1, exact.checks)
-        judged.append(Measurement(name="exact_match", threshold="exact_match", value=rate, **_counts(exact)))
+        judged.append(
+            Measurement(name="exact_match", threshold="exact_match", value=rate, hits=exact.hits, checks=exact.checks)
+        )
         scalars |= {"exact_match": rate, "exact_match_hits": exact.hits, "exact_match_checks": exact.checks}
     samples = list(_samples(model, data, config, numbers[: config.gate.samples]))
     return Evaluation(
@@ -147,14 +149,10 @@ def _samples(model: HrmLm, data: HrmData, config: HrmLmConfig, numbers: np.ndarr
     greedy = _answers(model, data, batch, gate.sample_tokens)
     sampled = _answers(model, data, batch, gate.sample_tokens, temperature=1.0, top_p=gate.sample_top_p, seed=gate.seed)
     for row, first, second in zip(numbers.tolist(), greedy, sampled, strict=True):
-        example = data.test.triple(row)
+        example = data.test[row]
         reference = example.labels[: gate.sample_tokens]
         texts = {"prompt": example.encoder_ids, "reference": reference, "greedy": first, "sampled": second}
         yield {name: data.decode(ids) for name, ids in texts.items()}
-
-
-def _counts(exact: Exact) -> dict[str, int]:
-    return {"checks": exact.checks, "hits": exact.hits}
 
 
 def _summary(scalars: Mapping[str, Any], samples: Sequence[Mapping[str, str]]) -> list[str]:

@@ -8,12 +8,13 @@ from dataclasses import asdict
 import numpy as np
 import pyarrow as pa
 
+from assets_data.domains.text.read import SPLITS
 from assets_data.lineage import digest_json
 from training.recipe import Findings, Issue
 from training.recipes.hrm_lm.baselines import baselines
 from training.recipes.hrm_lm.config import HrmLmConfig
 from training.recipes.hrm_lm.data import HrmData, keyed_choice
-from training.recipes.hrm_lm.rows import SPLITS, longest
+from training.recipes.hrm_lm.rows import longest
 
 ROWS = "evaluation_rows.arrow"
 

@@ -11,7 +11,7 @@ import numpy as np
 from assets_data.lineage import GateError, Snapshot, Store
 from training.config import Problem
 from training.generation import Sampling
-from training.recipe import Evaluation, Findings
+from training.recipe import Evaluation, Findings, Recipe
 from training.recipes.hrm_lm.config import HrmLmConfig, problems
 from training.recipes.hrm_lm.presets import PRESETS
 
@@ -23,23 +23,24 @@ if TYPE_CHECKING:
     from training.recipes.hrm_lm.rows import TripleRows
 
 
-class HrmLm:
+class HrmLm(Recipe):
     """An encoder-decoder language model with a hierarchical recurrent core."""
 
     name = "hrm_lm"
     item = "tokens"
     presets = PRESETS
     config_type = HrmLmConfig
+    task = "text-generation"
 
     def check(self, config: HrmLmConfig) -> Iterator[Problem]:
         """Contradictions in the config alone."""
         return problems(config)
 
-    def open_data(self, store: Store, manifest: Snapshot, config: HrmLmConfig) -> HrmData:
+    def open_data(self, store: Store, inputs: Mapping[str, Snapshot], config: HrmLmConfig) -> HrmData:
         """The manifest's triples, memory-mapped, or made-up sums."""
         from training.recipes.hrm_lm.data import open_data
 
-        return open_data(store, manifest, config)
+        return open_data(store, inputs["manifest"], config)
 
     def inspect(self, data: HrmData, config: HrmLmConfig) -> Findings:
         """Split checks and baselines; registers held-out rows, baselines and thresholds."""

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from assets_data.domains.text.walks.read import Rule, WalkGraph
 from training.recipe import Issue
 from training.recipes.walk_lm.config import WalkLmConfig
-from training.recipes.walk_lm.scoring import Graph, Rule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class Ceiling:
         return {**asdict(self), "reachable": self.reachable}
 
 
-def ceilings(graph: Graph, heldout_NL: np.ndarray, context: int) -> list[Ceiling]:
+def ceilings(graph: WalkGraph, heldout_NL: np.ndarray, context: int) -> list[Ceiling]:
     """One per rule. The input to a deadline's prediction is the r vertices before it, so r <= context is in sight."""
     return [_ceiling(graph, rule, heldout_NL, context) for rule in graph.rules]
 
@@ -63,14 +63,14 @@ def attainability(found: list[Ceiling], config: WalkLmConfig) -> list[Issue]:
     return issues
 
 
-def _ceiling(graph: Graph, rule: Rule, heldout_NL: np.ndarray, context: int) -> Ceiling:
+def _ceiling(graph: WalkGraph, rule: Rule, heldout_NL: np.ndarray, context: int) -> Ceiling:
     count = graph.kept(heldout_NL, rule)
     return Ceiling(
         vertex=rule.vertex,
         r=rule.r,
-        target=rule.target,
+        target=rule.target_block,
         corpus=count.rate,
-        chance=float(graph.in_block(heldout_NL, rule.target).mean()),
+        chance=float(graph.in_block(heldout_NL, rule.target_block).mean()),
         visible=rule.r <= context,
         checks=count.checks,
     )

@@ -11,12 +11,12 @@ from functools import cached_property
 
 import numpy as np
 
-from assets_data.lineage import DataError, Snapshot, Store
+from assets_data.domains.text.walks.read import WalkGraph, iter_walks, open_graph
+from assets_data.lineage import Snapshot
 from training.order import table_keys
 from training.recipe import TableRef
 from training.recipes.walk_lm.config import WalkLmConfig
 from training.recipes.walk_lm.prompts import Prompts, trigger_prompts
-from training.recipes.walk_lm.scoring import Graph, iter_walks, read_graph
 
 
 class WalkRows:
@@ -48,7 +48,7 @@ class WalkData(WalkRows):
         super().__init__(corpus, "train", config.model.context + 1)
         self.members: Mapping[str, str] = {"walk_corpus": corpus.id}
         self.tables = (TableRef(corpus.id, "train.arrow", self.chunks),)
-        self.graph: Graph = read_graph(corpus)
+        self.graph: WalkGraph = open_graph(corpus)
         self.corpus, self.config = corpus, config
         self.items_per_row = float(config.model.context)
 
@@ -70,13 +70,3 @@ class WalkData(WalkRows):
         return trigger_prompts(
             self.heldout_NL, self.validation.walk_keys, self.graph, gate.prompt_tokens, counts, gate.seed
         )
-
-
-def open_corpus(store: Store, manifest: Snapshot) -> Snapshot:
-    """The walk corpus a manifest names, verified. Raises DataError MANIFEST_NO_MEMBER when it names none."""
-    members = manifest.read_json("manifest.json")["members"]
-    if not members.get("walk_corpus"):
-        raise DataError(
-            "MANIFEST_NO_MEMBER", "walk_lm needs a walk corpus", expected="walk_corpus", found=sorted(members)
-        )
-    return store.snapshot(members["walk_corpus"])

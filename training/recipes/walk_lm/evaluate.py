@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from assets_data.domains.text.walks.read import Count, Score, WalkGraph
 from training.gate import wilson
 from training.recipe import Evaluation, Measurement
 from training.recipes.walk_lm.decode import decode
 from training.recipes.walk_lm.model import WalkTransformer
 from training.recipes.walk_lm.prompts import Prompts
-from training.recipes.walk_lm.scoring import Count, Graph, Score
 from training.seeds import derived_seed
 
 
@@ -40,7 +40,7 @@ class TriggerScore:
 
 
 def score_triggers(
-    model: WalkTransformer, prompts: Prompts, graph: Graph, *, sample_seed: int | None = None
+    model: WalkTransformer, prompts: Prompts, graph: WalkGraph, *, sample_seed: int | None = None
 ) -> TriggerScore:
     """Decode to the longest deadline and score each prompt up to its own."""
     length = prompts.tokens_NP.shape[1]
@@ -49,13 +49,13 @@ def score_triggers(
     for index, rule in enumerate(graph.rules):
         answer_NL = decoded[prompts.rule_N == index, length - 1 : length + rule.r]  # from the jumper to its deadline
         edges += graph.edges(answer_NL)
-        kept.append(Count(int(graph.in_block(answer_NL[:, -1], rule.target).sum()), len(answer_NL)))
+        kept.append(Count(int(graph.in_block(answer_NL[:, -1], rule.target_block).sum()), len(answer_NL)))
         answers.append(len(np.unique(answer_NL, axis=0)))
     asked = tuple(len(np.unique(prompts.tokens_NP[prompts.rule_N == i], axis=0)) for i in range(len(graph.rules)))
     return TriggerScore(score=Score(edges, tuple(kept)), prompts=asked, answers=tuple(answers))
 
 
-def score_starts(model: WalkTransformer, starts_N: np.ndarray, graph: Graph, walk_length: int) -> tuple[Score, int]:
+def score_starts(model: WalkTransformer, starts_N: np.ndarray, graph: WalkGraph, walk_length: int) -> tuple[Score, int]:
     """Greedy walks from first vertices, scored whole, as published runs did; and how many of them were different."""
     different, repeats = np.unique(starts_N, return_counts=True)
     walks = decode(model, different[:, None], walk_length - 1)
@@ -64,7 +64,7 @@ def score_starts(model: WalkTransformer, starts_N: np.ndarray, graph: Graph, wal
 
 def evaluate(
     model: WalkTransformer,
-    graph: Graph,
+    graph: WalkGraph,
     prompts: Prompts,
     starts_N: np.ndarray,
     ceilings: Sequence[Mapping[str, Any]],

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from assets_data.domains.text.walks.read import Rule, WalkGraph
 from assets_data.lineage import mix64
-from training.recipes.walk_lm.scoring import Graph, Rule
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +38,7 @@ def read_prompts(table: pa.Table) -> Prompts:
 
 
 def trigger_prompts(
-    walks_NL: np.ndarray, walk_keys_N: np.ndarray, graph: Graph, length: int, counts: tuple[int, int], seed: int
+    walks_NL: np.ndarray, walk_keys_N: np.ndarray, graph: WalkGraph, length: int, counts: tuple[int, int], seed: int
 ) -> tuple[Prompts, Prompts]:
     """Two disjoint sets of up to ``counts`` distinct prompts per rule, in an order keyed by (seed, walk, position).
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from assets_data.lineage import Snapshot, Store
+from assets_data.stage import One
 from training.config import Problem
-from training.recipe import Evaluation, Findings
+from training.recipe import Evaluation, Findings, Recipe
 from training.recipes.walk_lm.config import WalkLmConfig, problems
 from training.recipes.walk_lm.presets import PRESETS
 
@@ -20,23 +21,25 @@ if TYPE_CHECKING:
     from training.recipes.walk_lm.model import WalkTransformer
 
 
-class WalkLm:
+class WalkLm(Recipe):
     """Causal language modelling on walks with planted rules."""
 
     name = "walk_lm"
     item = "tokens"
     presets = PRESETS
     config_type = WalkLmConfig
+    task = "text-generation"
+    inputs = {"manifest": One("text/dataset_manifest"), "walk_corpus": One("text/walk_corpus")}
 
     def check(self, config: WalkLmConfig) -> Iterator[Problem]:
         """Contradictions in the config alone."""
         return problems(config)
 
-    def open_data(self, store: Store, manifest: Snapshot, config: WalkLmConfig) -> WalkData:
-        """The manifest's walk corpus, memory-mapped."""
-        from training.recipes.walk_lm.data import WalkData, open_corpus
+    def open_data(self, store: Store, inputs: Mapping[str, Snapshot], config: WalkLmConfig) -> WalkData:
+        """The walk corpus, memory-mapped."""
+        from training.recipes.walk_lm.data import WalkData
 
-        return WalkData(open_corpus(store, manifest), config)
+        return WalkData(store.snapshot(inputs["walk_corpus"].id), config)
 
     def inspect(self, data: WalkData, config: WalkLmConfig) -> Findings:
         """Ceilings, prompt counts and split checks; registers thresholds, prompts and seeds."""

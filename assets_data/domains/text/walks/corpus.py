@@ -7,7 +7,7 @@ breaks the corpus checks; memory does not grow with the number of training walks
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import chain
 from time import perf_counter
@@ -30,13 +30,15 @@ from assets_data.domains.text.walks.transitions import Windows, count_bigrams, t
 from assets_data.lineage import Snapshot, SnapshotWriter, Store
 
 
-def make_walk_corpus(store: Store, triples: list[Snapshot], tokenizer: Snapshot, config: WalkConfig) -> Snapshot:
-    """Publish (or find) the walk corpus of a config over the training split of the triples.
+def make_walk_corpus(
+    store: Store, triples: Mapping[str, Snapshot], tokenizer: Snapshot, config: WalkConfig
+) -> Snapshot:
+    """Publish (or find) the walk corpus of a config over the training split of the triples (by slice name).
 
     Holds ``vertices.arrow``, ``edges.arrow``, ``rules.arrow``, ``train.arrow`` and ``heldout.arrow``. Raises DataError
     with a WALK_ code when the text gives no usable graph, no rules, or a corpus that breaks its checks.
     """
-    slices = sorted({snapshot.id: snapshot for snapshot in triples}.values(), key=lambda snapshot: snapshot.id)
+    slices = sorted({snapshot.id: snapshot for snapshot in triples.values()}.values(), key=lambda snapshot: snapshot.id)
     if isinstance(config.graph, DcsbmGraph):
         slices = []  # this graph is drawn, not read: its corpus depends on no slice
     return store.run_stage(
@@ -60,17 +62,6 @@ def read_graph(corpus: Snapshot) -> Graph:
         blocks=vertices["block"].to_numpy(),
         token_ids=vertices["token_id"].to_numpy(),
     )
-
-
-def read_rules(corpus: Snapshot) -> list[Rule]:
-    """The rules of a published corpus, in planting order."""
-    return [Rule(**row) for row in corpus.table("rules.arrow").to_pylist()]
-
-
-def iter_walks(corpus: Snapshot, split: str) -> Iterator[np.ndarray]:
-    """Walks of one split, unsigned ints [B, L], a record batch at a time."""
-    for batch in corpus.table(f"{split}.arrow").to_batches():
-        yield batch["tokens"].flatten().to_numpy().reshape(batch.num_rows, -1)
 
 
 def _build(writer: SnapshotWriter, slices: Sequence[Snapshot], tokenizer: Snapshot, config: WalkConfig) -> None:

@@ -15,18 +15,10 @@ import numpy as np
 from assets_data.domains.text.walks.config import RulesConfig
 from assets_data.domains.text.walks.graph import Graph
 from assets_data.domains.text.walks.reach import ONE, iter_reach, stationary
+from assets_data.domains.text.walks.read import Rule
 from assets_data.lineage import DataError
 
 SEED_OFFSET = 1000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """At ``vertex`` now means in ``target_block`` in ``r`` steps."""
-
-    vertex: int
-    r: int
-    target_block: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from assets_data.domains.text.read import SPLITS
 from assets_data.domains.text.rows import RECORDS_SCHEMA
-from assets_data.domains.text.split import SPLITS
 from assets_data.domains.text.tokenizer import BOS, EOS
 from assets_data.domains.text.triples import iter_windows
 from assets_data.lineage import Snapshot, Store

@@ -7,9 +7,8 @@ import pytest
 
 from assets_data.domains.text.checks import label_leaks, misplaced_rows, split_overlaps
 from assets_data.domains.text.manifest import make_dataset_manifest
-from assets_data.domains.text.rows import TripleTable
+from assets_data.domains.text.read import SPLITS, TripleTable
 from assets_data.domains.text.schemas import schema_failures
-from assets_data.domains.text.split import SPLITS
 from assets_data.domains.text.tokenizer import make_tokenizer
 from assets_data.domains.text.triples import make_triples
 from assets_data.lineage import DataError, Store

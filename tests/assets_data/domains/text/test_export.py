@@ -9,8 +9,7 @@ import pytest
 
 from assets_data.domains.text.export import FORMATS, export_triples, import_triples
 from assets_data.domains.text.mix import MixConfig, make_mix
-from assets_data.domains.text.rows import TripleTable
-from assets_data.domains.text.split import SPLITS
+from assets_data.domains.text.read import SPLITS, TripleTable
 from assets_data.domains.text.tokenizer import load_tokenizer
 from assets_data.domains.text.triples import make_triples
 from assets_data.lineage import DataError, IntegrityError, StorageError, Store

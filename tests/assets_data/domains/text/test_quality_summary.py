@@ -3,8 +3,8 @@
 import pytest
 
 from assets_data.domains.text.quality_summary import MEASURES, TOTAL, make_quality_summary
+from assets_data.domains.text.read import SPLITS
 from assets_data.domains.text.schemas import schema_failures
-from assets_data.domains.text.split import SPLITS
 from assets_data.domains.text.tokenizer import make_tokenizer
 from assets_data.domains.text.triples import make_triples
 from assets_data.lineage import DataError

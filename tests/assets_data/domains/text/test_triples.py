@@ -17,8 +17,8 @@ from assets_data.domains.text.config import PRESETS, TextConfig, TriplesConfig
 from assets_data.domains.text.documents import iter_documents
 from assets_data.domains.text.prefetch import ahead
 from assets_data.domains.text.raw_slice import make_raw_slice
-from assets_data.domains.text.rows import SPANS, TripleTable, rows_schema
-from assets_data.domains.text.split import SPLITS
+from assets_data.domains.text.read import SPANS, SPLITS, TripleTable
+from assets_data.domains.text.rows import rows_schema
 from assets_data.domains.text.tokenizer import BOS, EOS, load_tokenizer
 from assets_data.domains.text.triples import iter_windows, make_triples
 from assets_data.lineage import DataError, IntegrityError, Store

@@ -19,7 +19,7 @@ def test_rows_of_all_slices_follow_each_other_in_sorted_slice_order(data):
         assert len(rows) == 2 * SIZES[split] == len(rows.row_keys)
         for row, tokens in enumerate(expected(split)):
             half = len(tokens) // 2
-            example = rows.triple(row)
+            example = rows[row]
             assert example.encoder_ids.tolist() == [BOS, *tokens[:half]]
             assert example.decoder_input_ids.tolist() == [BOS, *tokens[half:]]
             assert example.labels.tolist() == [*tokens[half:], EOS]
@@ -45,14 +45,14 @@ def test_labels_are_ignored_exactly_where_padded(data, recipe):
     rows = np.array([3, 100, 41, 7])
     batch = recipe.batch(data, tiny(), rows, np.zeros(4, np.int64))
     for i, row in enumerate(rows):
-        example = data.triple(row)
+        example = data[row]
         reads, writes = len(example.encoder_ids), len(example.labels)
         assert batch["encoder_ids"][i, :reads].tolist() == example.encoder_ids.tolist()
         assert batch["encoder_mask"][i].tolist() == [True] * reads + [False] * (batch["encoder_ids"].shape[1] - reads)
         assert batch["labels"][i, :writes].tolist() == example.labels.tolist()
         assert (batch["labels"][i, writes:] == -100).all() and (batch["decoder_ids"][i, writes:] == PAD).all()
         assert batch["decoder_ids"][i, :writes].tolist() == example.decoder_input_ids.tolist()
-    assert recipe.items(batch) == sum(len(data.triple(row).labels) for row in rows)
+    assert recipe.items(batch) == sum(len(data[row].labels) for row in rows)
 
 
 def test_held_out_rows_make_batches_too(data, recipe):
@@ -62,7 +62,7 @@ def test_held_out_rows_make_batches_too(data, recipe):
 
 def test_sizes_are_those_of_the_rows(data, sums):
     for rows in (data.train, sums.train):
-        examples = [rows.triple(row) for row in range(len(rows))]
+        examples = [rows[row] for row in range(len(rows))]
         assert longest(rows) == max(len(ids) for example in examples for ids in example)
         assert tokens_per_row(rows) == pytest.approx(np.mean([len(e.encoder_ids) + len(e.labels) for e in examples]))
 
@@ -110,7 +110,7 @@ def test_every_sum_is_in_one_split_and_no_held_out_pair_is_trained_on_in_either_
 def test_a_sum_is_asked_and_answered_in_plain_text(sums):
     row = sums.train.pairs_N2.tolist().index([10, 95]) if [10, 95] in sums.train.pairs_N2.tolist() else 0
     a, b = sums.train.pairs_N2[row].tolist()
-    example = sums.train.triple(row)
+    example = sums.train[row]
     assert sums.decode(example.encoder_ids) == question(a, b) == f"What is {a} + {b}?"
     assert sums.decode(example.labels) == str(a + b) and example.labels[-1] == sums.inputs.eos
 
@@ -126,4 +126,4 @@ def test_another_data_seed_holds_out_other_pairs_and_the_training_seed_does_not(
 def test_one_batch_or_many_make_the_same_rows(tmp_path, recipe, data):
     store = Store(tmp_path)
     whole = recipe.open_data(store, make_manifest(store, batches=1), tiny())
-    assert all(np.array_equal(whole.triple(r).labels, data.triple(r).labels) for r in range(len(data)))
+    assert all(np.array_equal(whole[r].labels, data[r].labels) for r in range(len(data)))

@@ -5,6 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from assets_data.domains.text.read import Triple
 from assets_data.lineage import GateError, from_dict, to_dict, with_overrides
 from tests.training.recipes.hrm_lm.conftest import build, tiny
 from training.gate import judge
@@ -14,7 +15,6 @@ from training.recipes.hrm_lm.baselines import baselines
 from training.recipes.hrm_lm.config import HrmLmConfig
 from training.recipes.hrm_lm.evaluate import evaluate, exact_match, heldout_loss, monitor
 from training.recipes.hrm_lm.inspection import ROWS, inspect
-from training.recipes.hrm_lm.rows import Triple
 
 
 class Listed:
@@ -28,7 +28,7 @@ class Listed:
     def __len__(self):
         return len(self.triples)
 
-    def triple(self, row):
+    def __getitem__(self, row):
         return self.triples[row]
 
 
@@ -46,7 +46,7 @@ def test_the_loss_is_over_every_label_with_an_interval_from_the_scatter_between_
     model, numbers = opened(), np.arange(len(data.test))
     nats, weights = [], []
     for number in numbers:
-        example = data.test.triple(number)
+        example = data.test[number]
         encoder, decoder, labels = (torch.as_tensor(ids.astype(np.int64))[None] for ids in example)
         logits = model(encoder, torch.ones_like(encoder, dtype=torch.bool), decoder).logits_BTV
         nats.append(F.cross_entropy(logits[0], labels[0], reduction="sum").item())
@@ -106,7 +106,7 @@ def test_the_report_shows_prompts_references_and_answers(data):
     found = evaluate(opened(), data, tiny(), np.arange(20), {"unigram": 9.0, "bigram": 9.0})
     assert len(found.tables["samples"]) == 3
     for number, sample in enumerate(found.tables["samples"]):
-        example = data.test.triple(number)
+        example = data.test[number]
         assert sample["prompt"] == data.decode(example.encoder_ids)
         assert sample["reference"] == data.decode(example.labels[:8])
         assert set(sample) == {"prompt", "reference", "greedy", "sampled"}

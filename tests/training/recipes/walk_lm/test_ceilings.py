@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
+from assets_data.domains.text.walks.read import Rule, WalkGraph
 from assets_data.lineage import with_overrides
 from tests.training.recipes.walk_lm.conftest import tiny
 from tests.training.walks import exact_walks
 from training.recipes.walk_lm.ceilings import attainability, ceilings
 from training.recipes.walk_lm.presets import anchor, strict
-from training.recipes.walk_lm.scoring import Graph, Rule
 
 ANCHOR_R = (32, 45, 58, 64, 70, 83, 96, 128)
 
@@ -30,8 +30,8 @@ def test_a_corpus_that_breaks_its_rules_lowers_the_ceiling_and_is_refused(data):
 def anchor_bounds(context):
     """The anchor's r set on walks over four blocks that keep nothing in particular."""
     rng = np.random.default_rng(0)
-    rules = [Rule(vertex, r, vertex % 4) for vertex, r in enumerate(ANCHOR_R)]
-    graph = Graph(np.array([0]), np.array([1]), np.arange(500) // 125, rules)
+    rules = [Rule(vertex=vertex, r=r, target_block=vertex % 4) for vertex, r in enumerate(ANCHOR_R)]
+    graph = WalkGraph(np.array([0]), np.array([1]), np.arange(500) // 125, rules)
     bounds = ceilings(graph, rng.integers(0, 500, (200, 256)), context)
     kept = [type(b)(**{**{k: getattr(b, k) for k in b.__slots__}, "corpus": 1.0}) for b in bounds]
     return kept

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # the command starts without an HTTP client
-    from assets_data.lineage import Store
     from assets_data.sources.http.ledger import SlicePlan
     from assets_data.sources.http.source import HttpSource
 
 
-def add_parsers(commands: Any) -> None:
+def add_parsers(commands: Any, tools: Any) -> None:
     """Add ``slices`` and its commands to the subparsers of ``stemma``."""
     group = commands.add_parser("slices", help="slices of an HTTP index: plan, add, list, ledger")
     slices = group.add_subparsers(required=True, metavar="COMMAND")
@@ -26,14 +25,16 @@ def add_parsers(commands: Any) -> None:
         parser.add_argument("--set", action="append", default=[], metavar="raw_slice.FIELD=JSON", help="as stemma run")
         parser.add_argument("--config", type=Path, metavar="FILE", help="settings file, as stemma run")
         parser.add_argument("--number", type=int, default=1, help="how many slices")
-        _finish(parser, command)
-    _finish(slices.add_parser("list", help="every recorded slice: its parts, lines, and snapshot once made"), _list)
-    _finish(slices.add_parser("ledger", help="every fetched part: size, lines, digest, and its slices"), _ledger)
+        _finish(parser, command, tools)
+    _finish(
+        slices.add_parser("list", help="every recorded slice: its parts, lines, and snapshot once made"), _list, tools
+    )
+    _finish(slices.add_parser("ledger", help="every fetched part: size, lines, digest, and its slices"), _ledger, tools)
 
 
-def _finish(parser: argparse.ArgumentParser, command: Any) -> None:
+def _finish(parser: argparse.ArgumentParser, command: Any, tools: Any) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.set_defaults(command=command)
+    parser.set_defaults(command=command, tools=tools)
 
 
 def _plan(options: argparse.Namespace) -> int:
@@ -46,20 +47,20 @@ def _add(options: argparse.Namespace) -> int:
     """Exit status 1 when the index has no slice more."""
     source = _source(options)
     plans = source.add(options.number)
-    _register([plan.name for plan in plans])
+    options.tools.register("text", [plan.name for plan in plans])
     _print([_slice_row(source, plan) for plan in plans], options.json)
     return 0 if plans else 1
 
 
 def _list(options: argparse.Namespace) -> int:
-    rows = [_slice_row(source, plan) for source in _recorded() for plan in source.ledger.slices()]
+    rows = [_slice_row(source, plan) for source in _recorded(options) for plan in source.ledger.slices()]
     _print(rows, options.json)
     return 0
 
 
 def _ledger(options: argparse.Namespace) -> int:
     rows = []
-    for source in _recorded():
+    for source in _recorded(options):
         taken: dict[str, list[str]] = {}
         for plan in source.ledger.slices():
             for part, lines in plan.ranges:
@@ -112,30 +113,12 @@ def _source(options: argparse.Namespace) -> HttpSource:
     from assets_data.lineage import resolve
     from assets_data.sources.config import PRESETS
     from assets_data.sources.http.source import HttpSource
-    from pipeline_defs.commands.settings import chosen_overrides
 
-    fields = chosen_overrides(options.config, options.set).get("raw_slice", {})
-    return HttpSource(resolve(PRESETS, "demo", {"source": "http_index", **fields}), _store())
+    fields = options.tools.settings(options.config, options.set, "text/raw_slice")
+    return HttpSource(resolve(PRESETS, "demo", {"source": "http_index", **fields}), options.tools.store())
 
 
-def _recorded() -> list[HttpSource]:
+def _recorded(options: argparse.Namespace) -> list[HttpSource]:
     from assets_data.sources.http.source import recorded_sources
 
-    return recorded_sources(_store())
-
-
-def _store() -> Store:
-    from pipeline_defs.answers.nodes import default_store
-
-    return default_store()
-
-
-def _register(names: list[str]) -> None:
-    import dagster as dg
-
-    from pipeline_defs.dagster.partitions import slices
-    from pipeline_defs.home import prepare_home, stemma_root
-
-    prepare_home(stemma_root())
-    with dg.DagsterInstance.get() as instance:
-        instance.add_dynamic_partitions(slices.name or "", names)
+    return recorded_sources(options.tools.store())

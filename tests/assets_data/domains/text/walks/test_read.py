@@ -1,15 +1,15 @@
 import numpy as np
 import pytest
 
+from assets_data.domains.text.walks import read as scoring
+from assets_data.domains.text.walks.read import Count, Rule, WalkGraph, score_corpus
 from tests.training.walks import RULES, VERTICES, exact_walks, make_manifest, neighbours
-from training.recipes.walk_lm import scoring
-from training.recipes.walk_lm.scoring import Count, Graph, Rule, score_corpus
 
 
-def small_graph() -> Graph:
+def small_graph() -> WalkGraph:
     edges = neighbours()
     sources = np.repeat(np.arange(VERTICES), edges.shape[1])
-    return Graph(sources, edges.ravel(), np.arange(VERTICES) // 8, [Rule(*rule) for rule in RULES])
+    return WalkGraph(sources, edges.ravel(), np.arange(VERTICES) // 8, [Rule(*rule) for rule in RULES])
 
 
 def brute_force(tokens: np.ndarray) -> tuple[int, int, dict[int, list[int]]]:
@@ -45,7 +45,7 @@ def test_the_sparse_edge_lookup_agrees_with_the_dense_one(monkeypatch):
 
 
 def test_nested_encounters_count_and_the_last_position_is_a_deadline():
-    graph = Graph(np.array([0]), np.array([1]), np.array([0, 1]), [Rule(0, 2, 1)])
+    graph = WalkGraph(np.array([0]), np.array([1]), np.array([0, 1]), [Rule(vertex=0, r=2, target_block=1)])
     score = graph.score(np.array([[0, 0, 1, 0]]))
     assert score.rules == (Count(1, 2),)
 
@@ -53,7 +53,7 @@ def test_nested_encounters_count_and_the_last_position_is_a_deadline():
 def test_tokens_outside_the_graph_are_no_edge_and_in_no_block():
     score = small_graph().score(np.array([[0, VERTICES, 65535, 3, VERTICES + 8]], np.uint16))
     assert score.edges.hits == 0 and score.rules[0] == Count(0, 1)
-    looped = Graph(np.array([0]), np.array([0]), np.array([0, 1]), [])
+    looped = WalkGraph(np.array([0]), np.array([0]), np.array([0, 1]), [])
     assert looped.edges(np.array([[0, 0, 7, 7, 0]])) == Count(1, 4)
 
 

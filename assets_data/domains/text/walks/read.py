@@ -1,7 +1,9 @@
-"""Does a sequence walk along edges, and does it keep the planted rules? Pure NumPy, vectorised over whole corpora.
+"""Reading walk corpora, and their metric: does a sequence walk along edges, does it keep the planted rules?
 
-Owns the gate's metric; the corpus check uses the same code. A rule (v, r, target) asks, for every t with seq[t] == v
-and t + r inside the sequence, that seq[t + r] is in the target block. Nested encounters count like any other.
+
+The gate and the corpus check use the same code; pure NumPy, vectorised over whole corpora. A rule (v, r, target) asks,
+for every t with seq[t] == v and t + r inside the sequence, that seq[t + r] is in the target block. Nested encounters
+count like any other.
 
 Shapes: N sequences, L vertices each, R rules, V vertices.
 """
@@ -13,20 +15,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from assets_data.lineage import Snapshot
+from assets_data.lineage import Snapshot, Store
 from assets_data.lineage.identity.sorted_sets import found_in
 from assets_data.lineage.identity.tables import iter_batches
+from assets_data.stage import Outcome
 
 DENSE_VERTICES = 1 << 14
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A walk at ``vertex`` now stands in block ``target`` after ``r`` steps."""
+    """A walk at ``vertex`` now stands in block ``target_block`` after ``r`` steps."""
 
     vertex: int
     r: int
-    target: int
+    target_block: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ class Score:
         return sum(count.checks for count in self.rules)
 
 
-class Graph:
+class WalkGraph:
     """Edges, blocks and rules of a walk corpus, ready for scoring."""
 
     def __init__(
@@ -103,7 +106,7 @@ class Graph:
         if rule.r >= tokens_NL.shape[1]:
             return Count()
         row, t = np.nonzero(tokens_NL[:, : tokens_NL.shape[1] - rule.r] == rule.vertex)
-        return Count(int(self.in_block(tokens_NL[row, t + rule.r], rule.target).sum()), len(row))
+        return Count(int(self.in_block(tokens_NL[row, t + rule.r], rule.target_block).sum()), len(row))
 
     def score(self, tokens_NL: np.ndarray) -> Score:
         """Edges and every rule over whole sequences."""
@@ -119,11 +122,11 @@ class Graph:
         return total
 
 
-def read_graph(corpus: Snapshot) -> Graph:
+def open_graph(corpus: Snapshot) -> WalkGraph:
     """The graph and rules of a ``walk_corpus`` snapshot."""
     edges, vertices, rules = (corpus.table(f"{name}.arrow") for name in ("edges", "vertices", "rules"))
-    planted = [Rule(row["vertex"], row["r"], row["target_block"]) for row in rules.to_pylist()]
-    return Graph(edges["source"].to_numpy(), edges["target"].to_numpy(), vertices["block"].to_numpy(), planted)
+    planted = [Rule(**row) for row in rules.to_pylist()]
+    return WalkGraph(edges["source"].to_numpy(), edges["target"].to_numpy(), vertices["block"].to_numpy(), planted)
 
 
 def iter_walks(corpus: Snapshot, split: str) -> Iterable[np.ndarray]:
@@ -135,5 +138,16 @@ def iter_walks(corpus: Snapshot, split: str) -> Iterable[np.ndarray]:
 
 def score_corpus(corpus: Snapshot) -> Score:
     """The gate's metric over every walk of a corpus, both splits."""
-    graph = read_graph(corpus)
+    graph = open_graph(corpus)
     return graph.score_batches(walks for split in ("train", "heldout") for walks in iter_walks(corpus, split))
+
+
+def check_rules(_store: Store, corpus: Snapshot) -> Outcome:
+    """Every rule encounter in every walk is honoured and every step is an edge."""
+    score = score_corpus(corpus)
+    facts = {
+        "rule_compliance": score.rule_compliance,
+        "edge_compliance": score.edge_compliance,
+        "rule_checks": score.rule_checks,
+    }
+    return Outcome(passed=score.rule_compliance == 1.0 and score.edge_compliance == 1.0, facts=facts)

@@ -1,7 +1,7 @@
 """Which source records a snapshot holds: read from the ``record_id`` columns of its published tables.
 
-A snapshot needs no separate record table: any part with a ``record_id`` column (64 hex characters per row) is one, and
-the record root in its identity says whether the columns are complete.
+A snapshot needs no separate record table: any part with a record id column is one, and the record root in its identity
+says whether the columns are complete.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ import numpy as np
 
 from assets_data.lineage.errors import DataError
 from assets_data.lineage.identity.merkle import WIDTH
-from assets_data.lineage.identity.record_ids import COLUMN, table_records
+from assets_data.lineage.identity.record_ids import among, iter_records, record_columns, table_records
 from assets_data.lineage.identity.tables import table_schema
 from assets_data.lineage.storage.snapshot import Snapshot
 
 
 def record_tables(snapshot: Snapshot) -> list[str]:
-    """Names of the parts that have a ``record_id`` column, sorted."""
+    """Names of the parts that name records, sorted."""
     tables = (name for name, entry in snapshot.files.items() if entry["part"])
     return [
         name
         for name in sorted(tables)
-        if Path(name).suffix in (".arrow", ".parquet") and COLUMN in table_schema(snapshot.file(name)).names
+        if Path(name).suffix in (".arrow", ".parquet") and record_columns(table_schema(snapshot.file(name)).names)
     ]
 
 
@@ -37,6 +37,14 @@ def all_records(snapshot: Snapshot) -> np.ndarray:
         raise DataError("RECORDS_NONE", "no table of this snapshot names source records", where=snapshot.path)
     chosen = [name for name in names if Path(name).stem == "records"] or names
     return np.concatenate([table_records(snapshot.file(name)) for name in chosen])
+
+
+def holds_any(snapshot: Snapshot, records: np.ndarray) -> bool:
+    """Whether any table of a snapshot names one of ``records`` (uint8[n, 32], ascending)."""
+    if not len(records):
+        return False
+    batches = (batch for name in record_tables(snapshot) for batch in iter_records(snapshot.file(name)))
+    return any(bool(among(batch, records).any()) for batch in batches)
 
 
 def parse_record(text: str) -> bytes:

@@ -1,0 +1,171 @@
+"""What a stage is: one declaration that every reader of the chain goes by.
+
+A stage makes one kind of snapshot. Its declaration names the function that makes it, what the function reads, its
+config, and what it learns from records. The Dagster asset, ``stemma run``, ``status``, ``rebuild``, ``withdraw``,
+``uses``, the checks and the docs are read from it; none of them knows a stage by name. Declaring imports nothing heavy:
+functions are named as ``module:function`` and imported when they are called.
+
+    Stage(
+        kind="text/triples",
+        make="assets_data.domains.text.triples:make_triples",
+        inputs={"documents": One("text/documents"), "tokenizer": One("text/tokenizer"), "drops": One("text/drops")},
+        sliced=True, presets=TEXT, sections=("triples",), learns=ROWS,
+    )
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from assets_data.lineage import ConfigError, Snapshot, Store, from_dict, read_sections, resolve
+from assets_data.lineage.queries.reach import EVERYTHING, NOTHING, ROWS, SPLIT
+
+__all__ = ["EVERYTHING", "NOTHING", "ROWS", "Check", "Input", "Many", "One", "Outcome", "Stage", "learns_from", "load"]
+
+
+def learns_from(split: str) -> str:
+    """The stage learns from the records of one split only and names none: a tokenizer, a graph.
+
+    The other answers to what a stage learns: ``ROWS``, its tables name the records they were made from, and who is not
+    named there is not in it; ``NOTHING``, it names or counts what it reads (a manifest, a report); ``EVERYTHING``, it
+    may have learned from every record it read, and names none.
+    """
+    return f"{SPLIT}{split}"
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A kind of snapshot that a stage reads: one of it, or (``many``) those of every slice at hand, by slice name.
+
+    ``part`` is set where only a part of what is read counts: ``module:function(read, own, records) -> bool`` says
+    whether taking records out of ``read`` changes that part for the snapshot ``own``.
+    """
+
+    kind: str
+    many: bool = False
+    part: str = ""
+
+
+def One(kind: str, part: str = "") -> Input:  # noqa: N802 - reads as the type it stands for
+    """One snapshot of a kind; for a sliced stage that reads a sliced one, that of the same slice."""
+    return Input(kind, part=part)
+
+
+def Many(kind: str) -> Input:  # noqa: N802
+    """The snapshots of every slice at hand, as a mapping from slice name."""
+    return Input(kind, many=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a check found: whether it passed, numbers beside, and the first failures for people."""
+
+    passed: bool
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    failures: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """A promise about what a stage made: ``module:function(store, snapshot) -> Outcome``. It blocks what is below."""
+
+    name: str
+    run: str
+    says: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One declaration. ``kind`` is the snapshot's kind and the asset's key: ``domain/stage`` or ``recipe/stage``.
+
+    ``sections`` are the parts of the config that the stage reads and its receipt holds; none: all of it. ``source``
+    stages read from outside and are told ``slice_name``. ``pin`` names a config field: once made, the stage's snapshot
+    is returned whatever its inputs become, until that field asks for another. ``bind`` are constants for the function.
+    ``without`` is ``module:function(writer, snapshot, records)``, the stage's own way to leave records out, and ``now``
+    is ``module:function(config, arguments)``, what its source would make of its arguments today. ``figures`` is
+    ``module:function(snapshot) -> {title: PNG}``. A stage ``on_request`` is no asset.
+    """
+
+    kind: str
+    make: str
+    says: str
+    inputs: Mapping[str, Input] = field(default_factory=dict)
+    sliced: bool = False
+    source: bool = False
+    presets: Mapping[str, Callable[[], Any]] | None = None
+    sections: tuple[str, ...] = ()
+    learns: str = EVERYTHING
+    schema: str = ""
+    checks: tuple[Check, ...] = ()
+    modules: tuple[str, ...] = ()
+    pin: str = ""
+    bind: Mapping[str, Any] = field(default_factory=dict)
+    without: str = ""
+    now: str = ""
+    figures: str = ""
+    tags: tuple[str, ...] = ()
+    pool: str = ""
+    on_request: bool = False
+
+    @property
+    def owner(self) -> str:
+        """The domain or recipe that the stage belongs to."""
+        return self.kind.partition("/")[0]
+
+    @property
+    def name(self) -> str:
+        """The kind without its owner: ``triples``."""
+        return self.kind.partition("/")[2]
+
+    @property
+    def code(self) -> tuple[str, ...]:
+        """The modules whose source, with all that they import, decides what the stage makes."""
+        return self.modules or (self.make.partition(":")[0],)
+
+    def call(
+        self, store: Store, inputs: Mapping[str, Any], config: Any = None, slice_name: str = "", **further: Any
+    ) -> Snapshot:
+        """Make the snapshot, or find it made. Inputs that the stage may do without can be left out."""
+        function = load(self.make)
+        own = {"store": store, "config": config, "slice_name": slice_name, "inputs": inputs}
+        offered = {**own, **inputs, **self.bind, **further}
+        return function(**{name: offered[name] for name in inspect.signature(function).parameters if name in offered})
+
+    def default_preset(self, wanted: str = "demo") -> str:
+        """``wanted`` where the stage has it, else ``demo``, else its first."""
+        presets = self.presets or {}
+        return next((name for name in (wanted, "demo", *presets) if name in presets), "")
+
+    def resolve(self, preset: str, overrides: Mapping[str, Any]) -> Any:
+        """The full config a run asked for; None for a stage that takes none."""
+        return None if self.presets is None else resolve(self.presets, preset, overrides)
+
+    def receipt_config(self, config: Any) -> Mapping[str, Any]:
+        """What of a full config the stage's receipt holds; a field that asks for another pinned one is no part."""
+        chosen = {} if config is None else read_sections(config, self.sections)
+        if self.pin:
+            section, _, name = self.pin.rpartition(".")
+            chosen = {**chosen, section: {**chosen[section], name: False}}
+        return chosen
+
+    def replay_config(self, recorded: Mapping[str, Any]) -> Any:
+        """The full config again, from what a receipt holds; a pinned stage is asked for another one."""
+        if self.presets is None:
+            return None
+        if self.pin:
+            section, _, name = self.pin.rpartition(".")
+            recorded = {**recorded, section: {**recorded[section], name: True}}
+        return from_dict(type(self.presets[self.default_preset()]()), recorded)
+
+
+def load(address: str) -> Any:
+    """What ``module:name`` names. Raises ConfigError STAGE_ADDRESS where it names nothing."""
+    module, _, name = address.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError("STAGE_ADDRESS", f"cannot import what a stage names: {error}", found=address) from error

@@ -1,0 +1,50 @@
+"""The checks that every recipe's stages promise to pass. Each looks at one published snapshot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from assets_data.lineage import IntegrityError, Snapshot, Store
+from assets_data.stage import Outcome
+from training.recipe import find_recipe
+
+
+def no_errors(_store: Store, preflight: Snapshot) -> Outcome:
+    """The preflight found nothing that would spoil the training. Warnings are shown and do not fail it."""
+    issues = preflight.read_json("preflight.json")["issues"]
+    errors = sum(issue["severity"] == "error" for issue in issues)
+    return Outcome(passed=not errors, facts={"errors": errors, "warnings": len(issues) - errors}, failures=issues)
+
+
+def loads_and_rehashes(_store: Store, checkpoint: Snapshot) -> Outcome:
+    """Every tensor hashes to the id, and the weights load into the model."""
+    from training.stages import load_model
+
+    try:
+        checkpoint.verify(deep=True)
+    except IntegrityError as error:
+        return Outcome(passed=False, failures=[{"error": str(error)}])
+    model = load_model(find_recipe(checkpoint.kind.partition("/")[0]), checkpoint)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return Outcome(passed=parameters > 0, facts={"parameters": parameters})
+
+
+def lineage_intact(store: Store, checkpoint: Snapshot) -> Outcome:
+    """Every node the checkpoint stands on, down to the sources, is still what its receipt says."""
+    from assets_data.lineage.queries.explain import explain
+
+    story = explain(store, checkpoint.id)
+    facts: dict[str, Any] = {"nodes": len(story.nodes), "hashed_bytes": story.hashed_bytes}
+    if (broken := story.broken) is None or broken.fault is None:
+        return Outcome(passed=True, facts=facts)
+    fault = {"id": broken.id, "kind": broken.kind, "error": str(broken.fault)}
+    return Outcome(passed=False, facts=facts, failures=[fault])
+
+
+def gate(_store: Store, report: Snapshot) -> Outcome:
+    """The registered thresholds are met. "Undetermined" does not pass."""
+    verdict = report.read_json("result.json")["gate"]
+    facts = {"verdict": verdict["verdict"]}
+    return Outcome(
+        passed=verdict["verdict"] == "pass", facts=facts, failures=[{"reason": r} for r in verdict["reasons"]]
+    )

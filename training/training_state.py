@@ -1,0 +1,68 @@
+"""A run's state at one update as a published snapshot: what a branch has as its parent, and what rebuilds it."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from pathlib import Path
+
+from assets_data.lineage import Snapshot, SnapshotWriter, Store, digest_json
+from assets_data.lineage.identity.digests import load_json
+from assets_data.lineage.receipts.code import code_version
+from training import checkpoint
+from training.callbacks import Callback
+from training.job import Job, references
+from training.loop import train
+from training.run import Run
+from training.run_directory import CHECKPOINTS, METRICS
+from training.stages import training_code
+
+
+def publish_state(store: Store, path: Path) -> Snapshot:
+    """Publish a checkpoint folder of a run as a ``<recipe>/training_state``, which a branch can have as its parent.
+
+    Identity is its tensors and its place in the run. Raises IntegrityError when the folder does not verify.
+    """
+    saved = checkpoint.read_state(path)
+    references = load_json((path / "references.json").read_bytes(), path)
+    parents = {**{k: v for k, v in references.items() if k not in ("recipe", "corpus")}, **references["corpus"]}
+
+    def build(writer: SnapshotWriter) -> None:
+        for name in [*saved["files"], checkpoint.STATE]:
+            target = writer.part(name) if name.endswith(".safetensors") else writer.sidecar(name)
+            shutil.copyfile(path / name, target)
+        shutil.copyfile(path.parents[1] / METRICS, writer.sidecar(METRICS))
+        writer.write_json("place.json", {name: saved[name] for name in ("update", "rows_digest", "checkpoint_id")})
+        writer.stats |= {"update": saved["update"]}
+
+    return store.run_stage(
+        name=f"{references['recipe']}/training_state",
+        module=__name__,
+        config=saved["fingerprint"]["config"],
+        arguments={"update": saved["update"], "run": digest_json(saved["fingerprint"])},
+        parents={name: store.snapshot(key) for name, key in parents.items()},
+        build=build,
+    )
+
+
+def remake_state(job: Job, update: int) -> Snapshot:
+    """Train a run up to ``update`` and publish its state there."""
+    directory = job.store.run_dir(f"{job.recipe.name}-state-{job.preflight.id.removeprefix('sha256:')[:16]}")
+    code, given = code_version(*training_code(job.recipe)), references(job)
+    with contextlib.suppress(_Reached):
+        train(job.recipe, job.config, job.data, directory, code=code, callbacks=[_StopAt(update)], references=given)
+    return publish_state(job.store, directory / CHECKPOINTS / f"{update:08d}")
+
+
+class _Reached(Exception):
+    """The update is done and its state is saved."""
+
+
+class _StopAt(Callback):
+    def __init__(self, update: int) -> None:
+        self._update = update
+
+    def step_end(self, run: Run) -> None:
+        if run.update == self._update:
+            run.save()
+            raise _Reached
