@@ -37,8 +37,8 @@ def redact(
 ) -> Snapshot:
     """Publish (or reuse) ``snapshot``, which ``account`` says the making of, without ``records``.
 
-    ``code`` are the modules of its stage, ``without(writer, snapshot, records)`` writes it, else its tables lose the rows that name one. Raises DataError
-    REDACTION_DERIVED for what was made from other snapshots.
+    ``code`` are the modules of its stage; ``without(writer, snapshot, records)`` writes it, else its tables lose the
+    rows that name one. Raises DataError REDACTION_DERIVED for what was made from other snapshots.
     """
     if account.parents:
         what, action = "this was made from other snapshots", "redact the source that it was derived from"
