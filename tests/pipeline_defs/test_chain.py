@@ -150,7 +150,7 @@ def test_verify_says_no_when_another_node_is_in_its_place(finished_chain, tmp_pa
     one, other = ids["text/raw_slice/stdlib-0"], ids["text/raw_slice/stdlib-1"]
     shutil.rmtree(store.snapshot_path(one))
     shutil.copytree(store.snapshot_path(other), store.snapshot_path(one))
-    for node in ("text/raw_slice/stdlib-0", "text/triples/stdlib-0"):  # itself, and as a parent
+    for node in ("text/raw_slice/stdlib-0", "text/documents/stdlib-0"):  # itself, and as a parent
         result = stemma(tmp_path / "copy", "verify", node)
         assert result.returncode == 1 and "SNAPSHOT_MISPLACED" in result.stdout + result.stderr
 
