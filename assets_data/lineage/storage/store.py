@@ -36,12 +36,14 @@ class Store:
     """Everything Stemma keeps, under ``root``. Cheap to make; nothing is created before the first write.
 
     ``requested`` is what a person asked for (preset and overrides): noted in receipts, never part of an identity.
-    ``withdrawing`` are records (32 bytes each) that are being withdrawn, before the withdrawal is in force.
+    ``withdrawing`` are records (32 bytes each) that are being withdrawn, before the withdrawal is in force. With
+    ``only_find`` a stage is found or refused, never made.
     """
 
     root: Path
     requested: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     withdrawing: frozenset[bytes] = frozenset()
+    only_find: bool = False
 
     @property
     def withdrawn(self) -> np.ndarray:
@@ -144,7 +146,8 @@ class Store:
         What holds a withdrawn record is never returned; it is made again.
         ``arguments`` are identity-relevant inputs that are neither config nor snapshots (a source digest);
         ``sources`` are the outside files behind them, named in the receipt and in nothing else.
-        Raises IntegrityError before any work when a parent's files changed, StorageError when the disk refuses.
+        Raises IntegrityError before any work when a parent's files changed, StorageError when the disk refuses, and
+        DataError STAGE_NOT_MADE for what a store that only finds does not have.
         """
         work = Build(
             stage=name,
@@ -159,6 +162,8 @@ class Store:
         for parent in (snapshot for group in work.parents.values() for snapshot in group):
             parent.verify()
         record = self._record(work)
+        if self.only_find:
+            return self._published(record) or _not_made(name)
         with lease(record.with_suffix(".lock")):
             atomic.sweep_temps(record)
             return self._published(record) or self._publish(record, work, build)
@@ -229,6 +234,10 @@ class Store:
             atomic.write_json(
                 target.with_suffix(".json"), {"code": reason.code, "reason": str(reason), "was": str(path)}
             )
+
+
+def _not_made(kind: str) -> Snapshot:
+    raise DataError("STAGE_NOT_MADE", "this was not made yet, or is not what it was", found=kind)
 
 
 def stage_key(work: Build) -> str:
