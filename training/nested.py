@@ -2,10 +2,10 @@
 
 JSON (RFC 8785) has no infinity, no NaN, no tuple, and one kind of number, in which 1.0 reads back as 1. So everything
 but strings, booleans, None, integers and fractions that JSON holds exactly is an object with one tag that says what it
-is: ``{"float": "inf"}``, ``{"tuple": [...]}``, ``{"dict": [[key, value], ...]}``, ``{"tensor": name}``. A plain number is
-its own encoding. An object of the optimizer's own package is kept as its class's name and its fields; reading one back
-runs none of its code and takes no class from anywhere else, so this is no pickle. One that has a ``state_dict`` is kept as
-that, and read back into the one that is there.
+is: ``{"float": "inf"}``, ``{"tuple": [...]}``, ``{"dict": [[key, value], ...]}``, ``{"tensor": name}``. A plain number
+is its own encoding. An object of the optimizer's own package is kept as its class's name and its fields; reading one
+back runs none of its code and takes no class from anywhere else, so this is no pickle. One that has a ``state_dict`` is
+kept as that, and read back into the one that is there.
 
 A tensor's strides are kept, too: a matrix that lies transposed in memory is multiplied in another order, to other bits.
 """

@@ -1,8 +1,8 @@
 """How the loop calls an optimizer, and which weights it wants to be judged by.
 
-Torch's own are called as ever. Of the library's, some run parts of the model at a rate of their own, some read the loss,
-some differentiate twice, and schedule-free ones (Defazio et al. 2024) and SPlus train on other weights than they answer
-for: these are measured and published in their evaluation mode.
+Torch's own are called as ever. Of the library's, some run parts of the model at a rate of their own, some read the
+loss, some differentiate twice, and schedule-free ones (Defazio et al. 2024) and SPlus train on other weights than they
+answer for: these are measured and published in their evaluation mode.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Model, optimizer and generator state as flat named tensors, and back. Owns the names; writes no files.
 
 Optimizer state is named by parameter (``blocks.0.attention.out.weight/exp_avg``). What an optimizer keeps beside plain
-tensors (numbers, lists, dicts, objects of its package), per parameter, per group, for all or in its own attributes, goes
-into the JSON part, see :mod:`training.nested`. The model's tensors are those to evaluate; where an optimizer trains on
-others, these are a part of their own (``training``). Row order and other keyed randomness need no state.
+tensors (numbers, lists, dicts, objects of its package), per parameter, per group, for all or in its own attributes,
+goes into the JSON part, see :mod:`training.nested`. The model's tensors are those to evaluate; where an optimizer
+trains on others, these are a part of their own (``training``). Row order and other keyed randomness need no state.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ BARE = frozenset(vars(torch.optim.SGD([torch.zeros(1, requires_grad=True)])))
 def capture(model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensors], dict[str, Any]]:
     """``(CPU copies of tensors by part, the rest of the optimizer's state as JSON)``.
 
-    The parts are ``model``, ``optimizer`` and ``rng``, and ``training`` where the optimizer trains on other weights than
-    it evaluates. Raises TrainingError CHECKPOINT_OPTIMIZER_STATE when an optimizer keeps something that cannot be saved.
+    The parts are ``model``, ``optimizer`` and ``rng``, and ``training`` where the optimizer trains on other weights
+    than it evaluates. Raises TrainingError CHECKPOINT_OPTIMIZER_STATE when it keeps something that cannot be saved.
     """
     tensors, numbers = _optimizer_state(model, optimizer)
     parts = {"optimizer": tensors, "rng": generator_states()}

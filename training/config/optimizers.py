@@ -1,7 +1,7 @@
 """What a run can and cannot give an optimizer, by its name in lower case. Needs no torch.
 
-A run here is one process that, in an update, goes forward and backward once over the batch and then steps once. Whatever
-needs more is refused before anything runs, with the reason.
+A run here is one process that, in an update, goes forward and backward once over the batch and then steps once.
+Whatever needs more is refused before anything runs, with the reason.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MUON = ("adago", "adamuon", "muon", "muonclip", "normuon")
 SECOND_ORDER = ("adahessian", "sophiah")
 """They differentiate the gradient once more."""
 RATE_DIVIDERS = ("asgd", "ftrl", "gravity")
-"""They divide by the rate. At rate 0, where a warm-up begins, no optimizer moves a weight, and these are not stepped."""
+"""They divide by the rate. At rate 0, where a warm-up begins, no weight moves, and these are not stepped."""
 LOSS_READERS = ("alig", "emofact", "emolynx", "emonavi")
 """Their step depends on the value of the loss; handing it over asks the device once per update."""
 
