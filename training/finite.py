@@ -23,8 +23,7 @@ class FiniteGuard:
     """Remembers, on the device, the first update whose loss or gradient norm was not finite, and which to skip."""
 
     def __init__(self, optimizer: torch.optim.Optimizer, device: torch.device) -> None:
-        fused = all(group.get("fused") for group in optimizer.param_groups)
-        self.can_skip = fused and getattr(optimizer, "_step_supports_amp_scaling", False)
+        self.can_skip = all(group.get("fused") for group in optimizer.param_groups)
         self._bad = torch.zeros((), device=device)
         self.skip = torch.zeros((), device=device)
         """1 when the optimizer must leave the weights alone; fused ones look by themselves."""

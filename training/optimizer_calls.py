@@ -8,6 +8,7 @@ answer for: these are measured and published in their evaluation mode.
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Iterator
 
 import torch
@@ -31,7 +32,7 @@ class OptimizerCalls:
 
     def passes(self) -> contextlib.AbstractContextManager[object]:
         """Around the forward and backward passes: with attention that can be differentiated twice where that is due."""
-        return sdpa_kernel(SDPBackend.MATH) if self.second_order else contextlib.nullcontext()
+        return _twice_differentiable() if self.second_order else contextlib.nullcontext()
 
     def set_rate(self, lr: float) -> None:
         """``lr`` is the run's rate of this update; every group's follows."""
@@ -57,6 +58,14 @@ class OptimizerCalls:
             message = f"{self.name} failed on this model: {type(error).__name__}: {error}"
             action = "look at train.optimizer.kwargs, or take another optimizer; the last checkpoint is intact"
             raise TrainingError("OPTIMIZER_STEP", message, where="train.optimizer", action=action) from error
+
+
+@contextlib.contextmanager
+def _twice_differentiable() -> Iterator[None]:
+    """The fused attention kernels have no second derivative. Torch warns of a cycle that ``zero_grad`` breaks."""
+    with sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Using backward.. with create_graph")
+        yield
 
 
 def has_evaluation_weights(optimizer: torch.optim.Optimizer) -> bool:
