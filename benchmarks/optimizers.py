@@ -1,8 +1,8 @@
 """Which optimizers and schedules a run can have: every name that the installed library and torch offer, tried.
 
-walk_lm's smoke preset, its kwargs included, with nothing but the name changed, over made-up rows: six updates in one go,
-and three, a stop, and three more from the checkpoint. Both must end in the same bytes, of weights, optimizer state and
-generators. What the preflight refuses is listed with its code and reason. ``python -m benchmarks.optimizers``.
+walk_lm's smoke preset, its kwargs included, with nothing but the name changed, over made-up rows: six updates in one
+go, and three, a stop, and three more from the checkpoint. Both must end in the same bytes, of weights, optimizer state
+and generators. What the preflight refuses is listed with its code and reason. ``python -m benchmarks.optimizers``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from training.recipes.walk_lm.config import WalkLmConfig
 
 UPDATES, STOP, WARMUP = 6, 3, 1
 KEPT = ("files", "optimizer", "checkpoint_id")
-"""What must be the same in both last checkpoints: digests of all tensor files, and the rest of the optimizer's state."""
+"""What must be the same in both last checkpoints: digests of all files, and the rest of the optimizer's state."""
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "cosine_annealing_with_warm_restart": {"T_0": 2},
     "multi_step": {"milestones": [2, 4]},

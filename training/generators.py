@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,8 @@ from torch import Tensor
 def generator_states() -> dict[str, Tensor]:
     """The state of every generator as a tensor, by name."""
     cuda = {f"cuda.{i}": torch.cuda.get_rng_state(i) for i in range(torch.cuda.device_count())}
-    _, keys, position, has_gauss, gauss = np.random.get_state()
+    kept: Any = np.random.get_state()
+    _, keys, position, has_gauss, gauss = kept
     numpy = _packed(keys, position, gauss if has_gauss else None)
     _, (*words, position), gauss = random.getstate()
     return {"cpu": torch.get_rng_state(), **cuda, "numpy": numpy, "python": _packed(words, position, gauss)}
@@ -57,10 +59,10 @@ def forked_generators() -> Iterator[None]:
             random.setstate(python)
 
 
-def _packed(words: object, position: int, gauss: float | None) -> Tensor:
+def _packed(words: Iterable[int], position: int, gauss: float | None) -> Tensor:
     """int64[627]: the 624 words of a Mersenne Twister, its position, and the normal deviate it holds back, if any."""
     held = 0 if gauss is None else int(np.float64(gauss).view(np.int64))
-    return torch.from_numpy(np.array([*words, position, gauss is not None, held], np.int64))  # type: ignore[misc]
+    return torch.from_numpy(np.array([*words, position, gauss is not None, held], np.int64))
 
 
 def _unpacked(state: Tensor) -> tuple[list[int], int, float | None]:

@@ -7,7 +7,7 @@ is its own encoding. An object of the optimizer's own package is kept as its cla
 back runs none of its code and takes no class from anywhere else, so this is no pickle. One that has a ``state_dict`` is
 kept as that, and read back into the one that is there.
 
-A tensor's strides are kept, too: a matrix that lies transposed in memory is multiplied in another order, to other bits.
+Tensors come back laid out as they were, see :mod:`training.layout`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from training.layout import cpu_copy, layout, with_layout
 
 EXACT = 2**53
 """Integers up to here are the same in JSON."""
@@ -104,7 +106,7 @@ class Decoder:
         if not isinstance(value, dict):
             return value
         tag = next(iter(value.keys() - BESIDE), "")
-        body = value.get(tag)
+        body: Any = value.get(tag)
         if tag in SEQUENCES:
             return SEQUENCES[tag](self.decode(item) for item in body)
         match tag:
@@ -151,34 +153,6 @@ def is_constant(value: Any) -> bool:
 def has_state(value: Any) -> bool:
     """Whether a value knows its own state as plain data."""
     return all(callable(getattr(value, name, None)) for name in ("state_dict", "load_state_dict"))
-
-
-def layout(value: Tensor) -> list[int] | None:
-    """A tensor's strides when they are not those of a fresh one, and every element has a place of its own.
-
-    ``is_contiguous`` would not do: it looks past the strides of axes of length 1, and matrix products do not.
-    """
-    fresh, step = [], 1
-    for size in reversed(value.shape):
-        fresh.insert(0, step)
-        step *= max(size, 1)
-    spread = any(stride == 0 and size > 1 for size, stride in zip(value.shape, value.stride(), strict=True))
-    return None if fresh == list(value.stride()) or spread else list(value.stride())
-
-
-def with_layout(value: Tensor, stride: list[int] | None) -> Tensor:
-    """A copy of ``value`` laid out in memory with these strides, and aligned as torch aligns what it allocates.
-
-    A tensor read from a file begins anywhere, and matrix products of unaligned operands come to other bits.
-    """
-    if stride is None:
-        return value.clone()
-    return torch.empty_strided(value.shape, stride, dtype=value.dtype, device=value.device).copy_(value)
-
-
-def cpu_copy(value: Tensor) -> Tensor:
-    """A contiguous copy on the CPU."""
-    return value.detach().to("cpu", copy=True).contiguous()
 
 
 def _number(value: int | float) -> Any:

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from assets_data.lineage import TrainingError
 from training.generators import generator_states, restore_generators
-from training.nested import Decoder, Encoder, cpu_copy, is_constant, layout, with_layout
+from training.layout import cpu_copy, layout, with_layout
+from training.nested import Decoder, Encoder, is_constant
 from training.optimizer_calls import evaluation_weights, has_evaluation_weights
 
 Tensors = dict[str, Tensor]

@@ -9,7 +9,8 @@ import rfc8785
 import torch
 
 from assets_data.lineage.identity.digests import load_json
-from training.nested import Decoder, Encoder, layout, with_layout
+from training.layout import layout, with_layout
+from training.nested import Decoder, Encoder
 
 
 def there_and_back(value, parameters=None, package="pytorch_optimizer", present=None):
