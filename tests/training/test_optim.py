@@ -151,7 +151,9 @@ def test_an_optimizer_that_a_run_cannot_drive_is_refused_with_what_it_needs(name
     assert caught.value.code == "OPTIMIZER_UNFIT"
 
 
-@pytest.mark.parametrize("change", [{"compile": True}, {"precision": "fp16"}], ids=str)
+@pytest.mark.parametrize(
+    "change", [{"compile": True}, {"gradient_checkpointing": True}, {"precision": "fp16"}], ids=str
+)
 @pytest.mark.parametrize("name", ["adahessian", "SophiaH"])
 def test_second_derivatives_are_refused_where_there_are_none(name, change):
     (found,) = problems(TrainConfig(optimizer=OptimizerConfig(name=name), **change))

@@ -45,6 +45,9 @@ def optimizer_problems(config: TrainConfig) -> Iterator[tuple[str, str, str]]:
         yield "OPTIMIZER_UNFIT", "optimizer.name", f"{config.optimizer.name} cannot be used: {reason}"
     if name in SECOND_ORDER and config.compile:
         yield "OPTIMIZER_UNFIT", "compile", f"{name} needs second derivatives, which a compiled model has not"
+    if name in SECOND_ORDER and config.gradient_checkpointing:
+        message = f"{name} needs second derivatives, which recomputed activations have not"
+        yield "OPTIMIZER_UNFIT", "gradient_checkpointing", message
     if name in SECOND_ORDER and config.precision == "fp16":
         message = f"{name} needs second derivatives, and fp16's scale would be in them; use bf16 or none"
         yield "OPTIMIZER_UNFIT", "precision", message
