@@ -32,7 +32,7 @@ def restore_generators(states: Mapping[str, Tensor]) -> None:
     for index in range(torch.cuda.device_count()):
         if f"cuda.{index}" in states:
             torch.cuda.set_rng_state(states[f"cuda.{index}"], index)
-    if "numpy" in states:  # not in checkpoints from before version 0.2
+    if "numpy" in states:  # older checkpoints have torch's alone
         words, position, gauss = _unpacked(states["numpy"])
         numpy = ("MT19937", np.array(words, np.uint32), position, int(gauss is not None), gauss or 0.0)
         np.random.set_state(numpy)
