@@ -17,6 +17,7 @@ import torch
 from assets_data.lineage import TrainingError
 from assets_data.lineage.receipts.code import environment as installed
 from training.config import TrainConfig
+from training.generators import forked_generators, seed_generators
 from training.seeds import derived_seed
 
 WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
@@ -42,20 +43,20 @@ def autocast(config: TrainConfig, device: torch.device) -> contextlib.AbstractCo
 
 @contextlib.contextmanager
 def reproducible(config: TrainConfig) -> Iterator[torch.device]:
-    """Threads, deterministic algorithms and torch's generators set for the run, and all put back afterwards."""
+    """Threads, deterministic algorithms and the generators set for the run, and all put back afterwards."""
     device = pick_device(config)
     workspace = os.environ.get(WORKSPACE)
     memory: Any = torch.utils.deterministic
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     fill, benchmark = memory.fill_uninitialized_memory, torch.backends.cudnn.benchmark
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+    with forked_generators():
         try:
             os.environ.setdefault(WORKSPACE, WORKSPACES[0])  # read when cuBLAS starts
             torch.set_num_threads(config.threads or threads)
             torch.use_deterministic_algorithms(True)
             memory.fill_uninitialized_memory = False  # costs a pass over every fresh buffer
             torch.backends.cudnn.benchmark = False
-            torch.manual_seed(derived_seed(config.seed, "train"))
+            seed_generators(derived_seed(config.seed, "train"))
             yield device
         finally:
             if workspace is None:

@@ -71,7 +71,7 @@ def probe(run: Run, rows: np.ndarray) -> Iterator[tuple[str, Tensor, Tensor]]:
         return
     batch, _ = run.batch(data, rows, np.zeros(len(rows), np.int64))
     moved = {name: value.to(run.device) for name, value in batch.items()}
-    with evaluating(run.model), autocast(run.plan, run.device):
+    with evaluating(run.model, run.optimizer), autocast(run.plan, run.device):
         found = states(run.model, run.config, moved)
     for name, (predicted_ND, target_ND) in found.items():
         step = max(1, math.ceil(len(predicted_ND) / VECTORS))
