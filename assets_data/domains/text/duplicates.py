@@ -63,7 +63,7 @@ def _build(writer: SnapshotWriter, ids: Sequence[str], indexes: Sequence[Snapsho
     pq.write_table(_listed(drops, ids).to_arrow().cast(DROPS_SCHEMA), writer.part("drops.parquet"), compression="zstd")
     counts: dict[str, dict[str, int]] = {key: dict.fromkeys(DROP_REASONS, 0) for key in ids}
     for number, reason, count in drops.group_by("slice", "reason").len().iter_rows():
-        counts[ids[number]][reason] = count
+        counts[ids[int(number)]][reason] = count
     writer.write_json("slices.json", counts)
     totals = {reason: sum(count[reason] for count in counts.values()) for reason in DROP_REASONS}
     documents = sum(index.stats["rows"] for index in indexes)
