@@ -1,7 +1,7 @@
 """Bytes that a smoke run hashes over bytes it publishes, explicit verification counted apart.
 
-Runs ``stemma run --preset smoke`` in this process with every SHA-256 counted. Explicit verification is what is asked for
-by name: deep verification of a checkpoint, of a preflight before it is trusted, and the walk over the whole lineage.
+Runs ``stemma run --preset smoke`` in this process with every SHA-256 counted. Explicit verification is what is asked
+for by name: deep verification of a checkpoint, of a preflight before it is trusted, the walk over the whole lineage.
 
     python -m benchmarks.hashing
 """
