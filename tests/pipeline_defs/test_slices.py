@@ -20,10 +20,7 @@ def test_a_run_may_name_any_slice_and_nothing_that_no_slice_can_be_called():
 
 
 def test_a_fresh_instance_counts_the_standing_slices_and_those_it_was_told_of():
-    with (
-        dg.DagsterInstance.ephemeral() as instance,
-        dg.partitions.context.partition_loading_context(dynamic_partitions_store=instance),
-    ):
+    with dg.DagsterInstance.ephemeral() as instance, partition_loading_context(dynamic_partitions_store=instance):
         asked = {"stdlib-0", "mine-0", "other-0"}
         assert SLICES.filter_valid_partition_keys(asked) == {"stdlib-0"}
         instance.add_dynamic_partitions(NAME, ["mine-0"])
