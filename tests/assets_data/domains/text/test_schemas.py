@@ -6,9 +6,8 @@ import pytest
 from assets_data.domains.text.drops import DROPS_SCHEMA
 from assets_data.domains.text.raw_slice import make_raw_slice
 from assets_data.domains.text.schemas import SHOWN, schema_failures
-from assets_data.domains.text.triples import make_triples
 from assets_data.lineage import Store
-from tests.assets_data.domains.text.corpora import TEXT, documents, raw_of, source_of, trained, write_rows
+from tests.assets_data.domains.text.corpora import documents, raw_of, source_of, trained, triples_of, write_rows
 from tests.assets_data.domains.text.tampered import publish, rewritten, with_column
 
 
@@ -17,7 +16,7 @@ def chain(tmp_path_factory):
     root = tmp_path_factory.mktemp("schemas")
     store = Store(root / "store")
     raw = raw_of(store, root / "in", documents(40))
-    return raw, make_triples(store, raw, trained(store, raw), TEXT)
+    return raw, triples_of(store, raw, trained(store, raw))
 
 
 def changed(values, index, value):
@@ -40,7 +39,7 @@ def test_what_the_stages_publish_has_no_failures(chain, store, tmp_path):
     assert schema_failures(raw) == schema_failures(triples) == []
     write_rows(tmp_path / "in" / "tiny.jsonl", [documents(1)[0]])  # most of its splits are empty
     tiny = make_raw_slice(store, "files-0", source_of(tmp_path / "in"))
-    assert schema_failures(make_triples(store, tiny, trained(store, tiny), TEXT)) == []
+    assert schema_failures(triples_of(store, tiny, trained(store, tiny))) == []
 
 
 @pytest.mark.parametrize(
@@ -145,7 +144,7 @@ def test_wrong_documents_and_drop_counts_are_named(chain, store):
 
 def test_a_manifest_with_a_failed_check_or_a_missing_member_is_named(store):
     check = {"slice": "*", "check": "label_leaks", "rows": 10, "count": 1, "passed": False}
-    members = {"tokenizer": "sha256:" + "0" * 64, "triples": {}, "walk_corpus": "latest"}
+    members = {"tokenizer": "latest", "triples": {}}
     broken = publish(
         store, "text/dataset_manifest", {}, {"manifest.json": {"members": members, "checks": [check]}}, "x"
     )
