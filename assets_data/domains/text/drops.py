@@ -54,7 +54,8 @@ def list_changes(duplicates: Snapshot, drops: Snapshot, records: Collection[byte
 
     It is where one of them is on it, and where a text comes back to this slice: its owner goes, and of the slices that
     had lost it this is the first. Of near-duplicates, whose successors may be near others in turn, every slice is said
-    to change that was compared.
+    to change that was compared. Where the owner's own slice has the text in another spelling too, it stays there, and
+    this says too much: never too little.
     """
     own, gone = drops.read_json("slice.json")["documents"], [record.hex() for record in records]
     lost = pq.read_table(duplicates.file("drops.parquet"), filters=_concerns(gone)).to_pylist()
@@ -81,7 +82,8 @@ def _lists(path: Path, _id: str) -> dict[str, pl.DataFrame]:
 
 
 def _concerns(gone: list[str]) -> pc.Expression:
-    return pc.field("kept_record_id").isin(gone) | pc.field("record_id").isin(gone)
+    records = pa.array(gone, pa.large_string())  # typed: of no records it would have none
+    return pc.field("kept_record_id").isin(records) | pc.field("record_id").isin(records)
 
 
 def _build(writer: SnapshotWriter, documents: Snapshot, duplicates: Snapshot) -> None:
