@@ -135,6 +135,11 @@ class Stage:
         offered = {**own, **inputs, **self.bind, **further}
         return function(**{name: offered[name] for name in inspect.signature(function).parameters if name in offered})
 
+    @property
+    def config_type(self) -> type:
+        """The class of its config."""
+        return type((self.presets or {})[self.default_preset()]())
+
     def default_preset(self, wanted: str = "demo") -> str:
         """``wanted`` where the stage has it, else ``demo``, else its first."""
         presets = self.presets or {}
@@ -159,7 +164,7 @@ class Stage:
         if self.pin:
             section, _, name = self.pin.rpartition(".")
             recorded = {**recorded, section: {**recorded[section], name: True}}
-        return from_dict(type(self.presets[self.default_preset()]()), recorded)
+        return from_dict(self.config_type, recorded)
 
 
 def load(address: str) -> Any:

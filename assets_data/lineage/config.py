@@ -60,6 +60,34 @@ def with_overrides(config: T, overrides: Mapping[str, Any]) -> T:
     return from_dict(type(config), values)
 
 
+def has_field(cls: type, dotted: str) -> bool:
+    """Whether a config class has a field of this dotted name, in any alternative of a union; a mapping has any key."""
+    kinds: list[Any] = [cls]
+    for name in dotted.split("."):
+        hints = [typing.get_type_hints(kind).get(name) for kind in kinds if dataclasses.is_dataclass(kind)]
+        kinds = [kind for hint in hints if hint is not None for kind in _alternatives(hint)]
+        if any(typing.get_origin(kind) in (dict, Mapping) for kind in kinds):
+            return True
+    return bool(kinds)
+
+
+def field_names(cls: type, prefix: str = "") -> list[str]:
+    """Dotted names of all fields that hold values, through nested configs and every alternative of a union."""
+    found: dict[str, None] = {}
+    hints = typing.get_type_hints(cls)
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        nested = [kind for kind in _alternatives(hints[field.name]) if dataclasses.is_dataclass(kind)]
+        for kind in nested:
+            found |= dict.fromkeys(field_names(kind, f"{prefix}{field.name}."))  # type: ignore[arg-type]
+        if not nested:
+            found[f"{prefix}{field.name}"] = None
+    return list(found)
+
+
+def _alternatives(hint: Any) -> tuple[Any, ...]:
+    return typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+
+
 def resolve(presets: Mapping[str, Callable[[], T]], preset: str, overrides: Mapping[str, Any]) -> T:
     """The full config a run uses: a preset by name, then dotted overrides. Raises ConfigError for an unknown preset."""
     if preset not in presets:

@@ -15,6 +15,7 @@ from assets_data.lineage.identity.merkle import WIDTH
 from assets_data.lineage.identity.record_ids import iter_records
 from assets_data.lineage.receipts.attestation import check_statement
 from assets_data.lineage.receipts.receipt import read_both, read_receipt
+from assets_data.lineage.storage.names import is_name
 from assets_data.lineage.storage.records import parse_record, record_tables
 from pipeline_defs.answers.answer import Answer
 from pipeline_defs.home import stemma_root
@@ -40,7 +41,7 @@ def find_id(node: str) -> str:
     store = default_store()
     if (Path(node) / "snapshot.json").is_file():
         return Snapshot.open(Path(node)).id
-    if ".." not in Path(node).parts and (entry := store.pointer(node)) is not None:
+    if is_name(node) and (entry := store.pointer(node)) is not None:
         return entry["snapshot"]
     prefix = node.removeprefix("sha256:")
     folders = (store.root / "snapshots", store.root / "receipts")

@@ -40,7 +40,9 @@ class Chain:
     notes: Sequence[str]
 
     def config(self, stage: Stage) -> Any:
-        """The full config of a stage."""
+        """The full config of a stage; None for one that takes none."""
+        if stage.presets is None:
+            return None
         chosen = self.ops[_op(stage)]["config"]
         return stage.resolve(chosen["preset"], chosen["overrides"])
 

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from assets_data.lineage import ConfigError, to_dict
+from assets_data.lineage import ConfigError
+from assets_data.lineage.config import field_names, has_field
 from assets_data.stage import Stage
 
 Settings = Mapping[str, Any]
@@ -94,22 +95,9 @@ def _prefixes(stage: Stage) -> Iterable[str]:
 
 
 def _has(stage: Stage, field: str) -> bool:
-    """Whether the stage's config has such a field, and the stage reads it. What lies in a mapping is any key's."""
-    if stage.sections and field.partition(".")[0] not in stage.sections:
-        return False
-    value: Any = to_dict((stage.presets or {})[stage.default_preset()]())
-    for name in field.split("."):
-        if not isinstance(value, dict):
-            return False
-        if name not in value:
-            return bool(value) is False or _open(value)
-        value = value[name]
-    return True
-
-
-def _open(value: Mapping[str, Any]) -> bool:
-    """A mapping whose keys are the user's, such as keyword arguments."""
-    return not value
+    """Whether the stage's config has such a field, and the stage reads it."""
+    read = not stage.sections or field.partition(".")[0] in stage.sections
+    return read and has_field(stage.config_type, field)
 
 
 def _unknown(path: str, stages: Sequence[Stage]) -> ConfigError:
@@ -124,9 +112,8 @@ def _unknown(path: str, stages: Sequence[Stage]) -> ConfigError:
 
 
 def _listed(stage: Stage) -> Iterable[str]:
-    whole = to_dict((stage.presets or {})[stage.default_preset()]())
-    chosen = {name: whole[name] for name in stage.sections} if stage.sections else whole
-    return _dotted(chosen, "")
+    names = field_names(stage.config_type)
+    return [name for name in names if not stage.sections or name.partition(".")[0] in stage.sections]
 
 
 def _dotted(fields: Mapping[str, Any], prefix: str) -> dict[str, Any]:

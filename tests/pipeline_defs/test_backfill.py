@@ -86,7 +86,7 @@ def test_f41_a_backfill_runs_two_slices_at_a_time_and_one_bad_slice_stops_no_oth
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
         with dg.DagsterInstance.from_config(variables.get("DAGSTER_HOME", str(root))) as instance:
-            instance.add_dynamic_partitions("slices", SLICES)
+            instance.add_dynamic_partitions("text_slices", SLICES)
             status = backfill(address, "raw_slice", SLICES, run_config(corpus))
             runs = list(instance.get_run_records())
             spans = [worker_span(instance, record) for record in runs]

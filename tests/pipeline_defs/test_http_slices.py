@@ -10,12 +10,15 @@ import pytest
 from assets_data.lineage import Store, to_dict
 from assets_data.lineage.receipts.code import ROOT
 from assets_data.sources.http.source import HttpSource
-from pipeline_defs.dagster.automation import http_slices
+from pipeline_defs.catalogue import catalogue
+from pipeline_defs.dagster.automation import registration_sensors
 from pipeline_defs.dagster.resources import StoreResource
 from pipeline_defs.definitions import defs
 from tests.assets_data.sources.http.corpus import INDEX, config_of, part_bytes, put_corpus, put_index, rows, texts_of
 from tests.chain import environment
 from tests.loopback import serving, status
+
+SENSOR = next(sensor for sensor in registration_sensors(catalogue()) if sensor.name == "text_recorded_slices")
 
 
 @pytest.fixture
@@ -51,7 +54,7 @@ def test_plan_add_list_and_ledger_tell_the_same_story(tmp_path, server):
     (entry,) = json.loads(ledger)
     assert entry["part"] == names[4] and entry["lines"] == 40 and entry["slices"] == ["http-2:1-30"]
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
-        assert set(instance.get_dynamic_partitions("slices")) == {"http-0", "http-1", "http-2"}
+        assert set(instance.get_dynamic_partitions("text_slices")) == {"http-0", "http-1", "http-2"}
 
 
 def test_an_exhausted_index_and_a_refusal_exit_with_1(tmp_path, server):
@@ -71,11 +74,11 @@ def test_the_sensor_registers_a_slice_when_the_index_has_grown_by_a_whole_one(tm
 
         def tick():
             context = dg.build_sensor_context(instance=instance, resources={"store": StoreResource(root=str(tmp_path))})
-            result = http_slices(context)
+            result = SENSOR(context)
             if isinstance(result, dg.SkipReason):
                 return []
             (request,) = result.dynamic_partitions_requests
-            instance.add_dynamic_partitions("slices", request.partition_keys)
+            instance.add_dynamic_partitions("text_slices", request.partition_keys)
             return sorted(request.partition_keys)
 
         assert tick() == ["http-0"] and tick() == []
@@ -88,7 +91,7 @@ def test_the_sensor_registers_a_slice_when_the_index_has_grown_by_a_whole_one(tm
 def test_the_sensor_rests_without_an_http_source(tmp_path):
     with dg.DagsterInstance.ephemeral() as instance:
         context = dg.build_sensor_context(instance=instance, resources={"store": StoreResource(root=str(tmp_path))})
-        assert isinstance(http_slices(context), dg.SkipReason)
+        assert isinstance(SENSOR(context), dg.SkipReason)
 
 
 def test_the_asset_makes_a_slice_over_http(tmp_path, server, monkeypatch):
@@ -96,7 +99,7 @@ def test_the_asset_makes_a_slice_over_http(tmp_path, server, monkeypatch):
     put_corpus(server, 2)
     overrides = {"source": "http_index", "http": to_dict(config_of(server).http)}
     with dg.DagsterInstance.ephemeral(tempdir=str(tmp_path)) as instance:
-        instance.add_dynamic_partitions("slices", ["http-1"])
+        instance.add_dynamic_partitions("text_slices", ["http-1"])
         result = defs.resolve_implicit_global_asset_job_def().execute_in_process(
             instance=instance,
             asset_selection=[dg.AssetKey(["text", "raw_slice"])],

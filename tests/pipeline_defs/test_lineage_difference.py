@@ -7,9 +7,8 @@ from dataclasses import replace
 import pytest
 
 from assets_data.lineage import Snapshot, Store
-from assets_data.lineage.queries.tree import load_node
+from assets_data.lineage.queries.tree import load_node, newest
 from pipeline_defs.answers.difference import environment_changes
-from pipeline_defs.answers.withdrawal.replay import newest
 from tests.assets_data.lineage.mini_chain import make_chain
 
 CHECKPOINT = "toy/checkpoint"

@@ -4,12 +4,13 @@ import itertools
 
 import pytest
 
-from assets_data.lineage import DataError, Store
+from assets_data.lineage import Store
+from assets_data.lineage.queries.tree import load_node, newest
 from assets_data.lineage.storage.redaction import redact
 from pipeline_defs.answers.trained import TrainedRows
 from pipeline_defs.answers.withdrawal.plan import KEEP, REBUILD, make_plan
 from pipeline_defs.commands.cli import main
-from tests.assets_data.lineage.mini_chain import make_chain, make_corpus, make_raw, record_id, texts
+from tests.assets_data.lineage.mini_chain import MODULE, make_chain, make_corpus, make_raw, record_id, texts
 
 ALL = {name: texts(name) for name in ("a", "b")}
 WITHDRAWALS = [(text,) for text in texts("a")] + list(itertools.combinations(texts("a")[:3] + texts("b")[:2], 2))
@@ -94,14 +95,15 @@ def test_what_was_redacted_is_not_reached_any_more_and_holds_the_rest(tmp_path):
     store = Store(tmp_path)
     raw = make_raw(store, "a", texts("a"))
     gone, kept = (bytes.fromhex(record_id(text)) for text in texts("a")[:2])
-    redacted = redact(store, raw, {gone})
+    account = newest(load_node(store, raw.id))
+    redacted = redact(store, raw, account, {gone}, (MODULE,))
     assert redacted.kind == raw.kind and redacted.content["records"]["count"] == len(texts("a")) - 1
     assert redacted.content["records"] == make_raw(store, "b", texts("a")[1:]).content["records"]
     store.point("text/raw_slice/a", redacted)
     assert make_plan(store, {gone}, KEEP).remake == {}
     assert make_plan(store, {kept}, KEEP).remake == {"text/raw_slice/a": redacted.id}
-    with pytest.raises(DataError, match="REDACTION_EMPTY"):
-        redact(store, raw, {bytes.fromhex(record_id(text)) for text in texts("a")})
+    everything = {bytes.fromhex(record_id(text)) for text in texts("a")}
+    assert redact(store, raw, account, everything, (MODULE,)).content["records"]["count"] == 0
 
 
 def test_a_learner_that_never_read_the_record_still_stands_on_one_that_learned_from_it(tmp_path):

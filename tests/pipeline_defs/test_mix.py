@@ -47,7 +47,7 @@ def test_the_commands_export_and_import_the_same_snapshot(root, tmp_path):
 def test_the_job_mixes_slices_by_name_and_tells_the_catalogue(root, monkeypatch):
     monkeypatch.setenv("STEMMA_ROOT", str(root))
     with dg.DagsterInstance.ephemeral() as instance:
-        config = {"ops": {"mix_triples": {"config": {"overrides": {"by": "rows", "train": 50}, "dataset": True}}}}
+        config = {"ops": {"text_mix_work": {"config": {"overrides": {"by": "rows", "train": 50}, "dataset": True}}}}
         result = defs.resolve_job_def("mix").execute_in_process(instance=instance, run_config=config)
         assert result.success
         materialised = {

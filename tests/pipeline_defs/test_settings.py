@@ -7,18 +7,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from assets_data.domains.text.duplicates import make_duplicates
+from assets_data.domains.text.documents import make_documents
 from assets_data.domains.text.manifest import make_dataset_manifest
 from assets_data.domains.text.raw_slice import make_raw_slice
 from assets_data.domains.text.read import TripleTable
 from assets_data.domains.text.tokenizer import load_tokenizer, make_tokenizer
 from assets_data.domains.text.triples import make_triples
 from assets_data.domains.text.walks.corpus import make_walk_corpus
-from assets_data.lineage import ConfigError, resolve
+from assets_data.lineage import ConfigError
 from assets_data.sources.config import SourceConfig
 from assets_data.sources.stdlib import StdlibSource
-from pipeline_defs.commands.chain import DATA, chain_config
-from pipeline_defs.commands.settings import merge_settings, read_settings
+from pipeline_defs.catalogue import catalogue
+from pipeline_defs.commands.chain import plan_chain
+from pipeline_defs.commands.settings import chosen_settings, read_settings, stage_overrides
 
 PAIRS = """
 [raw_slice]
@@ -53,22 +54,16 @@ def docstrings(tmp_path_factory):
     return root, rows
 
 
-def configs(path):
-    """The resolved config of every data stage under a settings file."""
-    ops = chain_config("walk_lm", "smoke", read_settings(path))["ops"]
-    chosen = {name: ops[f"text__{name}"]["config"] for name in DATA}
-    return {name: resolve(DATA[name], chosen[name]["preset"], chosen[name]["overrides"]) for name in DATA}
-
-
 def prepared(store, path):
-    """The snapshots of the whole data side."""
-    config = configs(path)
-    raw = make_raw_slice(store, "files-0", config["raw_slice"])
-    tokenizer = make_tokenizer(store, [raw], config["tokenizer"])
-    duplicates = make_duplicates(store, {"files-0": raw}, config["duplicates"])
-    triples = make_triples(store, raw, tokenizer, config["triples"], duplicates)
-    walks = make_walk_corpus(store, [triples], tokenizer, config["walk_corpus"])
-    return raw, tokenizer, triples, make_dataset_manifest(store, {"files-0": triples}, tokenizer, walks)
+    """The snapshots of the whole data side, under the settings of a file."""
+    chain = plan_chain("walk_lm", "smoke", read_settings(path))
+    config = {stage.kind: chain.config(stage) for stage in chain.stages}
+    raw = make_raw_slice(store, "files-0", config["text/raw_slice"])
+    documents = make_documents(store, raw, config["text/documents"])
+    tokenizer = make_tokenizer(store, {"files-0": documents}, config["text/tokenizer"])
+    triples = make_triples(store, documents, tokenizer, config["text/triples"])
+    make_walk_corpus(store, {"files-0": triples}, tokenizer, config["text/walk_corpus"])
+    return raw, tokenizer, triples, make_dataset_manifest(store, {"files-0": triples}, tokenizer)
 
 
 def settings_file(tmp_path, text, root):
@@ -104,19 +99,58 @@ def test_toml_and_json_say_the_same_and_the_command_line_wins(tmp_path):
     (tmp_path / "a.json").write_text('{"raw_slice": {"source": "files", "files": {"root": "x", "patterns": ["*"]}}}')
     settings = read_settings(tmp_path / "a.toml")
     assert settings == read_settings(tmp_path / "a.json")
-    assert settings == {"raw_slice": {"source": "files", "files.root": "x", "files.patterns": ["*"]}}
-    merged = merge_settings(settings, {"raw_slice": {"files.root": "y"}, "text": {"triples.window": 9}})
-    assert merged["raw_slice"]["files.root"] == "y" and merged["raw_slice"]["source"] == "files"
-    assert merged["text"] == {"triples.window": 9}
+    assert settings == {"raw_slice.source": "files", "raw_slice.files.root": "x", "raw_slice.files.patterns": ["*"]}
+    both = chosen_settings(tmp_path / "a.toml", ["raw_slice.files.root=y", "triples.window=9"])
+    assert both == {**settings, "raw_slice.files.root": "y", "triples.window": 9}
 
 
-def test_text_settings_reach_every_stage_that_shares_them_and_a_stages_own_win(tmp_path):
-    overrides = {"text": {"documents.min_chars": 5}, "triples": {"triples.window": 99, "documents.min_chars": 6}}
-    ops = chain_config("walk_lm", "smoke", overrides)["ops"]
-    chosen = {name: ops[f"text__{name}"]["config"]["overrides"] for name in DATA}
-    assert chosen["tokenizer"] == chosen["duplicates"] == {"documents.min_chars": 5}
-    assert chosen["triples"] == {"documents.min_chars": 6, "triples.window": 99}
-    assert chosen["raw_slice"] == chosen["walk_corpus"] == {}
+def overrides_of(*settings, recipe="walk_lm"):
+    """What settings change, by stage, for the stages that they change."""
+    stages = catalogue().above([f"{recipe}/gate_report"])
+    found = stage_overrides(chosen_settings(None, settings), stages)
+    return {kind: fields for kind, fields in found.items() if fields}
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("text.triples.window=9", {"text/triples": {"triples.window": 9}}),
+        ("triples.window=9", {"text/triples": {"triples.window": 9}}),
+        ("triples.triples.window=9", {"text/triples": {"triples.window": 9}}),
+        ("text.documents.min_chars=5", {"text/documents": {"documents.min_chars": 5}}),
+        (
+            "text.duplicates.near=true",
+            {"text/duplicates": {"duplicates.near": True}, "text/document_index": {"duplicates.near": True}},
+        ),
+        ("raw_slice.files.root=x", {"text/raw_slice": {"files.root": "x"}}),
+        ("text.raw_slice.source=files", {"text/raw_slice": {"source": "files"}}),
+        ("walk_corpus.graph.n=8", {"text/walk_corpus": {"graph.n": 8}}),
+        ("walk_lm.train.updates=3", {"walk_lm/preflight_report": {"train.updates": 3}}),
+        ("preflight_report.train.updates=3", {"walk_lm/preflight_report": {"train.updates": 3}}),
+        (
+            "walk_lm.train.optimizer.kwargs.betas=[0.9, 0.99]",
+            {"walk_lm/preflight_report": {"train.optimizer.kwargs.betas": [0.9, 0.99]}},
+        ),
+    ],
+)
+def test_a_setting_reaches_the_stages_that_read_the_field_and_no_other(setting, expected):
+    assert overrides_of(setting) == expected
+
+
+@pytest.mark.parametrize(
+    ("setting", "code", "says"),
+    [
+        ("text.triples.windw=9", "SETTING_UNKNOWN", "triples.window"),
+        ("text.windows=9", "SETTING_UNKNOWN", "triples.window"),
+        ("text.seed=9", "SETTING_AMBIGUOUS", "text.triples.triples.seed"),
+        ("nothing.seed=9", "SETTING_UNKNOWN", "text.walk_corpus"),
+        ("text.raw_slice.windows=9", "SETTING_UNKNOWN", "shards"),
+    ],
+)
+def test_a_path_that_leads_nowhere_lists_the_fields_of_its_own_level(setting, code, says):
+    with pytest.raises(ConfigError) as refused:
+        overrides_of(setting)
+    assert refused.value.code == code and says in str(refused.value)
 
 
 @pytest.mark.parametrize(

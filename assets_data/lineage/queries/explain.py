@@ -21,6 +21,7 @@ from assets_data.lineage.storage.snapshot import Snapshot
 from assets_data.lineage.storage.store import Store
 
 SHARED_INPUTS = ("manifest", "preflight")  # what a node and its parent both read must be the same
+ORIGIN = "origin"  # the input under which a training names what it began from
 Progress = Callable[[int], object]
 
 
@@ -69,10 +70,13 @@ def _check_statements(node: Node, _nodes: Mapping[str, Node]) -> None:
 
 
 def _check_shared_inputs(node: Node, nodes: Mapping[str, Node]) -> None:
-    """A checkpoint's preflight must have been made for the very manifest that the checkpoint read, and so on."""
+    """What a recipe's nodes both read must be the same: a checkpoint's preflight was made for the very manifest that
+    the checkpoint read, and so on. What another recipe made, and what a training began from, have inputs of their own.
+    """
     for account in node.accounts:
         mine = {parent.input: parent.id for parent in account.parents if parent.input in SHARED_INPUTS}
-        for parent in account.parents:
+        kin = [p for p in account.parents if _owner(p.kind) == _owner(node.kind) and p.input != ORIGIN]
+        for parent in kin:
             for name, expected in mine.items():
                 theirs = {p.id for a in nodes[parent.id].accounts for p in a.parents if p.input == name}
                 if theirs and expected not in theirs:
@@ -80,6 +84,10 @@ def _check_shared_inputs(node: Node, nodes: Mapping[str, Node]) -> None:
                     raise IntegrityError(
                         "LINEAGE_STALE_READ", what, expected=expected, found=sorted(theirs), where=account.path
                     )
+
+
+def _owner(kind: str) -> str:
+    return kind.partition("/")[0]
 
 
 def _check_memory(store: Store, nodes: Mapping[str, Node]) -> None:

@@ -10,9 +10,14 @@ PINS = "pins/"
 _SEGMENT = re.compile(r"(?!\.+\Z)[A-Za-z0-9_.-]{1,200}\Z")
 
 
+def is_name(name: str) -> bool:
+    """Whether something could be a name: segments of letters, digits, ``_ . -`` between slashes, none of dots alone."""
+    return 0 < len(name) <= 1000 and all(_SEGMENT.match(segment) for segment in name.split("/"))
+
+
 def require_name(name: str) -> str:
-    """The name itself. Raises DataError STORE_NAME for segments of more than letters, digits, ``_ . -``, or of dots."""
-    if not name or len(name) > 1000 or not all(_SEGMENT.match(segment) for segment in name.split("/")):
+    """The name itself. Raises DataError STORE_NAME for what :func:`is_name` refuses."""
+    if not is_name(name):
         what = "a name is segments of letters, digits, '_', '.' and '-' between slashes"
         raise DataError("STORE_NAME", what, expected="such as text/triples/files-0", found=repr(name))
     return name

@@ -28,12 +28,17 @@ Without = Callable[[SnapshotWriter, Snapshot, np.ndarray], None]
 
 
 def redact(
-    store: Store, snapshot: Snapshot, account: Provenance, records: Collection[bytes], without: Without | None = None
+    store: Store,
+    snapshot: Snapshot,
+    account: Provenance,
+    records: Collection[bytes],
+    code: tuple[str, ...],
+    without: Without | None = None,
 ) -> Snapshot:
     """Publish (or reuse) ``snapshot``, which ``account`` says the making of, without ``records``.
 
-    ``without(writer, snapshot, records)`` writes it, else its tables lose the rows that name one. Raises DataError
-    REDACTION_DERIVED for what was made from other snapshots.
+    ``code`` are the modules of its stage; ``without(writer, snapshot, records)`` writes it, else its tables lose the
+    rows that name one. Raises DataError REDACTION_DERIVED for what was made from other snapshots.
     """
     if account.parents:
         what, action = "this was made from other snapshots", "redact the source that it was derived from"
@@ -42,7 +47,7 @@ def redact(
     listed = sorted({*account.arguments.get(WITHDRAWN, []), *_hex(snapshot, gone)})
     return store.run_stage(
         name=snapshot.kind,
-        module=__name__,
+        module=code,
         config=account.config,
         arguments={**account.arguments, REDACTED_FROM: snapshot.id, WITHDRAWN: listed},
         parents={},

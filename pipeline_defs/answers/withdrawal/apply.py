@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from assets_data.lineage import Snapshot, Store
+from assets_data.lineage import IntegrityError, Snapshot, Store
 from assets_data.lineage.queries.reach import HOLDS, LEARNED
-from assets_data.lineage.queries.tree import newest
+from assets_data.lineage.queries.tree import load_node, newest
 from assets_data.lineage.receipts.provenance import Provenance
+from assets_data.lineage.receipts.receipt import Build
 from assets_data.lineage.storage.redaction import redact, source_call
 from assets_data.lineage.storage.tombstones import write_tombstone
 from assets_data.stage import load
@@ -34,11 +35,12 @@ def apply_plan(store: Store, plan: Plan) -> dict[str, dict[str, Any]]:
         made = work.make(name, key)
         moved[name] = {"old": key, "new": made.id, **_began(made, name in plan.restarts)}
     write_tombstone(store.root, tombstone(plan, moved))
-    for account, snapshot in work.sources:
-        if stage := catalogue().stages.get(account.stage):
-            store.adopt(source_call(account, stage.code), snapshot)
+    for call, snapshot in work.sources:
+        store.adopt(call, snapshot)
     for name, key in plan.remake.items():
         store.point(name, work.made[key])
+    for name, key in plan.confirm.items():
+        store.point(name, work.confirm(key))
     return moved
 
 
@@ -57,18 +59,34 @@ def tombstone(plan: Plan, moved: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 class _Work:
-    """What was made so far, by the id of what it stands in for; ``sources`` are accounts and what replaced them."""
+    """What was made so far, by the id of what it stands in for; ``sources`` are calls of source stages and what they
+    find from now on."""
 
     def __init__(self, store: Store, plan: Plan) -> None:
         self.store, self.plan = store, plan
         self.made: dict[str, Snapshot] = {}
-        self.sources: list[tuple[Provenance, Snapshot]] = []
+        self.sources: list[tuple[Build, Snapshot]] = []
 
     def make(self, name: str, key: str) -> Snapshot:
         """The snapshot that takes the place of ``key`` under ``name``, made once."""
         if key not in self.made:
             self.made[key] = self._make(name, key)
         return self.made[key]
+
+    def confirm(self, key: str) -> Snapshot:
+        """The same snapshot, made from what its parents are now: of those only a part counts, which stayed.
+
+        Raises IntegrityError WITHDRAWAL_MISSED where it does not come out the same: the plan overlooked it.
+        """
+        account = newest(load_node(self.store, key))
+        parents: dict[str, list[Snapshot]] = {}
+        for parent in account.parents:
+            parents.setdefault(parent.input, []).append(self.made.get(parent.id) or self.store.snapshot(parent.id))
+        found = Replay(self.store).run(account, parents)
+        if found.id != key:
+            what = "a snapshot changed that the plan said stays"
+            raise IntegrityError("WITHDRAWAL_MISSED", what, expected=key, found=found.id)
+        return found
 
     def _make(self, name: str, key: str) -> Snapshot:
         effect = self.plan.reach.effects[key]
@@ -82,10 +100,11 @@ class _Work:
         return Replay(self.store, Path(state) if state else None).run(account, parents)
 
     def _redact(self, account: Provenance, key: str) -> Snapshot:
-        stage = catalogue().stages.get(account.stage)
-        without = load(stage.without) if stage and stage.without else None
-        snapshot = redact(self.store, self.store.snapshot(key), account, self.plan.records, without)
-        self.sources.append((account, snapshot))
+        stage = catalogue().stage(account.stage)
+        without = load(stage.without) if stage.without else None
+        old = self.store.snapshot(key)
+        snapshot = redact(self.store, old, account, self.plan.records, stage.code, without)
+        self.sources.append((source_call(account, stage.code), snapshot))
         return snapshot
 
     def _parent(self, key: str) -> Snapshot:

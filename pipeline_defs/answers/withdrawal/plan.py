@@ -12,6 +12,7 @@ from typing import Any
 
 from assets_data.lineage import Store
 from assets_data.lineage.queries.reach import HOLDS, LEARNED, Effect, Reach, all_nodes, find_reach
+from assets_data.lineage.queries.tree import Node, newest
 from assets_data.lineage.receipts.provenance import Provenance
 from pipeline_defs.answers.answer import short
 from pipeline_defs.answers.steps import names_by_id
@@ -24,18 +25,24 @@ NOTHING_HOLDS = "nothing in this store holds these records"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """``reach`` is about every node of the store; ``remake`` are the current names to make again, parents first."""
+    """``reach`` is about every node of the store; ``remake`` are the current names to make again, parents first.
+
+    ``confirm`` are names that stay as they are although a parent is made again, of which only a part counts for them:
+    a new receipt says so.
+    """
 
     records: frozenset[bytes]
     learners: str
     reach: Reach
     remake: Mapping[str, str]
+    confirm: Mapping[str, str]
     restarts: Mapping[str, dict[str, Any]]
 
 
 def make_plan(store: Store, records: Collection[bytes], learners: str) -> Plan:
     """What withdrawing ``records`` means, with learners to ``keep`` or to ``rebuild``."""
-    reach = find_reach(all_nodes(store), records, catalogue().rules())
+    nodes = all_nodes(store)
+    reach = find_reach(nodes, records, catalogue().rules())
     changed = _changed(reach, learners)
     names = names_by_id(store)
     remake = {
@@ -51,7 +58,15 @@ def make_plan(store: Store, records: Collection[bytes], learners: str) -> Plan:
         for name, key in remake.items()
         if name.endswith("/checkpoint")
     }
-    return Plan(records=frozenset(records), learners=learners, reach=reach, remake=remake, restarts=restarts)
+    confirm = _confirm(nodes, names, again)
+    return Plan(
+        records=frozenset(records),
+        learners=learners,
+        reach=reach,
+        remake=remake,
+        confirm=confirm,
+        restarts=restarts,
+    )
 
 
 def plan_document(store: Store, plan: Plan) -> dict[str, Any]:
@@ -93,6 +108,18 @@ def plan_lines(document: dict[str, Any]) -> Iterator[str]:
     for name, facts in document["restarts"].items():
         yield f"{name}: {facts['says']}"
     yield "to make again: " + (", ".join(document["remake"]) or "nothing")
+
+
+def _confirm(nodes: Mapping[str, Node], names: Mapping[str, list[str]], again: Collection[str]) -> dict[str, str]:
+    """Current names of snapshots that are not made again and read, in part, one that is."""
+    part = catalogue().rules().part
+    found: dict[str, str] = {}
+    for key, node in nodes.items():
+        if key in names and key not in again and node.accounts:
+            read = [parent for parent in newest(node).parents if part(node.kind, parent.input)]
+            if any(parent.id in again for parent in read):
+                found |= dict.fromkeys(names[key], key)
+    return found
 
 
 def _changed(reach: Reach, learners: str) -> set[str]:
