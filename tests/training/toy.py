@@ -10,6 +10,7 @@ from torch import nn
 
 from assets_data.lineage import array_key64, option, with_overrides
 from training.config import OptimizerConfig, ScheduleConfig, TrainConfig
+from training.recipe import Recipe
 
 WIDTH = 6
 
@@ -57,10 +58,11 @@ def toy_data(rows: int = 20, heldout: int = 9) -> ToyData:
     return ToyData(train, validation=ToyData(random.normal(size=(heldout, WIDTH)).astype(np.float32)))
 
 
-class ToyRecipe:
+class ToyRecipe(Recipe):
     name = "toy"
     item = "numbers"
     config_type = ToyConfig
+    presets = {"demo": toy_config}
 
     def model_inputs(self, data, config):
         return {"width": data.rows.shape[1]}
