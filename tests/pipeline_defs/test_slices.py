@@ -1,6 +1,7 @@
 """A domain's partition set: standing slices are always members, others once they are registered."""
 
 import dagster as dg
+from dagster._core.definitions.partitions.context import partition_loading_context
 
 from pipeline_defs.catalogue import catalogue
 from pipeline_defs.dagster.automation import registration_sensors
