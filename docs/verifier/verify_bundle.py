@@ -24,7 +24,9 @@ BUNDLE, HEAD = "urn:stemma:lineage-bundle:v1", "urn:stemma:lineage-head:v1"
 STATEMENT, PREDICATE = "https://in-toto.io/Statement/v1", "https://slsa.dev/provenance/v1"
 PAYLOAD = "application/vnd.in-toto+json"
 SCHEMAS = (1,)
-MAX_DEPTH = 100
+MAX_DEPTH, MAX_BYTES = 100, 256 << 20
+# a string, to the end of the data where nothing ends it, or a bracket outside of one: no byte is looked at twice
+TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[][{}]', re.DOTALL)
 HEX = {"sha256": re.compile(r"[0-9a-f]{64}\Z"), "gitCommit": re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")}
 
 
@@ -39,7 +41,8 @@ def require(holds, what):
 
 def load(data):
     depth = 0
-    for token in re.finditer(rb'"(?:[^"\\]|\\.)*+"|[][{}]', data):
+    require(len(data) <= MAX_BYTES, f"more than {MAX_BYTES:,} bytes")
+    for token in TOKEN.finditer(data):
         depth += {b"{": 1, b"[": 1, b"}": -1, b"]": -1}.get(token[0], 0)
         require(depth <= MAX_DEPTH, "JSON nested too deep")
     try:
