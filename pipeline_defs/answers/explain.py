@@ -13,14 +13,14 @@ from assets_data.lineage.queries.explain import Story, explain, total_bytes
 from assets_data.lineage.queries.tree import Node, load_tree
 from assets_data.lineage.receipts.provenance import Provenance
 from pipeline_defs.answers.answer import Answer, fault_document, short
-from pipeline_defs.answers.nodes import default_store, find_id
+from pipeline_defs.answers.nodes import find_home
 
 BAR_FROM_BYTES = 1 << 28  # hashing less is over before a bar would be read
 
 
 def explain_node(options: Namespace) -> Answer:
     """The answer for one node: tree, sources, code, environment, and the verdict."""
-    story = _with_bar(default_store(), find_id(options.node))
+    story = _with_bar(*find_home(options.node))
     return Answer(document=story_document(story), lines=list(story_lines(story)), ok=story.broken is None)
 
 

@@ -36,11 +36,11 @@ def find_id(node: str) -> str:
         return Snapshot.open(Path(node)).id
     if ".." not in Path(node).parts and (entry := store.pointer(node)) is not None:
         return entry["snapshot"]
-    prefix = node.removeprefix("sha256:")
-    folders = (store.root / "snapshots", store.root / "receipts")
-    found = {path.name for folder in folders for path in folder.glob(f"{prefix}*")} if prefix.isalnum() else set()
+    prefix = f"sha256:{node.removeprefix('sha256:')}"
+    known = {*store.snapshot_ids(), *store.snapshot_ids("receipts")} if prefix != "sha256:" else set()
+    found = {snapshot_id for snapshot_id in known if snapshot_id.startswith(prefix)}
     if len(found) == 1:
-        return f"sha256:{found.pop()}"
+        return found.pop()
     raise DataError(
         "NODE_AMBIGUOUS" if found else "NODE_UNKNOWN",
         "several nodes begin like that" if found else "no node has this id, name or path",
@@ -48,6 +48,25 @@ def find_id(node: str) -> str:
         where=store.root,
         action="name one of: " + ", ".join(store.all_names()),
     )
+
+
+def find_store(node: str) -> Store:
+    """The store that knows a node: where the node is a directory, the one around it, else the default one."""
+    path = Path(node).absolute()
+    if (path / "snapshot.json").is_file() and path.parent.name == "snapshots":
+        around = Store(path.parents[1])
+        if (around.root / "receipts").is_dir():
+            return around
+    return default_store()
+
+
+def find_home(node: str) -> tuple[Store, str]:
+    """The store of a node and its id. Raises as :func:`find_id`, and DataError NODE_OUTSIDE for a copy in no store."""
+    store, snapshot_id = find_store(node), find_id(node)
+    if not store.receipts(snapshot_id) and not store.snapshot_path(snapshot_id).exists():
+        what, action = "this directory is in no store, so nothing here says how it was made", "stemma verify PATH"
+        raise DataError("NODE_OUTSIDE", what, found=snapshot_id, where=node, action=f"check its bytes with {action}")
+    return store, snapshot_id
 
 
 def show(options: Namespace) -> Answer:
@@ -65,7 +84,7 @@ def verify(options: Namespace) -> Answer:
 def describe_node(node: str) -> dict[str, Any]:
     """What a node is: its content, statistics, files and every receipt's account of how it was made."""
     snapshot = find_node(node)
-    receipts = [read_receipt(path) for path in default_store().receipts(snapshot.id)]
+    receipts = [read_receipt(path) for path in find_store(node).receipts(snapshot.id)]
     return {
         "id": snapshot.id,
         "kind": snapshot.kind,
@@ -82,15 +101,18 @@ def describe_node(node: str) -> dict[str, Any]:
 def verify_node(node: str, key: Path | None = None) -> dict[str, Any]:
     """Re-hash files, parts, receipts and the files of every parent, and with ``key`` check the node's signatures.
 
-    ``ok`` is False at the first fault.
+    ``ok`` is False at the first fault. A directory outside every store that knows it is judged by its bytes alone, and
+    the report says so.
     """
-    snapshot, store = find_node(node), default_store()
+    snapshot, store = find_node(node), find_store(node)
     report: dict[str, Any] = {"id": snapshot.id, "kind": snapshot.kind, "ok": True, "checked": [], "error": None}
     try:
         snapshot.verify(deep=True)
         report["checked"].append(f"{len(snapshot.files)} files, {snapshot.bytes:,} bytes")
         receipts = store.receipts(snapshot.id)
-        if not receipts:
+        if not receipts and snapshot.path.absolute().parent != (store.root / "snapshots").absolute():
+            report["checked"].append("no receipt: this directory is in no store, how it was made was not checked")
+        elif not receipts:
             raise IntegrityError("RECEIPT_MISSING", "no receipt says how this was made", where=snapshot.path)
         for path in receipts:
             parents = _verify_receipt(store, snapshot, path)

@@ -18,14 +18,14 @@ from assets_data.lineage.receipts.provenance import Provenance
 from assets_data.lineage.receipts.receipt import read_provenance
 from pipeline_defs.answers.answer import Answer, short
 from pipeline_defs.answers.difference import environment_changes
-from pipeline_defs.answers.nodes import default_store, find_id
+from pipeline_defs.answers.nodes import find_home
 from pipeline_defs.answers.withdrawal.replay import Replay, newest
 from pipeline_defs.home import stemma_root
 
 
 def rebuild(options: Namespace) -> Answer:
     """Every ancestor and the node itself made again; status 1 at the first id that differs."""
-    origin, root_id = default_store(), find_id(options.node)
+    origin, root_id = find_home(options.node)
     folder = Path(options.into) if options.into else Path(tempfile.mkdtemp(prefix="rebuild-", dir=stemma_root()))
     steps: list[dict[str, Any]] = []
     try:
@@ -74,8 +74,8 @@ def _duplicates(
     origin: Store, replay: Replay, made: dict[str, Snapshot], account: Provenance, raw: Snapshot
 ) -> Snapshot | None:
     """The drop lists this slice's triples were made with, made again from all the slices that were compared."""
-    for path in sorted((origin.root / "snapshots").iterdir()):
-        snapshot = origin.opened(path.name)
+    for snapshot_id in origin.snapshot_ids():
+        snapshot = origin.opened(snapshot_id)
         if snapshot.kind != "text/duplicates" or raw.id not in snapshot.read_json("slices.json"):
             continue
         lists = newest(load_node(origin, snapshot.id))

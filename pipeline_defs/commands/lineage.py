@@ -23,7 +23,9 @@ def add_parsers(commands: Any) -> None:
     text = "a proof that a record is, or is not, among the records of a snapshot"
     prove = _add(commands, "prove", f"{_WHERE}proofs:prove", text, record=RECORD, node=NODE)
     prove.add_argument("--output", metavar="FILE", help="also write the proof to this file")
-    _add(commands, "check-proof", f"{_WHERE}proofs:check", "check a proof file", file="what `prove --output` wrote")
+    text = "check a proof file; status 3 without --snapshot: a proof says nothing of which snapshot is the right one"
+    check = _add(commands, "check-proof", f"{_WHERE}proofs:check", text, file="what `prove --output` wrote")
+    check.add_argument("--snapshot", metavar="ID", help="the snapshot it must be about: its id, or a beginning of one")
     text = "the records in one update of a checkpoint, with a preview of their text"
     batch = _add(commands, "batch", f"{_WHERE}steps:batch", text, node=NODE)
     batch.add_argument("--step", type=int, required=True, metavar="N", help="as metrics.jsonl counts: 1 is the first")

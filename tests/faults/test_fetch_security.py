@@ -1,7 +1,7 @@
 """Hostile names, bombs, redirects and credentials on the way of a download, by the rows of the fault table."""
 
-import ipaddress
 import gzip
+import ipaddress
 import logging
 import subprocess
 import sys

@@ -8,11 +8,14 @@ import uuid
 
 import pytest
 
-from assets_data.lineage import Store
+from assets_data.lineage import Store, canonical_json
 from assets_data.lineage.queries.bundle import PAYLOAD
+from assets_data.lineage.queries.tree import load_tree
 from assets_data.lineage.receipts.attestation import check_statement
+from pipeline_defs.answers.exports.hf_folder import model_card
+from pipeline_defs.answers.exports.model_facts import model_facts
 from pipeline_defs.commands.cli import main
-from tests.assets_data.lineage.mini_chain import make_chain
+from tests.assets_data.lineage.mini_chain import MiniConfig, json_stage, make_chain
 
 
 @pytest.fixture
@@ -138,6 +141,45 @@ def test_the_folder_holds_the_files_the_card_and_a_lineage_that_verifies(chain, 
     assert (target / "weights.json").read_bytes() == chain["toy/checkpoint"].file("weights.json").read_bytes()
     assert main(["check-bundle", str(target / "lineage.json")]) == 0
     assert main(["export", "toy/checkpoint", "--format", "hf", "--output", str(target)]) == 1
+
+
+def judged(store, verdict, chain):
+    """A gate report in the shape of the real one, under the name that exports look at."""
+    document = {
+        "metadata": {"checkpoint": chain["toy/checkpoint"].id},
+        "metrics": {"scalars": {"accuracy": 0.5}},
+        "gate": {"verdict": verdict},
+    }
+    parents = {"checkpoint": chain["toy/checkpoint"]}
+    report = json_stage(store, "toy/gate_report", parents, MiniConfig(), "result.json", document)
+    store.point("toy/gate_report", report)
+
+
+def test_the_verdict_is_that_of_the_checkpoints_own_store(chain, tmp_path, monkeypatch):
+    other = Store(tmp_path / "elsewhere" / "store")
+    theirs = make_chain(other)
+    assert theirs["toy/checkpoint"].id == chain["toy/checkpoint"].id
+    judged(Store(tmp_path / "store"), "pass", chain)
+    judged(other, "fail", theirs)
+    root = chain["toy/checkpoint"].id
+    verdicts = {
+        store.root: model_facts(load_tree(store, [root]), root).verdict for store in (Store(tmp_path / "store"), other)
+    }
+    assert verdicts == {tmp_path / "store": "pass", other.root: "fail"}
+
+
+@pytest.mark.parametrize("said, task", [(None, "other"), ("token-classification", "token-classification")])
+def test_the_task_on_the_card_is_what_the_training_says_or_none_in_particular(chain, tmp_path, said, task):
+    store, snapshot = Store(tmp_path / "store"), chain["toy/checkpoint"]
+    judged(store, "pass", chain)
+    if said:
+        facts = {**snapshot.read_json("training.json"), "task": said}
+        (snapshot.path / "training.json").write_bytes(canonical_json(facts))
+    tree = load_tree(store, [snapshot.id])
+    assert model_facts(tree, snapshot.id).task == task
+    front = model_card(tree, snapshot.id).split("---\n")[1]
+    (results,) = [json.loads(line.partition(": ")[2]) for line in front.splitlines() if line.startswith("model-index")]
+    assert results[0]["results"][0]["task"] == {"type": task}
 
 
 def test_a_signed_node_verifies_with_stock_tools_and_with_no_other_key(chain, tmp_path, keys, capsys):

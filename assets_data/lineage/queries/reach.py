@@ -54,7 +54,7 @@ class Reach:
 
 def all_nodes(store: Store) -> dict[str, Node]:
     """Every snapshot in the store, parents first, also those that no name stands for any more."""
-    return load_tree(store, sorted(path.name for path in (store.root / "snapshots").glob("[0-9a-f]*")))
+    return load_tree(store, store.snapshot_ids())
 
 
 def find_reach(

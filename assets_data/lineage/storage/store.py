@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import fcntl
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -58,6 +59,11 @@ class Store:
     def receipts(self, snapshot_id: str) -> list[Path]:
         """Every receipt for this id, by name."""
         return sorted((self.root / "receipts" / snapshot_id.removeprefix("sha256:")).glob("*.json"))
+
+    def snapshot_ids(self, folder: str = "snapshots") -> list[str]:
+        """Every id that has a folder, sorted; what dead writers left and odd names are none. Likewise ``receipts``."""
+        names = (path.name for path in (self.root / folder).glob("[0-9a-f]*"))
+        return sorted(f"sha256:{name}" for name in names if re.fullmatch("[0-9a-f]{64}", name))
 
     def point(self, name: str, snapshot: Snapshot) -> None:
         """Make ``name`` (``text/triples/stdlib-0``) stand for this snapshot from now on."""
