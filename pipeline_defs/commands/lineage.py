@@ -53,7 +53,9 @@ def _add_exports(commands: Any) -> None:
     export = _add(commands, "export", f"{_WHERE}exports.export:export", text, node=NODE)
     export.add_argument("--format", required=True, choices=("in-toto", "croissant", "cyclonedx", "openlineage", "hf"))
     export.add_argument("--output", metavar="PATH", help="where to write; default: named by node and format, here")
-    text = "sign a node: its whole tree by count and head (DSSE), its files by OpenSSF model-signing"
+    text = (
+        "hash a node's whole tree, then sign it: every file of every node (DSSE), its own also by OpenSSF model-signing"
+    )
     sign = _add(commands, "sign", f"{_WHERE}signatures:sign", text, node=NODE)
     sign.add_argument("--key", required=True, metavar="PRIVATE.pem", help="an EC private key (P-256)")
     check = _add(commands, "check-bundle", f"{_WHERE}signatures:check_file", "check a bundle file", file="a bundle")
