@@ -27,7 +27,7 @@ BUNDLE, HEAD = "urn:stemma:lineage-bundle:v", "urn:stemma:lineage-head:v"
 BINDS = {1: "identities and receipts; no file", 2: "identities, receipts and every file of every node"}
 STATEMENT, PREDICATE = "https://in-toto.io/Statement/v1", "https://slsa.dev/provenance/v1"
 PAYLOAD = "application/vnd.in-toto+json"
-SCHEMAS = (1,)
+SCHEMAS = (1, 2)
 MAX_DEPTH, MAX_BYTES = 100, 256 << 20
 # a string, to the end of the data where nothing ends it, or a bracket outside of one: no byte is looked at twice
 TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[][{}]', re.DOTALL)
@@ -172,8 +172,11 @@ def check_receipt(raw, node_id, kind, seen):
     require(isinstance(inside["seeds"], dict), "seeds are not an object")
     require(type(inside["schema"]) is int and inside["schema"] in SCHEMAS, "another schema version")
     details = members(predicate["runDetails"], "builder metadata byproducts", "run details")
-    require(isinstance(details["byproducts"], list) and len(details["byproducts"]) == 1, "one byproduct is expected")
-    require(isinstance(details["byproducts"][0].get("annotations"), dict), "no environment")
+    beside = details["byproducts"]
+    require(isinstance(beside, list) and 1 <= len(beside) <= inside["schema"], "another number of byproducts")
+    for entry in beside:
+        require(isinstance(entry, dict) and isinstance(entry.get("annotations"), dict), "a byproduct says nothing")
+    require(len(beside) == 1 or beside[1].get("name") == "at-the-end", "the second byproduct is another")
     for name in ("startedOn", "finishedOn"):
         require(isinstance(details["metadata"].get(name), str), f"{name} is not text")
     check_dependencies(build["resolvedDependencies"], seen)

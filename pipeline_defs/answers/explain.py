@@ -124,9 +124,11 @@ def _wish(account: Provenance) -> str:
 
 
 def _code_fact(account: Provenance) -> str:
+    moved = f"; at the end another: {', '.join(f'{k} {v}' for k, v in account.ended.items())}" if account.ended else ""
     if account.commit is None:
-        return f"no git checkout, sources {short(account.diff)}"
-    return f"commit {account.commit}" + (f", modified: diff {short(account.diff)}" if account.dirty else ", clean")
+        return f"no git checkout, sources {short(account.diff)}{moved}"
+    state = f"modified: diff {short(account.diff)}" if account.dirty else "clean"
+    return f"commit {account.commit}, {state}{moved}"
 
 
 def _environment_fact(account: Provenance) -> str:
@@ -167,6 +169,7 @@ def _account_document(account: Provenance) -> dict[str, Any]:
         "dirty": account.dirty,
         "diff": account.diff,
         "environment": account.environment,
+        "ended": account.ended,
         "started": account.started,
         "finished": account.finished,
     }

@@ -17,8 +17,9 @@ from assets_data.lineage.errors import IntegrityError
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:stemma:stage:v1"
-RECEIPT_SCHEMAS = (1,)  # every version ever released stays readable
+RECEIPT_SCHEMAS = (1, 2)  # every version ever released stays readable; 2 may say what moved during the work
 TREE, LOCK, SOURCE = "source-tree", "environment-lock", "source"
+ENDED = "at-the-end"
 
 _HEX = {"sha256": re.compile(r"[0-9a-f]{64}\Z"), "gitCommit": re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")}
 
@@ -43,7 +44,8 @@ class SourcePart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """One account of how ``subject`` came to be. ``path`` is the receipt's file."""
+    """One account of how ``subject`` came to be. ``path`` is the receipt's file. Commit and environment are those the
+    work began under; ``ended`` has what of them was another when it ended (see ``code.changes_since``)."""
 
     path: Path
     subject: str
@@ -60,6 +62,7 @@ class Provenance:
     diff: str | None
     lock: str
     environment: Mapping[str, Any]
+    ended: Mapping[str, Any]
     started: str
     finished: str
 
@@ -90,7 +93,7 @@ def _parse(document: Mapping[str, Any], path: Path) -> Provenance:
     inside = _keys(build["internalParameters"], {"code_version", "seeds", "schema"})
     _require_schema(inside["schema"], path)
     details = _keys(predicate["runDetails"], {"builder", "metadata", "byproducts"})
-    (environment,) = details["byproducts"]
+    environment, ended = _byproducts(details["byproducts"], inside["schema"])
     parents, sources, (tree, lock) = _dependencies(build["resolvedDependencies"], path)
     return Provenance(
         path=path,
@@ -108,6 +111,7 @@ def _parse(document: Mapping[str, Any], path: Path) -> Provenance:
         diff=_digest(tree, path).get("sha256"),
         lock=_digest(lock, path)["sha256"],
         environment=_object(environment["annotations"]),
+        ended=_object(ended["annotations"]),
         started=_text(details["metadata"]["startedOn"]),
         finished=_text(details["metadata"]["finishedOn"]),
     )
@@ -129,6 +133,15 @@ def _dependencies(
         else:
             parents.append(Parent(role, name, f"sha256:{digest}"))
     return tuple(parents), tuple(sources), (tree, lock)
+
+
+def _byproducts(entries: list[Any], schema: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The environment, and what was another at the end, which schema 1 cannot say and schema 2 says where it was."""
+    environment, *rest = entries
+    ended = rest.pop() if rest and schema > 1 else {"name": ENDED, "annotations": {}}
+    if rest or ended["name"] != ENDED:
+        raise ValueError("the byproducts are the environment and what was another at the end")
+    return environment, ended
 
 
 def _digest(entry: Mapping[str, Any], path: Path) -> dict[str, str]:
