@@ -19,8 +19,8 @@ Z95 = 1.959963984540054
 def judge(measurements: Sequence[Measurement], thresholds: Mapping[str, float]) -> dict[str, Any]:
     """``{"verdict", "reasons", "criteria"}``: fail when anything measured is not above its threshold.
 
-    Otherwise undetermined when anything had no checks, or nothing was measured; otherwise pass. Raises GateError
-    GATE_NO_THRESHOLD for a measurement without a registered threshold.
+    Otherwise undetermined when anything had no checks or is not a finite number, or nothing was measured; otherwise
+    pass. Raises GateError GATE_NO_THRESHOLD for a measurement without a registered threshold.
     """
     criteria = [_criterion(measurement, thresholds) for measurement in measurements]
     verdicts = {criterion["verdict"] for criterion in criteria}
@@ -48,11 +48,12 @@ def _criterion(measurement: Measurement, thresholds: Mapping[str, float]) -> dic
         known = sorted(thresholds)
         raise GateError("GATE_NO_THRESHOLD", "not registered", expected=known, found=measurement.threshold)
     threshold, checks = thresholds[measurement.threshold], measurement.checks
-    verdict = "undetermined" if checks == 0 else "pass" if measurement.value > threshold else "fail"
+    known = checks > 0 and math.isfinite(measurement.value)
+    verdict = "undetermined" if not known else "pass" if measurement.value > threshold else "fail"
     return {
         "name": measurement.name,
         "threshold": threshold,
-        "value": measurement.value if checks else None,
+        "value": measurement.value if known else None,
         "checks": checks,
         "interval": None if measurement.hits is None else list(wilson(measurement.hits, checks)),
         "verdict": verdict,
@@ -61,5 +62,7 @@ def _criterion(measurement: Measurement, thresholds: Mapping[str, float]) -> dic
 
 def _reason(criterion: Mapping[str, Any]) -> str:
     if criterion["verdict"] == "undetermined":
-        return f"{criterion['name']} was never checked"
+        return (
+            f"{criterion['name']} was never checked" if not criterion["checks"] else f"{criterion['name']} is undefined"
+        )
     return f"{criterion['name']} is {criterion['value']:.4f}, must be above {criterion['threshold']}"

@@ -22,7 +22,7 @@ from training.environment import autocast, reproducible
 from training.gate import judge
 from training.loop import train
 from training.machine import installed_version
-from training.metrics import curves, read_lines
+from training.metrics import curves, finite, read_lines
 from training.recipe import Recipe
 from training.run import Run
 from training.run_directory import CHECKPOINTS, LOG, METRICS, PASSED, TIMINGS
@@ -81,9 +81,9 @@ def judge_and_publish(
     document = {
         "config": to_dict(config),
         "metrics": {
-            "scalars": {"gate_passed": verdict["verdict"] == "pass", **evaluation.scalars},
+            "scalars": {"gate_passed": verdict["verdict"] == "pass", **finite(evaluation.scalars)},
             "curves": curves(checkpoint.file(METRICS)),
-            **evaluation.tables,
+            **finite(evaluation.tables),
         },
         "gate": {**verdict, "registered": registered},
         "metadata": {"run_id": training["run_id"], "recipe": recipe.name, **ids},
