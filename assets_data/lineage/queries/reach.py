@@ -8,13 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
-import numpy as np
-
-from assets_data.lineage.identity.merkle import sorted_records
-from assets_data.lineage.identity.record_ids import COLUMN, among, decode_records, iter_records
-from assets_data.lineage.identity.tables import iter_columns, table_schema
+from assets_data.lineage.queries.record_rows import record_splits, records_held
 from assets_data.lineage.queries.records import record_tables
 from assets_data.lineage.queries.tree import Node, load_tree
 from assets_data.lineage.storage.redaction import WITHDRAWN_FROM
@@ -108,28 +103,9 @@ def _taught(through: list[str], effects: Mapping[str, Effect]) -> bool:
 
 
 def _rows_held(node: Node, records: Collection[bytes]) -> dict[str, int]:
-    if node.snapshot is None:
-        return {}
-    found = {}
-    for name in record_tables(node.snapshot):
-        if count := _count(node.snapshot.file(name), records):
-            found[name] = count
-    return found
-
-
-def _count(path: Path, records: Collection[bytes]) -> int:
-    wanted = sorted_records(records)
-    return sum(int(among(batch, wanted).sum()) for batch in iter_records(path))
+    return records_held(node.snapshot, records) if node.snapshot else {}
 
 
 def _splits(node: Node, records: Collection[bytes]) -> set[str]:
     """Splits of the records, from every table of a holder that has both columns."""
-    found: set[str] = set()
-    snapshot, wanted = node.snapshot, sorted_records(records)
-    for name in record_tables(snapshot) if snapshot else []:
-        path = snapshot.file(name) if snapshot else Path()
-        if "split" in table_schema(path).names:
-            for batch in iter_columns(path, [COLUMN, "split"]):
-                mask = among(decode_records(batch.column(0), path), wanted)
-                found |= {batch.column(1)[int(row)].as_py() for row in np.flatnonzero(mask)}
-    return found
+    return record_splits(node.snapshot, records) if node.snapshot else set()

@@ -20,6 +20,7 @@ from typing import Any
 from assets_data.lineage.config import to_dict
 from assets_data.lineage.errors import DataError, IntegrityError
 from assets_data.lineage.identity.digests import digest_json, load_json
+from assets_data.lineage.queries.record_rows import keep_index
 from assets_data.lineage.receipts.code import code_version
 from assets_data.lineage.receipts.provenance import SourcePart
 from assets_data.lineage.receipts.receipt import Build, read_receipt, write_receipt
@@ -174,6 +175,7 @@ class Store:
         atomic.write_json(
             record, {"snapshot": snapshot.id, "stage": work.stage, "receipt": str(receipt.relative_to(self.root))}
         )
+        keep_index(snapshot)
         return dataclasses.replace(snapshot, receipt=receipt)
 
     def _place(self, temp: Path, snapshot_id: str) -> Path:
