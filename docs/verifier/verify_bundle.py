@@ -26,7 +26,7 @@ import sys
 BUNDLE, HEAD = "urn:stemma:lineage-bundle:v", "urn:stemma:lineage-head:v"
 BINDS = {1: "identities and receipts; no file", 2: "identities, receipts and every file of every node"}
 STATEMENT, PREDICATE = "https://in-toto.io/Statement/v1", "https://slsa.dev/provenance/v1"
-PAYLOAD = "application/vnd.in-toto+json"
+PAYLOAD, BUILD_TYPE = "application/vnd.in-toto+json", "urn:stemma:stage:v1"
 SCHEMAS = (1, 2)
 MAX_DEPTH, MAX_BYTES = 100, 256 << 20
 # a string, to the end of the data where nothing ends it, or a bracket outside of one: no byte is looked at twice
@@ -164,7 +164,8 @@ def check_receipt(raw, node_id, kind, seen):
     names = "buildType externalParameters internalParameters resolvedDependencies"
     build = members(predicate["buildDefinition"], names, "a build definition")
     outside = members(build["externalParameters"], "stage config arguments requested", "external parameters")
-    require(outside["stage"] == kind, "a receipt is about another stage")
+    require(build["buildType"] == BUILD_TYPE, "another type of build")
+    require(outside["stage"] == kind == subject["name"], "a receipt is about another stage")
     for name in ("config", "arguments", "requested"):
         require(isinstance(outside[name], dict), f"{name} is not an object")
     inside = members(build["internalParameters"], "code_version seeds schema", "internal parameters")
@@ -174,9 +175,11 @@ def check_receipt(raw, node_id, kind, seen):
     details = members(predicate["runDetails"], "builder metadata byproducts", "run details")
     beside = details["byproducts"]
     require(isinstance(beside, list) and 1 <= len(beside) <= inside["schema"], "another number of byproducts")
-    for entry in beside:
-        require(isinstance(entry, dict) and isinstance(entry.get("annotations"), dict), "a byproduct says nothing")
-    require(len(beside) == 1 or beside[1].get("name") == "at-the-end", "the second byproduct is another")
+    for entry, name in zip(beside, ("environment", "at-the-end"), strict=False):
+        require(members(entry, "name annotations", "a byproduct")["name"] == name, "another byproduct")
+        require(isinstance(entry["annotations"], dict), "a byproduct says nothing")
+    require(isinstance(members(details["builder"], "id", "a builder")["id"], str), "no builder")
+    members(details["metadata"], "startedOn finishedOn", "the metadata")
     for name in ("startedOn", "finishedOn"):
         require(isinstance(details["metadata"].get(name), str), f"{name} is not text")
     check_dependencies(build["resolvedDependencies"], seen)
@@ -187,13 +190,16 @@ def check_dependencies(entries, seen):
     require(isinstance(entries, list) and len(entries) >= 2, "the source tree or the environment is missing")
     *read, tree, lock = entries
     require((tree.get("name"), lock.get("name")) == ("source-tree", "environment-lock"), "tree and lock come last")
-    require("dirty" in tree.get("annotations", {}), "whether the tree was modified is not said")
+    state = members(members(tree, "name digest annotations", "the source tree")["annotations"], "dirty", "its state")
+    require(state["dirty"] is None or isinstance(state["dirty"], bool), "whether it was modified is not said")
+    members(lock, "name digest", "the environment")
     digests(tree)
     require("sha256" in digests(lock), "the environment has no digest")
     for entry in read:
         found = digests(entry).get("sha256")
         require(found, "a dependency has no SHA-256")
-        role, _, name = str(entry.get("name")).partition("=")
+        members(entry, "name digest" + (" uri" if "uri" in entry else ""), "a dependency")
+        role, _, name = str(entry["name"]).partition("=")
         if role == "source" and "uri" in entry:
             require(isinstance(entry["uri"], str), "an address is not text")
         else:

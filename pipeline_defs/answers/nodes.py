@@ -156,6 +156,9 @@ def _verify_receipt(store: Store, snapshot: Snapshot, path: Path) -> int:
     check_statement(document, path)
     if account.subject != snapshot.id:
         raise IntegrityError("RECEIPT_SUBJECT", "the receipt is about another node", expected=snapshot.id, where=path)
+    if account.stage != snapshot.kind:
+        what = "the receipt is about another stage"
+        raise IntegrityError("RECEIPT_STAGE", what, expected=snapshot.kind, found=account.stage, where=path)
     for parent in account.parents:
         store.snapshot(parent.id)
     return len(account.parents)

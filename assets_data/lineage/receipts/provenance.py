@@ -92,7 +92,11 @@ def _parse(document: Mapping[str, Any], path: Path) -> Provenance:
     outside = _keys(build["externalParameters"], {"stage", "config", "arguments", "requested"})
     inside = _keys(build["internalParameters"], {"code_version", "seeds", "schema"})
     _require_schema(inside["schema"], path)
+    if build["buildType"] != BUILD_TYPE or subject["name"] != outside["stage"]:
+        raise ValueError("a receipt is of one stage, which its subject is named after")
     details = _keys(predicate["runDetails"], {"builder", "metadata", "byproducts"})
+    _keys(details["metadata"], {"startedOn", "finishedOn"})
+    _text(_keys(details["builder"], {"id"})["id"])
     environment, ended = _byproducts(details["byproducts"], inside["schema"])
     parents, sources, (tree, lock) = _dependencies(build["resolvedDependencies"], path)
     return Provenance(
@@ -107,7 +111,7 @@ def _parse(document: Mapping[str, Any], path: Path) -> Provenance:
         parents=parents,
         sources=sources,
         commit=_digest(tree, path).get("gitCommit"),
-        dirty=tree["annotations"]["dirty"],
+        dirty=_whether(tree["annotations"]["dirty"]),
         diff=_digest(tree, path).get("sha256"),
         lock=_digest(lock, path)["sha256"],
         environment=_object(environment["annotations"]),
@@ -122,12 +126,15 @@ def _dependencies(
 ) -> tuple[tuple[Parent, ...], tuple[SourcePart, ...], tuple[dict[str, Any], dict[str, Any]]]:
     """Parents, then source parts, then the tree and the lock: the order in which they are written."""
     *read, tree, lock = entries
+    _keys(_keys(tree, {"name", "digest", "annotations"})["annotations"], {"dirty"})
+    _keys(lock, {"name", "digest"})
     if (tree["name"], lock["name"]) != (TREE, LOCK):
         raise ValueError("the last two dependencies are the source tree and the environment's lock")
     parents: list[Parent] = []
     sources: list[SourcePart] = []
     for entry in read:
         digest, (role, _, name) = _digest(entry, path)["sha256"], entry["name"].partition("=")
+        _keys(entry, {"name", "digest", *({"uri"} & set(entry))})
         if role == SOURCE and "uri" in entry:
             sources.append(SourcePart(name, digest, _text(entry["uri"])))
         else:
@@ -139,7 +146,9 @@ def _byproducts(entries: list[Any], schema: int) -> tuple[dict[str, Any], dict[s
     """The environment, and what was another at the end, which schema 1 cannot say and schema 2 says where it was."""
     environment, *rest = entries
     ended = rest.pop() if rest and schema > 1 else {"name": ENDED, "annotations": {}}
-    if rest or ended["name"] != ENDED:
+    _keys(environment, {"name", "annotations"})
+    _keys(ended, {"name", "annotations"})
+    if rest or (environment["name"], ended["name"]) != ("environment", ENDED):
         raise ValueError("the byproducts are the environment and what was another at the end")
     return environment, ended
 
@@ -179,6 +188,12 @@ def _keys(document: Mapping[str, Any], expected: set[str]) -> Mapping[str, Any]:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"expected text, found {value!r}")
+    return value
+
+
+def _whether(value: Any) -> bool | None:
+    if value is not None and not isinstance(value, bool):
+        raise TypeError(f"expected true, false or null, found {value!r}")
     return value
 
 

@@ -104,6 +104,21 @@ DEFECTS = {
     "a later schema": (lambda raw: raw.replace(b'"schema":1', b'"schema":3'), "RECEIPT_VERSION"),
     "schema 0": (lambda raw: raw.replace(b'"schema":1', b'"schema":0'), "RECEIPT_VERSION"),
     "an end that schema 1 cannot have": (lambda raw: _edited(raw, lambda d: _ended(d)), "RECEIPT_SHAPE"),
+    "another build type": (lambda raw: raw.replace(b"urn:stemma:stage:v1", b"urn:stemma:stage:v9"), "RECEIPT_SHAPE"),
+    "another subject": (lambda raw: _edited(raw, lambda d: d["subject"][0].update(name="x")), "RECEIPT_SHAPE"),
+    "more of a builder": (lambda raw: _edited(raw, lambda d: _details(d)["builder"].update(x=1)), "RECEIPT_SHAPE"),
+    "a moment more": (lambda raw: _edited(raw, lambda d: _details(d)["metadata"].update(x=1)), "RECEIPT_SHAPE"),
+    "an environment's member more": (
+        lambda raw: _edited(raw, lambda d: _details(d)["byproducts"][0].update(x=1)), "RECEIPT_SHAPE",
+    ),
+    "a dependency more": (lambda raw: _edited(raw, lambda d: _dependencies(d)[0].update(x=1)), "RECEIPT_SHAPE"),
+    "a lock's member more": (lambda raw: _edited(raw, lambda d: _dependencies(d)[-1].update(x=1)), "RECEIPT_SHAPE"),
+    "a tree that is dirty as text": (
+        lambda raw: _edited(raw, lambda d: _dependencies(d)[-2].update(annotations={"dirty": "no"})), "RECEIPT_SHAPE",
+    ),
+    "a tree that is dirty as a number": (
+        lambda raw: _edited(raw, lambda d: _dependencies(d)[-2].update(annotations={"dirty": 0})), "RECEIPT_SHAPE",
+    ),
     "a third byproduct": (lambda raw: _edited(raw, lambda d: (_second(d), _ended(d), _ended(d))), "RECEIPT_SHAPE"),
     "another byproduct": (lambda raw: _edited(raw, lambda d: (_second(d), _ended(d, "sbom"))), "RECEIPT_SHAPE"),
     "an end that is a list": (lambda raw: _edited(raw, lambda d: (_second(d), _ended(d, says=[]))), "RECEIPT_SHAPE"),
