@@ -231,7 +231,8 @@ def _general(field: tuple[Any, ...]) -> str:
     """The field without what data decides: places in lists, and everything below a member that data names."""
     names: list[str] = []
     for part in field:
-        names.append("[]" if isinstance(part, int) else str(part))
-        if part in KEYED:
+        if names and names[-1] in KEYED:
+            names.append("*")
             break
+        names.append("[]" if isinstance(part, int) else str(part))
     return ".".join(names)

@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from assets_data.lineage.errors import DataError, IntegrityError
+from assets_data.lineage.errors import DataError, IntegrityError, StemmaError
 from assets_data.lineage.identity.digests import (
     canonical_form,
     canonical_json,
@@ -112,7 +112,7 @@ class Snapshot:
             raise _broken("SNAPSHOT_FILE_DIGEST", "a file's bytes changed", path, entry["sha256"], digest)
 
     def _verify_parts(self) -> None:
-        parts = {Path(n).stem: logical_digest(self.path / n) for n, entry in self.files.items() if entry["part"]}
+        parts = {Path(n).stem: _part_digest(self.path / n) for n, entry in self.files.items() if entry["part"]}
         if canonical_json(parts) != canonical_json(self.content["parts"]):
             raise _broken("SNAPSHOT_CONTENT", "the parts do not say what the identity says", self.path)
 
@@ -182,6 +182,15 @@ class SnapshotWriter:
         path = self.path / name
         atomic.sync_path(path)
         return {"bytes": path.stat().st_size, "sha256": digest_file(path), "part": is_part}
+
+
+def _part_digest(path: Path) -> Any:
+    try:
+        return logical_digest(path)
+    except StemmaError:
+        raise
+    except Exception as error:  # a reader met bytes that nobody wrote: whatever it says, the file is not what it was
+        raise _broken("SNAPSHOT_UNREADABLE", f"a part cannot be read: {error}", path) from error
 
 
 def _entries(folder: Path) -> Iterator[str]:
