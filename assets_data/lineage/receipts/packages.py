@@ -72,6 +72,11 @@ def _base(name: str, module: object) -> Path | None:
     file = getattr(module, "__file__", None)
     if "." in name or not isinstance(file, str) or name.startswith("__"):
         return None
+    return _folder(file)
+
+
+@functools.cache
+def _folder(file: str) -> Path:
     path = Path(file).resolve()
     return path.parents[1] if path.name.startswith("__init__.") else path.parent
 

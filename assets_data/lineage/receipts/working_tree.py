@@ -6,13 +6,17 @@ elsewhere (``GIT_DIR``), so it is asked for the commit and what that holds, and 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
+import stat
 import subprocess
-from collections.abc import Collection, Iterator
+import time
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from assets_data.lineage.errors import StorageError
 from assets_data.lineage.identity.digests import digest_bytes, digest_json
 
 _HASHES = {40: "sha1", 64: "sha256"}  # by the length of an object's name
@@ -25,18 +29,24 @@ def tree_state(root: Path, rooms: Collection[str]) -> dict[str, Any] | None:
     ``diff`` is the digest over every file that is not as committed, gone, or added: what git would add, and code in
     ``rooms`` even where git is told to ignore it. Files' modes do not count, only whether they are links.
     """
-    top = _git(root, "rev-parse", "--show-toplevel")
-    head = _git(root, "rev-parse", "HEAD") if top and Path(os.fsdecode(top).strip()) == root.resolve() else None
-    commit = head.decode().strip() if head else None
-    listed = _git(root, "ls-tree", "-r", "-z", "--full-tree", commit) if commit else None
-    if listed is None:
+    top, _, commit = (_git(root, "rev-parse", "--show-toplevel", "HEAD") or b"").rstrip(b"\n").rpartition(b"\n")
+    if not top or Path(os.fsdecode(top)) != root.resolve():
         return None
-    committed = {path: (mode, name) for mode, name, path in _entries(listed)}
+    committed = _committed(root, commit.decode())
     changed = {path: _digest(root, path) for path, (mode, name) in committed.items() if not _is(root, path, mode, name)}
     added = {path: _digest(root, path) for path in _others(root, rooms) - committed.keys()}
     changes = {_shown(path): digest for path, digest in {**changed, **added}.items()}
     dirty = bool(changes)
-    return {"commit": commit, "dirty": dirty, "diff": digest_json(changes) if dirty else None}
+    return {"commit": commit.decode(), "dirty": dirty, "diff": digest_json(changes) if dirty else None}
+
+
+@functools.lru_cache(maxsize=8)
+def _committed(root: Path, commit: str) -> Mapping[bytes, tuple[bytes, str]]:
+    """Path -> (mode, object name) of every file and link of a commit, which never changes."""
+    listed = _git(root, "ls-tree", "-r", "-z", "--full-tree", commit)
+    if listed is None:
+        raise StorageError("GIT_UNREADABLE", "git cannot read its own commit", found=commit, where=root)
+    return {path: (mode, name) for mode, name, path in _entries(listed)}
 
 
 def _entries(listed: bytes) -> Iterator[tuple[bytes, str, bytes]]:
@@ -50,10 +60,27 @@ def _entries(listed: bytes) -> Iterator[tuple[bytes, str, bytes]]:
 
 def _is(root: Path, path: bytes, mode: bytes, name: str) -> bool:
     """Whether the file at ``path`` holds the bytes of the object ``name``."""
-    data, link = _content(root, path)
-    if data is None or link != (mode == b"120000"):
+    full = os.path.join(os.fsencode(root), path)
+    try:
+        seen = os.lstat(full)
+    except OSError:
         return False
-    return hashlib.new(_HASHES[len(name)], b"blob %d\0" % len(data) + data).hexdigest() == name
+    if stat.S_ISLNK(seen.st_mode) != (mode == b"120000"):
+        return False
+    signature = (seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns)
+    if _KNOWN.get((full, name)) == signature:
+        return True
+    data, _ = _content(root, path)
+    same = data is not None and hashlib.new(_HASHES[len(name)], b"blob %d\0" % len(data) + data).hexdigest() == name
+    if same and time.time_ns() - seen.st_ctime_ns > _SETTLED_NS:
+        _KNOWN[full, name] = signature
+    return same
+
+
+_KNOWN: dict[tuple[bytes, str], tuple[int, ...]] = {}
+"""Files that held an object's bytes when they were hashed, and what the kernel said of them; nobody can set the change
+time among that. Of a file written to a moment ago it says too little."""
+_SETTLED_NS = 1_000_000_000
 
 
 def _content(root: Path, path: bytes) -> tuple[bytes | None, bool]:

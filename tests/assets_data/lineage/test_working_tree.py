@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+from assets_data.lineage.receipts import working_tree
 from assets_data.lineage.receipts.working_tree import tree_state
 
 ROOMS = ("room",)
@@ -129,8 +130,12 @@ HIDDEN = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize("seen", [False, True], ids=["at first sight", "after it was seen clean"])
 @pytest.mark.parametrize("hide", HIDDEN)
-def test_an_edit_cannot_be_hidden(root, hide):
+def test_an_edit_cannot_be_hidden(root, hide, seen, monkeypatch):
+    if seen:
+        monkeypatch.setattr(working_tree, "_SETTLED_NS", -1)  # as if the checkout were old
+        assert not state(root)["dirty"]
     hide(root)
     found = state(root)
     assert found["dirty"] and found["diff"] and found["commit"] == git(root, "rev-parse", "HEAD")
