@@ -9,11 +9,12 @@ import uuid
 import pytest
 
 from assets_data.lineage import Store, canonical_json, digest_file
-from assets_data.lineage.queries.bundle import PAYLOAD
+from assets_data.lineage.queries.bundle import BUNDLE, PAYLOAD, envelope, head_statement
 from assets_data.lineage.queries.tree import load_tree
 from assets_data.lineage.receipts.attestation import check_statement
 from pipeline_defs.answers.exports.hf_folder import model_card
 from pipeline_defs.answers.exports.model_facts import model_facts
+from pipeline_defs.answers.signing import sign_bundle
 from pipeline_defs.commands.cli import main
 from tests.assets_data.lineage.mini_chain import MiniConfig, json_stage, make_chain
 from tests.assets_data.lineage.vectors import FOLDER
@@ -328,6 +329,22 @@ def test_a_bundle_says_what_it_binds_and_an_old_one_binds_less(chain, tmp_path, 
     assert main(["check-bundle", str(old), "--key", str(FOLDER / "key.pub"), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["version"] == 1 and "no file" in facts["binds"] and "files" not in facts
+
+
+def test_a_node_signed_before_files_were_bound_still_verifies_and_says_so(chain, tmp_path, keys, capsys):
+    key, root = keys / "mine.pem", chain["toy/gate_report"].id
+    assert main(["sign", "toy/gate_report", "--key", str(key)]) == 0
+    path = next((tmp_path / "store" / "signatures").glob("*.bundle.json"))
+    bundle = json.loads(path.read_bytes())
+    nodes = [{name: entry[name] for name in ("id", "content", "receipts")} for entry in bundle["nodes"]]
+    statement = canonical_json(head_statement(root, "toy/gate_report", nodes))
+    old = {"_type": BUNDLE[1], "nodes": nodes, "envelope": envelope(statement, [])}
+    path.write_text(json.dumps(sign_bundle(old, key)))
+    capsys.readouterr()
+    assert main(["verify", "toy/gate_report", "--key", str(keys / "mine.pub")]) == 0
+    assert "no files" in capsys.readouterr().out
+    flip(chain["text/raw_slice/b"].path / "records.parquet")  # what is listed is hashed all the same
+    assert main(["verify", "toy/gate_report", "--key", str(keys / "mine.pub")]) == 1
 
 
 def test_an_export_of_a_broken_tree_and_of_no_model_is_refused(chain, tmp_path, capsys):
