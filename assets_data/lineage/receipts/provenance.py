@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ class Provenance:
     diff: str | None
     lock: str
     environment: Mapping[str, Any]
-    ended: Mapping[str, Any]
+    ended: Mapping[str, Any] = field(default_factory=dict)
     started: str
     finished: str
 
