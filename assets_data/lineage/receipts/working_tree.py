@@ -6,7 +6,6 @@ elsewhere (``GIT_DIR``), so it is asked for the commit and what that holds, and 
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import os
 import stat
@@ -16,7 +15,6 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from assets_data.lineage.errors import StorageError
 from assets_data.lineage.identity.digests import digest_bytes, digest_json
 
 _HASHES = {40: "sha1", 64: "sha256"}  # by the length of an object's name
@@ -30,9 +28,10 @@ def tree_state(root: Path, rooms: Collection[str]) -> dict[str, Any] | None:
     ``rooms`` even where git is told to ignore it. Files' modes do not count, only whether they are links.
     """
     top, _, commit = (_git(root, "rev-parse", "--show-toplevel", "HEAD") or b"").rstrip(b"\n").rpartition(b"\n")
-    if not top or Path(os.fsdecode(top)) != root.resolve():
+    here = top and Path(os.fsdecode(top)) == root.resolve()
+    committed = dict(_committed(root, commit.decode())) if here else {}
+    if not committed:  # no checkout, or one that git cannot read: no reason to lose a day's training
         return None
-    committed = _committed(root, commit.decode())
     changed = {path: _digest(root, path) for path, (mode, name) in committed.items() if not _is(root, path, mode, name)}
     added = {path: _digest(root, path) for path in _others(root, rooms) - committed.keys()}
     changes = {_shown(path): digest for path, digest in {**changed, **added}.items()}
@@ -40,13 +39,17 @@ def tree_state(root: Path, rooms: Collection[str]) -> dict[str, Any] | None:
     return {"commit": commit.decode(), "dirty": dirty, "diff": digest_json(changes) if dirty else None}
 
 
-@functools.lru_cache(maxsize=8)
 def _committed(root: Path, commit: str) -> Mapping[bytes, tuple[bytes, str]]:
-    """Path -> (mode, object name) of every file and link of a commit, which never changes."""
-    listed = _git(root, "ls-tree", "-r", "-z", "--full-tree", commit)
-    if listed is None:
-        raise StorageError("GIT_UNREADABLE", "git cannot read its own commit", found=commit, where=root)
-    return {path: (mode, name) for mode, name, path in _entries(listed)}
+    """Path -> (mode, object name) of every file and link of a commit, which never changes; empty where git fails."""
+    if (found := _COMMITS.get((root, commit))) is None:
+        listed = _git(root, "ls-tree", "-r", "-z", "--full-tree", commit)
+        if listed is None:
+            return {}
+        found = _COMMITS[root, commit] = {path: (mode, name) for mode, name, path in _entries(listed)}
+    return found
+
+
+_COMMITS: dict[tuple[Path, str], Mapping[bytes, tuple[bytes, str]]] = {}
 
 
 def _entries(listed: bytes) -> Iterator[tuple[bytes, str, bytes]]:
