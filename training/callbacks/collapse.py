@@ -56,7 +56,10 @@ class Collapse(Callback):
         self.first, self.met = dict(state.get("first", {})), dict(state.get("met", {}))
 
     def _judge(self, update: int, name: str, metrics: Mapping[str, float]) -> None:
-        met = alerts(metrics, self.first.setdefault(name, metrics["pairwise_pred_dist_mean"]))
+        distance = metrics["pairwise_pred_dist_mean"]
+        if math.isfinite(distance):
+            self.first.setdefault(name, distance)
+        met = alerts(metrics, self.first.get(name, distance))
         for criterion in met:
             if criterion not in self.met.get(name, []):
                 value = metrics[criterion]

@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import fcntl
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -26,7 +27,7 @@ from assets_data.lineage.receipts.provenance import SourcePart
 from assets_data.lineage.receipts.receipt import Build, read_receipt, write_receipt
 from assets_data.lineage.storage import atomic
 from assets_data.lineage.storage.names import require_kind, require_name
-from assets_data.lineage.storage.records import holds_any
+from assets_data.lineage.storage.record_rows import holds_any, keep_index
 from assets_data.lineage.storage.snapshot import Snapshot, SnapshotWriter
 from assets_data.lineage.storage.tombstones import withdrawn_records
 
@@ -72,6 +73,11 @@ class Store:
     def receipts(self, snapshot_id: str) -> list[Path]:
         """Every receipt for this id, by name."""
         return sorted((self.root / "receipts" / snapshot_id.removeprefix("sha256:")).glob("*.json"))
+
+    def snapshot_ids(self, folder: str = "snapshots") -> list[str]:
+        """Every id that has a folder, sorted; what dead writers left and odd names are none. Likewise ``receipts``."""
+        names = (path.name for path in (self.root / folder).glob("[0-9a-f]*"))
+        return sorted(f"sha256:{name}" for name in names if re.fullmatch("[0-9a-f]{64}", name))
 
     def point(self, name: str, snapshot: Snapshot) -> None:
         """Make ``name`` (its kind, and which one of it) stand for this snapshot from now on.
@@ -201,6 +207,7 @@ class Store:
         snapshot = Snapshot.open(final)
         snapshot = dataclasses.replace(snapshot, receipt=write_receipt(self.root / "receipts", work, snapshot))
         self._remember(record, work.stage, snapshot)
+        keep_index(snapshot)
         return snapshot
 
     def adopt(self, work: Build, snapshot: Snapshot) -> None:
