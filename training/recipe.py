@@ -136,9 +136,10 @@ class Recipe:
     ``inputs``, and the methods that raise NotImplementedError here.
 
     ``inputs`` are the snapshots it reads, by the name under which its methods get them: a domain's manifest, a table,
-    another recipe's checkpoint, as in ``{"manifest": One("text/dataset_manifest")}``. ``derived`` are stages of its own that come between those and the preflight, such as a
-    table that a model makes; they may be inputs too. ``item`` is what throughput counts, ``task`` what model cards say
-    (a task name of the Hugging Face hub), ``needs`` the import names of further packages, which the preflight requires.
+    another recipe's checkpoint, as in ``{"manifest": One("text/dataset_manifest")}``. ``derived`` are stages of its own
+    that come between those and the preflight, such as a table that a model makes; they may be inputs too. ``item`` is
+    what throughput counts, ``task`` what model cards say (a task name of the Hugging Face hub), ``needs`` the import
+    names of further packages, which the preflight requires.
 
     Optional members, None where a recipe does without:
 

@@ -69,7 +69,8 @@ class Wild(Sound):
 
 class Nameless(Recipe):
     presets, config_type, inputs = Sound.presets, Config, Sound.inputs
-    open_data, inspect, model_inputs, build_model = Sound.open_data, Sound.inspect, Sound.model_inputs, Sound.build_model
+    open_data, inspect, model_inputs = Sound.open_data, Sound.inspect, Sound.model_inputs
+    build_model = Sound.build_model
     batch, loss, evaluate = Sound.batch, Sound.loss, Sound.evaluate
 
 

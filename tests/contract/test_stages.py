@@ -1,4 +1,4 @@
-"""What a stage's declaration promises: it agrees with its function, what it names can be loaded, nobody else names it."""
+"""What a stage's declaration promises: it agrees with its function, its names load, nobody else names it."""
 
 import ast
 import inspect

@@ -12,9 +12,7 @@ from assets_data.lineage import Store, canonical_json
 from assets_data.lineage.plain import plain
 from assets_data.lineage.queries.proof import prove_record
 from assets_data.lineage.receipts.code import ROOT
-from assets_data.lineage.receipts.receipt import read_provenance
 from pipeline_defs.answers.explain import lineage_markdown
-from pipeline_defs.answers.rebuild import _duplicates
 from pipeline_defs.commands.cli import main
 from tests.assets_data.lineage.mini_chain import make_chain, make_raw, record_id, texts
 
@@ -165,7 +163,7 @@ def test_a_prefix_known_to_the_store_is_compared_and_absence_is_a_no(chain, tmp_
 LEFTOVERS = (".tmp-0123-dead", "lost+found", "A" * 64, "0" * 63, "0" * 65, "notes.txt", f"{'0' * 64}.bak")
 
 
-@pytest.mark.parametrize("command", ["uses", "prefix", "withdraw", "rebuild listing"])
+@pytest.mark.parametrize("command", ["uses", "prefix", "withdraw"])
 def test_what_dead_writers_left_among_the_snapshots_is_no_snapshot(chain, tmp_path, command, capsys):
     store = Store(tmp_path / "store")
     before = store.snapshot_ids()
@@ -176,10 +174,6 @@ def test_what_dead_writers_left_among_the_snapshots_is_no_snapshot(chain, tmp_pa
     record = record_id(texts("a")[0])
     if command == "prefix":
         assert main(["show", before[0][7:30]]) == 0
-    elif command == "rebuild listing":
-        account = read_provenance(chain["text/triples/a"].receipt)
-        made = {chain["text/raw_slice/a"].id: chain["text/raw_slice/a"]}
-        assert _duplicates(store, None, made, account, chain["text/raw_slice/a"]) is None
     else:
         assert main([command, record, "--json"]) == 0
 

@@ -1,4 +1,4 @@
-"""The inputs of walk_lm without another room: a corpus in which every vertex has neighbours in every block, and a manifest."""
+"""The inputs of walk_lm without another room: a manifest, and a corpus whose vertices have neighbours in every block."""
 
 from __future__ import annotations
 

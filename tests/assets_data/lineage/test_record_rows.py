@@ -12,7 +12,7 @@ import pytest
 from assets_data.lineage import IntegrityError, Snapshot, canonical_json, digest_file
 from assets_data.lineage.identity.merkle import sorted_records
 from assets_data.lineage.identity.record_ids import table_records
-from assets_data.lineage.queries import record_rows as module
+from assets_data.lineage.storage import record_rows as module
 from assets_data.lineage.storage.record_index import BLOCK, find_rows, write_index
 from assets_data.lineage.storage.record_rows import keep_index, record_rows, record_splits, records_held
 from tests.assets_data.lineage.stages import CountConfig
