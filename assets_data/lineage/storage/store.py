@@ -176,6 +176,7 @@ class Store:
 
     def _published(self, record: Path) -> Snapshot | None:
         """What an equal call published, if record, receipt and every file still say so; else it is built again."""
+        withdrawn = self.withdrawn  # one that cannot be read ends the work here: it is no fault of the snapshot
         try:
             entry = load_json(record.read_bytes(), record)
             receipt = self.root / entry["receipt"]
@@ -184,7 +185,7 @@ class Store:
             return None
         try:
             snapshot = dataclasses.replace(self.snapshot(entry["snapshot"]), reused=True, receipt=receipt)
-            return None if holds_any(snapshot, self.withdrawn) else snapshot
+            return None if holds_any(snapshot, withdrawn) else snapshot
         except IntegrityError as error:
             self.quarantine(self.snapshot_path(entry["snapshot"]), error)
             return None
