@@ -133,7 +133,7 @@ def measure(folder: Path, megabytes: float, reads: int) -> dict[str, Any]:
         "reads": reads,
         "rounds": ROUNDS,
         "us_per_row": rates,
-        "times_faster": {name: round(rate / rates["stemma"], 1) for name, rate in rates.items() if "stemma" not in name},
+        "times_faster": {peer: round(rates[peer] / rates["stemma"], 1) for peer in readers if "stemma" not in peer},
         "absent": [peer for peer in ("datasets", "streaming") if peer not in readers],
     }
 
