@@ -20,12 +20,11 @@ from assets_data.lineage.identity.digests import tensor_entries
 from training import checkpoint
 from training.config import pin_length
 from training.metrics import EMPTY
-from training.order import Order, OrderDigest
-from training.recipe import Data, fixed_members
+from training.order import OrderDigest
+from training.recipe import Data, Recipe, fixed_members
 from training.resume import differing, restore
-from training.run import Run
+from training.run import Run, run_order
 from training.run_directory import METRICS
-from training.seeds import derived_seed
 
 FIXED = ("recipe", "config.train.seed", "config.train.batch_rows")
 """What a branch cannot change, besides the optimizer and its settings other than the rate."""
@@ -61,14 +60,14 @@ def published_origin(snapshot: Snapshot, reset_progress: bool = False) -> Origin
     return Origin(checkpoint=snapshot.path, reset_progress=weights_only)
 
 
-def same_run(newest: Path, config: Any, data: Data) -> Path | None:
+def same_run(newest: Path, recipe: Recipe, config: Any, data: Data) -> Path | None:
     """The last state up to ``newest``, in the same folder, that a run of ``config`` over ``data`` would pass through.
 
     That is one of the same config, of the same parents but those that hold the rows, and of the same batches before it.
     None: the run can only begin at update 0.
     """
     config = pin_length(config, len(data.row_keys))
-    order = Order(derived_seed(config.train.seed, "order"), data.row_keys, config.train.batch_rows)
+    order = run_order(recipe, config, data)
     digest, digests = OrderDigest(), [OrderDigest().hex()]
     for update in range(int(newest.name)):
         digest.add(order.keys(update))

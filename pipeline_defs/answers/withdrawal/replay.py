@@ -58,7 +58,7 @@ class Replay:
 
             recipe = stage.bind["recipe"]
             job = Job(store=store, recipe=recipe, inputs=named_inputs(recipe, inputs), preflight=inputs["preflight"])
-            further["state"] = same_run(self.state, job.config, job.data)
+            further["state"] = same_run(self.state, recipe, job.config, job.data)
         return further
 
 
