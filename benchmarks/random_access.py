@@ -24,12 +24,13 @@ from typing import Any
 import numpy as np
 
 from assets_data.domains.text.config import TextConfig
+from assets_data.domains.text.documents import make_documents
 from assets_data.domains.text.read import Triple, TripleTable
-from assets_data.domains.text.tokenizer import make_tokenizer
 from assets_data.domains.text.triples import make_triples
 from assets_data.lineage import Store
 from benchmarks.corpus import raw_slice_of, write_made
 from benchmarks.result import save
+from benchmarks.text_chain import make_trained_tokenizer
 
 TRAINING_MB = 4
 NAMES = Triple._fields
@@ -97,8 +98,9 @@ def measure(folder: Path, megabytes: float, reads: int) -> dict[str, Any]:
         (folder / name).mkdir()
         write_made(folder / name / "rows.jsonl", size)
         raw[name] = raw_slice_of(store, folder / name / "rows.jsonl")
-    tokenizer = make_tokenizer(store, [raw["training"]], config)
-    table = TripleTable(make_triples(store, raw["text"], tokenizer, config).file("train.arrow"))
+    tokenizer = make_trained_tokenizer(store, raw["training"], config)
+    triples = make_triples(store, make_documents(store, raw["text"], config), tokenizer, config)
+    table = TripleTable(triples.file("train.arrow"))
     readers: dict[str, Callable[[Sequence[int]], int]] = {"stemma": functools.partial(read_views, table)}
     for peer, opened in (("datasets", open_datasets), ("streaming", open_streaming)):
         if importlib.util.find_spec(peer):
