@@ -81,7 +81,9 @@ def read_state(path: Path) -> dict[str, Any]:
                 "CHECKPOINT_FILE", "a file was changed", where=path / name, expected=digest, found=found
             )
     published = (path / MANIFEST).is_file()  # a snapshot lists all that it holds itself
-    for extra in sorted({entry.name for entry in path.iterdir()} - {STATE, *document["files"]}) if not published else ():
+    for extra in (
+        sorted({entry.name for entry in path.iterdir()} - {STATE, *document["files"]}) if not published else ()
+    ):
         log.warning("ignored a file that does not belong to checkpoint %s: %r", path.name, extra)
     return document
 

@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 import typing
@@ -17,6 +18,7 @@ from assets_data.lineage.receipts.code import ROOT
 from pipeline_defs.commands.chain import plan_chain
 from pipeline_defs.commands.cli import main
 from pipeline_defs.definitions import defs
+from tests.chain import stemma
 from training.callbacks import Callback
 from training.checkpoint import read_state, stored
 from training.config import TrainConfig
@@ -191,6 +193,18 @@ def test_a_preset_that_the_recipe_lacks_is_refused_before_anything_runs(recipe, 
         assert main(["run", "--recipe", recipe.name, "--preset", preset]) == 1
         assert "CHAIN_UNKNOWN_PRESET" in capsys.readouterr().err
     assert not (tmp_path / "root").exists()
+
+
+def test_a_run_that_its_preflight_stops_says_every_issue(finished_chain, tmp_path):
+    """As Python raises them, errors before warnings; the data stages are there already."""
+    shutil.copytree(finished_chain, tmp_path / "root")
+    wrong = {"train.updates": 30, "train.accumulation": 5, "model.width": 30, "gate.rule_threshold": 1.0}
+    settings = [part for field, value in wrong.items() for part in ("--set", f"walk_lm.{field}={value}")]
+    done = stemma(tmp_path / "root", "run", "--preset", "smoke", *settings)
+    failure = done.stderr[done.stderr.index("FAILED") :]
+    named = ("train.schedule.warmup", "train.accumulation", "model.width", "gate.rule_threshold")
+    assert done.returncode == 1 and [path for path in named if path not in failure] == []
+    assert "no_errors failed" in failure and "Traceback" not in done.stderr
 
 
 def test_no_recipe_is_named_in_the_loop_the_factory_or_the_definitions():

@@ -130,7 +130,9 @@ def test_the_state_of_a_branch_names_what_the_branch_began_from_and_is_remade_fr
     assert mother.id in tree(store, state)
     elsewhere = Store(tmp_path / "elsewhere")
     again = make_inputs(elsewhere)
-    preflight = make_preflight_report(elsewhere, RECIPE, again, tiny(**{"train.updates": 3, "train.checkpoint_every": 1}))
+    preflight = make_preflight_report(
+        elsewhere, RECIPE, again, tiny(**{"train.updates": 3, "train.checkpoint_every": 1})
+    )
     job = Job(store=elsewhere, recipe=RECIPE, inputs=again, preflight=preflight)
     with_mother = remake_state(job, 2, origin=trained(elsewhere, again))
     assert with_mother.id == state.id != remake_state(job, 2).id
@@ -152,9 +154,7 @@ def test_an_earlier_state_is_remade_after_a_later_one_although_few_are_kept(fami
     """The later one's run would have let the earlier state go."""
     store, inputs, _ = family
     config = tiny(**{"train.checkpoint_every": 1, "train.keep_checkpoints": 1})
-    job = Job(
-        store=store, recipe=RECIPE, inputs=inputs, preflight=make_preflight_report(store, RECIPE, inputs, config)
-    )
+    job = Job(store=store, recipe=RECIPE, inputs=inputs, preflight=make_preflight_report(store, RECIPE, inputs, config))
     assert [remake_state(job, update).read_json("place.json")["update"] for update in (6, 2)] == [6, 2]
 
 
@@ -223,7 +223,9 @@ def test_the_same_run_has_the_same_fixed_parents_whatever_rows_and_config_say(tm
 def test_the_states_of_a_run_that_began_elsewhere_are_no_run_from_scratch(tmp_path, reset):
     """Same config, same data: only the weights it began from, or the updates before, are another run's."""
     often = {"train.checkpoint_every": 1, "train.keep_checkpoints": 20}
-    first = train(ToyRecipe(), toy_config(**often, **{"train.optimizer.lr": 5e-2}), toy_data(), tmp_path / "a", code="c")
+    first = train(
+        ToyRecipe(), toy_config(**often, **{"train.optimizer.lr": 5e-2}), toy_data(), tmp_path / "a", code="c"
+    )
     origin = Origin(checkpoint=first.directory / CHECKPOINTS / "00000003", reset_progress=reset)
     config = toy_config(**often)
     branched = train(ToyRecipe(), config, toy_data(), tmp_path / "b", code="c", origin=origin)

@@ -186,9 +186,7 @@ def test_every_probe_can_be_stood_in_for(store, inputs):
 
 def test_the_document_says_all_that_a_reader_looks_for(store, inputs):
     document = report(store, inputs).document
-    assert {"schema_version", "ok", "inputs", "config", "run_dir", "dataset", "model_inputs"} <= set(
-        document
-    )
+    assert {"schema_version", "ok", "inputs", "config", "run_dir", "dataset", "model_inputs"} <= set(document)
     needed = {"requested", "required", "available", "count", "name", "memory_bytes", "minimum_bytes"}
     assert set(document["accelerator"]) == needed
     for row in document["dependencies"]:
