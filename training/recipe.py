@@ -246,9 +246,14 @@ def check_recipe(recipe: Recipe) -> Iterator[str]:
     yield from (f"it does not define {name}" for name in inherited)
     if not recipe.inputs:
         yield "it reads nothing: inputs is empty"
+    for name, given in recipe.inputs.items():
+        if given.many:
+            yield f"its input {name} is the {given.kind} of many slices; a recipe reads one snapshot, such as a manifest"
     for stage in recipe.derived if not missing else ():
         if stage.owner != recipe.name:
             yield f"its stage {stage.kind} does not begin with {recipe.name}/"
+        if stage.sliced and all(given.many for given in stage.inputs.values()):
+            yield f"its stage {stage.kind} is made slice by slice and reads nothing of one slice"
 
 
 def find_recipe(name: str) -> Recipe:
