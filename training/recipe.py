@@ -248,7 +248,7 @@ def check_recipe(recipe: Recipe) -> Iterator[str]:
         yield "it reads nothing: inputs is empty"
     for name, given in recipe.inputs.items():
         if given.many:
-            yield f"its input {name} is the {given.kind} of many slices; a recipe reads one snapshot, such as a manifest"
+            yield f"its input {name} is the {given.kind} of many slices; a recipe reads single snapshots"
     for stage in recipe.derived if not missing else ():
         if stage.owner != recipe.name:
             yield f"its stage {stage.kind} does not begin with {recipe.name}/"

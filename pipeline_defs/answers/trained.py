@@ -5,14 +5,14 @@ A step is counted as ``metrics.jsonl`` and the checkpoint folders count it: step
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from assets_data.lineage import DataError, Snapshot, Store
-from assets_data.lineage.identity.record_ids import COLUMN
+from assets_data.lineage.identity.record_ids import record_columns
 from assets_data.lineage.queries.record_rows import RecordRows
 from assets_data.lineage.queries.remembered import Memory, SortedEpochs
 from training.order import Order, table_keys
@@ -20,14 +20,20 @@ from training.order import Order, table_keys
 
 @dataclass(frozen=True, slots=True)
 class TrainedRow:
-    """One row of an update: its table, its place there (and which chunk of it), and its record, where it has one."""
+    """One row of an update: its table, its place there (and which chunk of it), and the records it comes from, by the
+    column that names each; none where the table names no records."""
 
     table: Snapshot
     file: str
     row: int
     chunk: int | None
     epoch: int
-    record: str | None
+    records: Mapping[str, str]
+
+    @property
+    def record(self) -> str | None:
+        """The first of its records."""
+        return next(iter(self.records.values()), None)
 
 
 class TrainedRows:
@@ -44,7 +50,8 @@ class TrainedRows:
         self._begins = np.cumsum([0, *map(len, keys)])
         sort = SortedEpochs(self._memory, self._refs)
         self.order = Order(self.record["seed"], np.concatenate(keys), self.record["batch_rows"], sort)
-        self._by_record: dict[int, RecordRows] = {}
+        self._named = [record_columns(table.column_names) for table in self._data]
+        self._by_record: dict[tuple[int, str], RecordRows] = {}
 
     @property
     def steps(self) -> int:
@@ -64,31 +71,34 @@ class TrainedRows:
         return sorted(steps)
 
     def rows_of(self, record: bytes) -> Iterator[int]:
-        """The order's rows that come from this record."""
+        """The order's rows that come from this record, each once."""
         for number, ref in enumerate(self._refs):
-            if COLUMN in self._data[number].column_names:
-                begin, width = int(self._begins[number]), ref["chunks"] or 1
-                for row in self._index(number).find(record).tolist():
-                    yield from range(begin + row * width, begin + (row + 1) * width)
+            begin, width = int(self._begins[number]), ref["chunks"] or 1
+            found = {row for column in self._named[number] for row in self._index(number, column).find(record).tolist()}
+            for row in sorted(found):
+                yield from range(begin + row * width, begin + (row + 1) * width)
 
     def holds_records(self) -> bool:
         """Whether any training table names source records."""
-        return any(COLUMN in table.column_names for table in self._data)
+        return any(self._named)
 
-    def _index(self, number: int) -> RecordRows:
-        if number not in self._by_record:
+    def _index(self, number: int, column: str) -> RecordRows:
+        if (number, column) not in self._by_record:
             ref, table = self._refs[number], self._tables[number]
             source = {"snapshot": ref["snapshot"], "file": ref["file"]}
-            self._by_record[number] = RecordRows(table.file(ref["file"]), source, self._memory)
-        return self._by_record[number]
+            self._by_record[number, column] = RecordRows(table.file(ref["file"]), source, self._memory, column)
+        return self._by_record[number, column]
 
     def _row(self, row: int, epoch: int) -> TrainedRow:
         number = int(np.searchsorted(self._begins, row, side="right")) - 1
         ref, inside = self._refs[number], row - int(self._begins[number])
         stored, chunk = divmod(inside, ref["chunks"]) if ref["chunks"] else (inside, None)
-        named = COLUMN in self._data[number].column_names
-        record = self._data[number][COLUMN][stored].as_py() if named else None
-        return TrainedRow(self._tables[number], ref["file"], stored, chunk, epoch, record)
+        records = {column: _hex(self._data[number][column][stored].as_py()) for column in self._named[number]}
+        return TrainedRow(self._tables[number], ref["file"], stored, chunk, epoch, records)
+
+
+def _hex(record: str | bytes) -> str:
+    return record.hex() if isinstance(record, bytes) else record
 
 
 def read_order(checkpoint: Snapshot) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def _say(folder: Path) -> int:
 
 
 def _target(name: str, directory: Path) -> Path:
-    """The folder to write. Raises ConfigError for a name that cannot be one, is taken, or has something in its place."""
+    """The folder to write. Raises ConfigError for a name that cannot be one or is taken, or if something is there."""
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,49}", name) or keyword.iskeyword(name) or name in RESERVED:
         what = "the name must be a Python identifier in lower case, of at most 50 characters"
         raise ConfigError("NEW_NAME", what, found=name)

@@ -14,7 +14,7 @@ from assets_data.lineage.receipts.code import code_version
 from assets_data.stage import Stage, load
 
 GIVEN = {"store", "config", "slice_name", "inputs"}
-"""Parameters that a stage's function may have beside its inputs and what is bound; ``inputs`` is all of them, by name."""
+"""What a stage's function may take beside its inputs and what is bound; ``inputs`` is all of them, by name."""
 
 
 def domain_declarations(domain: Domain) -> Iterator[str]:
@@ -34,7 +34,7 @@ def stage_declarations(stages: Iterable[Stage]) -> Iterator[str]:
         addresses |= {f"part of {name}": given.part for name, given in stage.inputs.items()}
         problems = list(_addresses(stage.kind, addresses))
         yield from problems
-        if not problems:
+        if not problems and not stage.on_request:  # what is asked for by hand is called by hand
             yield from _signature(stage)
         yield from _code(stage)
         yield from _presets(stage)

@@ -15,7 +15,7 @@ from assets_data.lineage.storage.records import all_records, record_tables
 from assets_data.stage import load
 from pipeline_defs.answers.withdrawal.apply import apply_plan
 from pipeline_defs.answers.withdrawal.command import GROUP, group_records
-from pipeline_defs.answers.withdrawal.plan import make_plan
+from pipeline_defs.answers.withdrawal.plan import Plan, make_plan
 from pipeline_defs.commands.chain import Chain, ChainFailure
 from pipeline_defs.contract.declarations import domain_declarations
 from pipeline_defs.contract.replays import replay_problems
@@ -44,7 +44,9 @@ def _run(domain: Domain, trial: Trial, folder: Path, settings: Mapping[str, Any]
     draw = np.random.default_rng(seed)
     for what, records in _withdrawn(domain, trial, draw):
         gone = sorted_records(list(records))
-        apply_plan(trial.store, make_plan(trial.store, records, "rebuild"))
+        plan = make_plan(trial.store, records, "rebuild")
+        yield from _split_is_said(plan, what)
+        apply_plan(trial.store, plan)
         yield from (f"{what} was withdrawn, and {held} holds it" for held in trial.holders(gone))
         yield from _stays_away(domain, trial, trial.run(kinds, settings), what, gone)
 
@@ -81,6 +83,13 @@ def _withdrawn(domain: Domain, trial: Trial, draw: np.random.Generator) -> Itera
     if groups:
         group = str(draw.choice(groups))
         yield f"group {group}", group_records(sources, group)
+
+
+def _split_is_said(plan: Plan, what: str) -> Iterator[str]:
+    """Of a record that is a row, some table says the split: who learned from that split is not found otherwise."""
+    rows = [e.node.kind for e in plan.reach.effects.values() if any(Path(name).suffix == ".arrow" for name in e.rows)]
+    if rows and not plan.reach.splits:
+        yield f"{what} is in rows of {sorted(set(rows))}, and no column `split` or name of a table says in which split"
 
 
 def _sources(domain: Domain, trial: Trial) -> list[Any]:

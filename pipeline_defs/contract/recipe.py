@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from assets_data.domain import MANIFEST
-from assets_data.lineage import Snapshot, StemmaError, Store, TrainingError, with_overrides
+from assets_data.lineage import Snapshot, StemmaError, Store, with_overrides
 from assets_data.lineage.receipts.receipt import read_provenance
 from assets_data.stage import load
 from pipeline_defs.catalogue import catalogue
 from pipeline_defs.commands.chain import ChainFailure
+from pipeline_defs.contract.continuation import continuation_problems
 from pipeline_defs.contract.declarations import stage_declarations
 from pipeline_defs.contract.replays import replay_problems
 from pipeline_defs.contract.trial import Trial
-from training.recipe import STAGES, Data, Recipe, fixed_members
+from training.recipe import STAGES, Data, Recipe
 
 THREE_UPDATES = {
     "updates": 3,
@@ -51,7 +50,7 @@ def find_problems(name: str, folder: Path, settings: Mapping[str, Any]) -> list[
             data = recipe.open_data(trial.store, inputs, config)
             return [
                 *_rows(trial.store, inputs, data),
-                *_continuation(recipe, config, data, folder),
+                *continuation_problems(recipe, config, data, folder),
                 *_stages(recipe, trial.store, inputs, config),
                 *_derived(recipe, trial, folder),
             ]
@@ -114,65 +113,6 @@ def _rows(store: Store, inputs: Mapping[str, Snapshot], data: Data) -> Iterator[
         yield "held-out rows are trained on"
 
 
-def _continuation(recipe: Recipe, config: Any, data: Data, folder: Path) -> Iterator[str]:
-    """Cut off after an update and run again, it ends with the same bits; under another fixed member it is refused."""
-    from training.loop import train
-
-    calm = train(recipe, config, data, folder / "calm", code="contract")
-    lines = [json.loads(line) for line in (folder / "calm" / "metrics.jsonl").read_text().splitlines()]
-    losses = [line["loss"] for line in lines if "loss" in line]
-    if len(losses) != calm.plan.updates or not all(map(math.isfinite, losses)):
-        yield f"three updates gave the losses {losses}"
-    for update in (1, 2):
-        _train_cut_off(recipe, config, data, folder / f"cut-{update}", update)
-        train(recipe, config, data, folder / f"cut-{update}", code="contract")
-        if _outcome(folder / f"cut-{update}") != _outcome(folder / "calm"):
-            yield f"cut off after update {update} and run again, it ends in another state"
-    for name in fixed_members(data):
-        try:
-            train(recipe, config, _Replaced(data, name), folder / "calm", code="contract")
-            yield f"a run went on although {name} was replaced"
-        except TrainingError as error:
-            if error.code != "RESUME_MISMATCH":
-                yield f"with another {name}: {error}"
-
-
-def _train_cut_off(recipe: Recipe, config: Any, data: Data, directory: Path, update: int) -> None:
-    from training.callbacks import Callback
-    from training.loop import train
-
-    class CutOff(Exception):
-        pass
-
-    class StopAt(Callback):
-        def step_end(self, run: Any) -> None:
-            if run.update == update:
-                raise CutOff
-
-    try:
-        train(recipe, config, data, directory, code="contract", callbacks=[StopAt()])
-    except CutOff:
-        return
-
-
-def _outcome(directory: Path) -> tuple[Any, ...]:
-    """Digests of everything that must be bit-equal: tensors, optimizer, generators, history, callbacks."""
-    from training.checkpoint import read_state, stored
-
-    state = read_state(stored(directory / "checkpoints")[-1])
-    return state["files"], state["callbacks"], (directory / "metrics.jsonl").read_bytes()
-
-
-class _Replaced:
-    """The same data with another snapshot as one of its members."""
-
-    def __init__(self, data: Data, name: str) -> None:
-        self._data, self.members = data, {**data.members, name: "sha256:" + "0" * 64}
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._data, name)
-
-
 def _stages(recipe: Recipe, store: Store, inputs: Mapping[str, Snapshot], config: Any) -> Iterator[str]:
     """Preflight, checkpoint and gate report are published, judge, name what they read, and leave no pickle."""
     from training.stages import make_checkpoint, make_gate_report, make_preflight_report
@@ -201,5 +141,8 @@ def _derived(recipe: Recipe, trial: Trial, folder: Path) -> Iterator[str]:
     for stage in recipe.derived:
         for check in stage.every_check:
             for name in names:
-                if f"{name}/".startswith(f"{stage.kind}/") and not load(check.run)(trial.store, trial.store.pointed(name)).passed:
+                if (
+                    f"{name}/".startswith(f"{stage.kind}/")
+                    and not load(check.run)(trial.store, trial.store.pointed(name)).passed
+                ):
                     yield f"{name}: the check {check.name} failed"

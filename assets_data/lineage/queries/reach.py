@@ -129,12 +129,14 @@ def _count(path: Path, records: Collection[bytes]) -> int:
 
 
 def _splits(node: Node, records: Collection[bytes]) -> set[str]:
-    """Splits of the records, from every table of a holder that has both columns."""
+    """Splits of the records: by a column ``split``, or where a table is one of the snapshot's splits by its name."""
     found: set[str] = set()
     snapshot, wanted = node.snapshot, sorted_records(records)
     for name in record_tables(snapshot) if snapshot else []:
         path = snapshot.file(name) if snapshot else Path()
         names = table_schema(path).names
+        if snapshot and path.stem in snapshot.content["splits"] and _count(path, records):
+            found.add(path.stem)
         for column in record_columns(names) if "split" in names else []:
             for batch in iter_columns(path, [column, "split"]):
                 mask = among(decode_records(batch.column(0), path), wanted)

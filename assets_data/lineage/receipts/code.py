@@ -131,13 +131,17 @@ def _plugins() -> frozenset[str]:
     return frozenset(entry.module.partition(".")[0] for group in OFFERS for entry in entry_points(group=group))
 
 
-@functools.cache
 def _home(package: str) -> Path:
     """The folder that a top-level package lies in: the checkout, else where it is installed."""
     if package in ROOMS or (ROOT / package).is_dir():
         return ROOT
+    return _installed(package) or ROOT
+
+
+@functools.cache
+def _installed(package: str) -> Path | None:
     spec = importlib.util.find_spec(package)
     places = list(spec.submodule_search_locations or ()) if spec else []
     if places:
         return Path(places[0]).parent
-    return Path(spec.origin).parent if spec and spec.origin else ROOT
+    return Path(spec.origin).parent if spec and spec.origin else None

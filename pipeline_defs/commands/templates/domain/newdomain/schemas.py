@@ -88,7 +88,9 @@ def _failures(file: str, frame: pl.DataFrame, schema: pa.DataFrameSchema) -> lis
         schema.validate(frame, lazy=True)
     except pa.errors.SchemaErrors as error:
         names = ("column", "check", "failure_case", "index")
-        return [{"file": file, **{name: case[name] for name in names}} for case in error.failure_cases.head(100).to_dicts()]
+        return [
+            {"file": file, **{name: case[name] for name in names}} for case in error.failure_cases.head(100).to_dicts()
+        ]
     return []
 
 
