@@ -255,9 +255,14 @@ def check_recipe(recipe: Recipe) -> Iterator[str]:
             yield f"its preset {name} gives no {recipe.config_type.__name__}"
     if not recipe.inputs:
         yield "it reads nothing: inputs is empty"
+    for name, given in recipe.inputs.items():
+        if given.many:
+            yield f"its input {name} is the {given.kind} of many slices; a recipe reads single snapshots"
     for stage in recipe.derived if not missing else ():
         if stage.owner != recipe.name:
             yield f"its stage {stage.kind} does not begin with {recipe.name}/"
+        if stage.sliced and all(given.many for given in stage.inputs.values()):
+            yield f"its stage {stage.kind} is made slice by slice and reads nothing of one slice"
 
 
 def find_recipe(name: str) -> Recipe:
