@@ -61,7 +61,9 @@ class Journal:
         self._pending.clear()
 
     def record(self, update: int, points: Mapping[str, float]) -> None:
-        """Write held-out measurements taken after ``update`` updates."""
+        """Write held-out measurements taken after ``update`` updates; where there are none, no line."""
+        if not points:
+            return
         self.commit()
         self.latest |= points
         self.measured |= dict.fromkeys(points, update)
