@@ -9,11 +9,13 @@ from __future__ import annotations
 import ast
 import functools
 import importlib.metadata
+import importlib.util
 import platform
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from assets_data.lineage.errors import ConfigError
 from assets_data.lineage.identity.digests import digest_bytes, digest_json
 
 ROOT = Path(__file__).parents[3]
@@ -24,16 +26,16 @@ ROOMS = ("assets_data", "training", "pipeline_defs")
 def code_version(*modules: str) -> str:
     """A digest over the source of ``modules`` and their import closure within this project.
 
+    A module of an installed plug-in is covered in the same way, within its own top-level package and this project.
     Naming a package takes in every module below it, for code that is found by discovery rather than imported.
     """
-    pending = [path for module in modules for path in _sources(module)]
+    pending = [file for module in modules for file in _sources(module)]
     seen: dict[str, str] = {}
     while pending:
-        path = pending.pop()
-        name = str(path.relative_to(ROOT))
-        if name not in seen:
-            seen[name] = digest_bytes(path.read_bytes())
-            pending += _imports(path)
+        file = pending.pop()
+        if file.name not in seen:
+            seen[file.name] = digest_bytes(file.path.read_bytes())
+            pending += _imports(file)
     return digest_json(seen)
 
 
@@ -76,37 +78,74 @@ def _git(*arguments: str) -> bytes | None:
     return result.stdout if result.returncode == 0 else None
 
 
-def _sources(module: str) -> list[Path]:
-    base = ROOT.joinpath(*module.split("."))
-    if base.is_dir():
-        return sorted(base.rglob("*.py"))
-    return [base.with_suffix(".py")]
+class _File(NamedTuple):
+    """A source file, and the directory that its module's name starts from: this project's, or a plug-in's."""
+
+    root: Path
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The same wherever the package is installed."""
+        return str(self.path.relative_to(self.root))
+
+
+def _sources(module: str) -> list[_File]:
+    """The files of a module, or of a package and all below it. Raises ConfigError CODE_NO_SOURCE when there is none."""
+    for root in (ROOT, *_plugin_roots(module.partition(".")[0])):
+        base = root.joinpath(*module.split("."))
+        if base.is_dir():
+            return [_File(root, path) for path in sorted(base.rglob("*.py"))]
+        if (file := base.with_suffix(".py")).is_file():
+            return [_File(root, file)]
+    raise ConfigError("CODE_NO_SOURCE", "no Python source is found for this module", found=module)
 
 
 @functools.cache
-def _imports(path: Path) -> list[Path]:
-    found: list[Path] = []
-    package = path.relative_to(ROOT).with_suffix("").parts[:-1]
-    for node in ast.walk(ast.parse(path.read_bytes())):
+def _plugin_roots(top: str) -> tuple[Path, ...]:
+    """The directories that hold an installed top-level package or module. Finding it imports nothing."""
+    try:
+        spec = importlib.util.find_spec(top)
+    except ValueError:  # a module without a spec, such as __main__
+        return ()
+    if spec is None:
+        return ()
+    held = [Path(folder) for folder in spec.submodule_search_locations or ()]
+    return tuple(path.parent for path in held or ([Path(spec.origin)] if spec.has_location and spec.origin else []))
+
+
+@functools.cache
+def _imports(file: _File) -> list[_File]:
+    found: list[_File] = []
+    package = file.path.relative_to(file.root).with_suffix("").parts[:-1]
+    for node in ast.walk(ast.parse(file.path.read_bytes())):
         if isinstance(node, ast.Import):
-            found += [p for alias in node.names for p in _module_files(alias.name)]
+            found += [p for alias in node.names for p in _module_files(alias.name, file)]
         elif isinstance(node, ast.ImportFrom):
             base = (
                 ".".join((*package[: len(package) - node.level + 1], node.module or "")).strip(".")
                 if node.level
                 else node.module
             )
-            found += [p for alias in node.names for p in _module_files(f"{base}.{alias.name}")]
+            found += [p for alias in node.names for p in _module_files(f"{base}.{alias.name}", file)]
     return found
 
 
-def _module_files(name: str) -> list[Path]:
-    """The file of ``name`` (or of the module it is an attribute of) and the ``__init__`` of every package above it."""
+def _module_files(name: str, importer: _File) -> list[_File]:
+    """The file of ``name`` (or of the module it is an attribute of) and the ``__init__`` of every package above it.
+
+    Nothing unless it is of this project's rooms or of the importer's own top-level package.
+    """
     parts = name.split(".")
-    if parts[0] not in ROOMS:
+    if parts[0] in ROOMS:
+        roots: tuple[Path, ...] = (ROOT,)
+    elif importer.root != ROOT and parts[0] == Path(importer.name).with_suffix("").parts[0]:
+        roots = _plugin_roots(parts[0])
+    else:
         return []
     files = []
-    for end in range(1, len(parts) + 1):
-        base = ROOT.joinpath(*parts[:end])
-        files += [path for path in (base / "__init__.py", base.with_suffix(".py")) if path.is_file()]
+    for root in roots:
+        for end in range(1, len(parts) + 1):
+            base = root.joinpath(*parts[:end])
+            files += [_File(root, path) for path in (base / "__init__.py", base.with_suffix(".py")) if path.is_file()]
     return files
