@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from training.findings import Evaluation, Measurement
 from training.gate import Z95
 from training.generation import Sampling
-from training.recipe import Evaluation, Measurement
 from training.tokens.data import TokenData
 from training.tokens.rows import IGNORED, TripleRows
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from training.findings import Evaluation, Measurement
 from training.generation import Sampling
-from training.recipe import Evaluation, Measurement
 from training.recipes.hrm_lm.config import HrmLmConfig
 from training.recipes.hrm_lm.core import slot_spread
 from training.recipes.hrm_lm.model import HrmLm
