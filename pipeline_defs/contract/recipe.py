@@ -79,7 +79,7 @@ def _config(recipe: Recipe) -> Iterator[str]:
         if not isinstance(config, recipe.config_type):
             yield f"preset {name} is no {recipe.config_type.__name__}"
             continue
-        yield from (f"preset {name}: {path}: {message}" for _, path, message in recipe.check(config))
+        yield from (f"preset {name}: {issue.path}: {issue.message}" for issue in recipe.check(config))
         yield from _undocumented(config, "")
 
 

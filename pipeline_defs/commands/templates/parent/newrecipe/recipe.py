@@ -10,12 +10,11 @@ import numpy as np
 from assets_data.lineage import Snapshot, Store
 from assets_data.stage import One
 from newdomain.read import Rows
-from newrecipe.config import PRESETS, RegressionConfig, problems
+from newrecipe.config import PRESETS, RegressionConfig, issues
 from newrecipe.data import RegressionData, open_data
 from newrecipe.inspection import inspect
 from newrecipe.teacher import TEACHER_TABLE
-from training.config import Problem
-from training.recipe import Evaluation, Findings, Recipe
+from training.recipe import Evaluation, Findings, Issue, Recipe
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,9 +37,10 @@ class Regression(Recipe):
     }
     derived = (TEACHER_TABLE,)
 
-    def check(self, config: RegressionConfig) -> Iterator[Problem]:
+    def check(self, config: RegressionConfig) -> Iterator[Issue]:
         """Contradictions in the config alone."""
-        return problems(config)
+        yield from super().check(config)
+        yield from issues(config)
 
     def open_data(self, store: Store, inputs: Mapping[str, Snapshot], config: RegressionConfig) -> RegressionData:
         """The rows of every slice that the manifest names, with the teacher's predictions."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from assets_data.lineage import option
-from training.config import OptimizerConfig, Problem, ScheduleConfig, TrainConfig
-from training.config import problems as train_problems
+from training.config import OptimizerConfig, ScheduleConfig, TrainConfig
+from training.findings import Issue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,13 +37,12 @@ class RegressionConfig:
     gate: GateConfig = option(GateConfig(), "gate")
 
 
-def problems(config: RegressionConfig) -> Iterator[Problem]:
+def issues(config: RegressionConfig) -> Iterator[Issue]:
     """Every contradiction inside ``config``, all at once."""
-    yield from train_problems(config.train)
     if min(config.model.layers, config.model.width) < 1:
-        yield "NEWRECIPE_MODEL", "model", "layers and width must be at least 1"
+        yield Issue.error("NEWRECIPE_MODEL", "model", "layers and width must be at least 1"
     if config.gate.ratio <= 0 or config.gate.penalty < 0 or config.gate.resamples < 100:
-        yield "NEWRECIPE_GATE", "gate", "ratio must be above 0, penalty at least 0, resamples at least 100"
+        yield Issue.error("NEWRECIPE_GATE", "gate", "ratio must be above 0, penalty at least 0, resamples at least 100"
 
 
 def smoke() -> RegressionConfig:

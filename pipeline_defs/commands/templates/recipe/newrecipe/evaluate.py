@@ -10,7 +10,7 @@ from newdomain.read import Rows
 from newrecipe.data import RegressionData
 from newrecipe.inspection import BASELINE
 from newrecipe.model import Network
-from training.recipe import Evaluation, Measurement
+from training.findings import Evaluation, Measurement
 
 
 def predict(model: Network, rows: Rows) -> np.ndarray:

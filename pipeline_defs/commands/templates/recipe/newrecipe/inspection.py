@@ -26,7 +26,6 @@ def inspect(data: RegressionData, config: RegressionConfig) -> Findings:
     return Findings(
         issues=list(_issues(data)),
         dataset={"rows": rows},
-        model_inputs={"features": data.features_ND.shape[1]},
         thresholds={"ratio": config.gate.ratio},
         evaluation={"seed": config.gate.seed, "resamples": config.gate.resamples, "penalty": config.gate.penalty},
         tables={BASELINE: pa.table({"record_id": list(data.test.records), "prediction": predicted_N})},

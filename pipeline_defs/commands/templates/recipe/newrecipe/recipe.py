@@ -10,11 +10,10 @@ import numpy as np
 from assets_data.lineage import Snapshot, Store
 from assets_data.stage import One
 from newdomain.read import Rows
-from newrecipe.config import PRESETS, RegressionConfig, problems
+from newrecipe.config import PRESETS, RegressionConfig, issues
 from newrecipe.data import RegressionData, open_data
 from newrecipe.inspection import inspect
-from training.config import Problem
-from training.recipe import Evaluation, Findings, Recipe
+from training.recipe import Evaluation, Findings, Issue, Recipe
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,9 +31,10 @@ class Regression(Recipe):
     config_type = RegressionConfig
     inputs = {"manifest": One("newdomain/dataset_manifest")}
 
-    def check(self, config: RegressionConfig) -> Iterator[Problem]:
+    def check(self, config: RegressionConfig) -> Iterator[Issue]:
         """Contradictions in the config alone."""
-        return problems(config)
+        yield from super().check(config)
+        yield from issues(config)
 
     def open_data(self, store: Store, inputs: Mapping[str, Snapshot], config: RegressionConfig) -> RegressionData:
         """The rows of every slice that the manifest names."""
