@@ -40,9 +40,9 @@ class RegressionConfig:
 def issues(config: RegressionConfig) -> Iterator[Issue]:
     """Every contradiction inside ``config``, all at once."""
     if min(config.model.layers, config.model.width) < 1:
-        yield Issue.error("NEWRECIPE_MODEL", "model", "layers and width must be at least 1"
+        yield Issue.error("NEWRECIPE_MODEL", "model", "layers and width must be at least 1")
     if config.gate.ratio <= 0 or config.gate.penalty < 0 or config.gate.resamples < 100:
-        yield Issue.error("NEWRECIPE_GATE", "gate", "ratio must be above 0, penalty at least 0, resamples at least 100"
+        yield Issue.error("NEWRECIPE_GATE", "gate", "ratio must be above 0, penalty at least 0, resamples at least 100")
 
 
 def smoke() -> RegressionConfig:
