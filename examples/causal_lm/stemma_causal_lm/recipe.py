@@ -26,17 +26,18 @@ class CausalLmConfig:
     gate: TokenGate = option(TokenGate(), "gate")
 
 
-def preset(updates: int) -> CausalLmConfig:
+def preset(updates: int, batch_rows: int) -> CausalLmConfig:
     """Some updates on a CPU."""
+    size = {"updates": updates, "batch_rows": batch_rows, "validate_every": 100}
     plan = {"optimizer": OptimizerConfig(lr=3e-3), "schedule": ScheduleConfig(warmup=50), "threads": 1}
-    return CausalLmConfig(train=TrainConfig(updates=updates, validate_every=100, **plan), gate=TokenGate(rows=400))
+    return CausalLmConfig(train=TrainConfig(**size, **plan), gate=TokenGate(rows=400))
 
 
 class CausalLm(CausalRecipe):
     """A plain causal language model; exports as GPT-2."""
 
     name = "causal_lm"
-    presets = {"smoke": lambda: preset(400), "demo": lambda: preset(1500)}
+    presets = {"smoke": lambda: preset(400, 32), "demo": lambda: preset(600, 16)}
     config_type = CausalLmConfig
 
     def build_model(self, config, inputs):
