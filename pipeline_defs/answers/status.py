@@ -115,7 +115,7 @@ def _by_request(account: Provenance) -> bool:
 def _code(stage: Stage) -> str:
     try:
         return code_version(*stage.code)
-    except FileNotFoundError:
+    except ConfigError:
         return "none: its modules are not there any more"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import json
 from collections.abc import Iterable, Iterator
@@ -68,11 +67,8 @@ def _signature(stage: Stage) -> Iterator[str]:
 def _code(stage: Stage) -> Iterator[str]:
     try:
         code_version(*stage.code)
-    except FileNotFoundError as error:
-        yield f"{stage.kind}: a module of its code is not there: {error}"
-    for module in stage.code:
-        if importlib.util.find_spec(module) is None:
-            yield f"{stage.kind}: there is no module {module}"
+    except StemmaError as error:
+        yield f"{stage.kind}: {error}"
 
 
 def _presets(stage: Stage) -> Iterator[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+import shutil
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from assets_data.domain import Domain, require_domain
 from assets_data.lineage import StemmaError, Store
 from assets_data.lineage.identity.merkle import sorted_records
 from assets_data.lineage.storage.records import all_records, record_tables
+from assets_data.lineage.storage.tombstones import FOLDER as WITHDRAWALS
 from assets_data.stage import load
 from pipeline_defs.answers.withdrawal.apply import apply_plan
 from pipeline_defs.answers.withdrawal.command import GROUP, group_records
@@ -49,6 +51,7 @@ def _run(domain: Domain, trial: Trial, folder: Path, settings: Mapping[str, Any]
         apply_plan(trial.store, plan)
         yield from (f"{what} was withdrawn, and {held} holds it" for held in trial.holders(gone))
         yield from _stays_away(domain, trial, trial.run(kinds, settings), what, gone)
+    yield from _made_anew(trial, folder / "anew", kinds, settings)
 
 
 def _made(domain: Domain, trial: Trial) -> Iterator[str]:
@@ -83,6 +86,18 @@ def _withdrawn(domain: Domain, trial: Trial, draw: np.random.Generator) -> Itera
     if groups:
         group = str(draw.choice(groups))
         yield f"group {group}", group_records(sources, group)
+
+
+def _made_anew(trial: Trial, root: Path, kinds: Iterable[str], settings: Mapping[str, Any]) -> Iterator[str]:
+    """Where the records were withdrawn before anything was made, the sources leave them out themselves, and everything
+    is what taking them out of the old snapshots gave."""
+    shutil.copytree(trial.store.root / WITHDRAWALS, root / "store" / WITHDRAWALS)
+    with Trial(root) as anew:
+        anew.run(kinds, settings)
+        live = trial.live()
+        for name, key in anew.live().items():
+            if live.get(name) != key:
+                yield f"{name}: made anew without the withdrawn records it is another one than taking them out gave"
 
 
 def _split_is_said(plan: Plan, what: str) -> Iterator[str]:

@@ -17,8 +17,9 @@ import time
 from collections.abc import Iterable, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from assets_data.lineage.errors import ConfigError
 from assets_data.lineage.identity.digests import digest_bytes, digest_json
 from assets_data.lineage.receipts.packages import installed_packages
 from assets_data.lineage.receipts.variables import bit_variables
@@ -26,33 +27,31 @@ from assets_data.lineage.receipts.working_tree import tree_state
 
 ROOT = Path(__file__).parents[3]
 ROOMS = ("assets_data", "training", "pipeline_defs")
-OFFERS = ("stemma.domains", "stemma.recipes")
-"""The entry-point groups by which an installed package offers a domain or a recipe."""
-
-Source = tuple[Path, str]
-"""A file of ours: the folder its top-level package lies in, and its path below that."""
+OFFERS = ("stemma.domains", "stemma.recipes")  # the entry points by which a package offers a domain or a recipe
 
 _STARTED = time.time_ns()
 
 
 @functools.cache
 def code_version(*modules: str) -> str:
-    """A digest over the source of ``modules`` and their import closure within this project and its plug-ins.
+    """A digest over the source of ``modules`` and their import closure within this project.
 
+    A module of an installed plug-in is covered in the same way, within its own top-level package, this project and the
+    other packages that offer a domain or a recipe.
     Naming a package takes in every module below it, for code that is found by discovery rather than imported.
     """
     return _source_digest(modules)
 
 
 def _source_digest(modules: Iterable[str]) -> str:
-    pending = [source for module in modules for source in _sources(module)]
+    pending = [file for module in modules for file in _sources(module)]
     seen: dict[str, str] = {}
     while pending:
-        home, name = pending.pop()
-        if name not in seen:
-            source = (home / name).read_bytes()
-            seen[name] = digest_bytes(source)
-            pending += _imports(home, name, source)
+        file = pending.pop()
+        if file.name not in seen:
+            source = file.path.read_bytes()
+            seen[file.name] = digest_bytes(source)
+            pending += _imports(file, source)
     return digest_json(seen)
 
 
@@ -107,64 +106,83 @@ def _is_ours(module: str) -> bool:
     return module.partition(".")[0] in ROOMS
 
 
-def _sources(module: str) -> list[Source]:
-    home = _home(module.partition(".")[0])
-    base = home.joinpath(*module.split("."))
-    paths = sorted(base.rglob("*.py")) if base.is_dir() else [base.with_suffix(".py")]
-    return [(home, str(path.relative_to(home))) for path in paths]
+class _File(NamedTuple):
+    """A source file, and the directory that its module's name starts from: this project's, or a plug-in's."""
+
+    root: Path
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The same wherever the package is installed."""
+        return str(self.path.relative_to(self.root))
+
+
+def _sources(module: str) -> list[_File]:
+    """The files of a module, or of a package and all below it. Raises ConfigError CODE_NO_SOURCE when there is none."""
+    for root in (ROOT, *_plugin_roots(module.partition(".")[0])):
+        base = root.joinpath(*module.split("."))
+        if base.is_dir():
+            return [_File(root, path) for path in sorted(base.rglob("*.py"))]
+        if (file := base.with_suffix(".py")).is_file():
+            return [_File(root, file)]
+    raise ConfigError("CODE_NO_SOURCE", "no Python source is found for this module", found=module)
 
 
 @functools.cache
-def _imports(home: Path, name: str, source: bytes) -> list[Source]:
-    found: list[Source] = []
-    package, own = Path(name).parts[:-1], "" if home == ROOT else Path(name).with_suffix("").parts[0]
+def _plugin_roots(top: str) -> tuple[Path, ...]:
+    """The directories that hold an installed top-level package or module. Finding it imports nothing."""
+    try:
+        spec = importlib.util.find_spec(top)
+    except ValueError:  # a module without a spec, such as __main__
+        return ()
+    if spec is None:
+        return ()
+    held = [Path(folder) for folder in spec.submodule_search_locations or ()]
+    return tuple(path.parent for path in held or ([Path(spec.origin)] if spec.has_location and spec.origin else []))
+
+
+@functools.cache
+def _plugins() -> frozenset[str]:
+    """The top-level packages of installed domains and recipes: a recipe imports its domain's, and a teacher's."""
+    offers = (entry for group in OFFERS for entry in entry_points(group=group))
+    return frozenset(entry.module.partition(".")[0] for entry in offers)
+
+
+@functools.cache
+def _imports(file: _File, source: bytes) -> list[_File]:
+    found: list[_File] = []
+    package = file.path.relative_to(file.root).with_suffix("").parts[:-1]
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            found += [source for alias in node.names for source in _module_files(alias.name, own)]
+            found += [p for alias in node.names for p in _module_files(alias.name, file)]
         elif isinstance(node, ast.ImportFrom):
             base = (
                 ".".join((*package[: len(package) - node.level + 1], node.module or "")).strip(".")
                 if node.level
                 else node.module
             )
-            found += [source for alias in node.names for source in _module_files(f"{base}.{alias.name}", own)]
+            found += [p for alias in node.names for p in _module_files(f"{base}.{alias.name}", file)]
     return found
 
 
-def _module_files(name: str, own: str) -> list[Source]:
+def _module_files(name: str, importer: _File) -> list[_File]:
     """The file of ``name`` (or of the module it is an attribute of) and the ``__init__`` of every package above it.
 
-    None of a stranger's package: ours are the rooms, the plug-ins, and ``own``, the package of the importing file where
-    that is not of the checkout.
+    Nothing unless it is of this project's rooms, of a package that offers a domain or a recipe, or of the importer's
+    own top-level package.
     """
     parts = name.split(".")
-    if parts[0] not in ROOMS and parts[0] != own and parts[0] not in _plugins():
+    own = importer.root != ROOT and parts[0] == Path(importer.name).with_suffix("").parts[0]
+    if parts[0] in ROOMS:
+        roots: tuple[Path, ...] = (ROOT,)
+    elif own or parts[0] in _plugins():
+        roots = _plugin_roots(parts[0])
+    else:
         return []
-    files: list[Path] = []
-    home = _home(parts[0])
-    for end in range(1, len(parts) + 1):
-        base = home.joinpath(*parts[:end])
-        files += [path for path in (base / "__init__.py", base.with_suffix(".py")) if path.is_file()]
-    return [(home, str(path.relative_to(home))) for path in files]
-
-
-@functools.cache
-def _plugins() -> frozenset[str]:
-    """The top-level packages of installed domains and recipes."""
-    return frozenset(entry.module.partition(".")[0] for group in OFFERS for entry in entry_points(group=group))
-
-
-def _home(package: str) -> Path:
-    """The folder that a top-level package lies in: the checkout, else where it is installed."""
-    if package in ROOMS or (ROOT / package).is_dir():
-        return ROOT
-    return _installed(package) or ROOT
-
-
-@functools.cache
-def _installed(package: str) -> Path | None:
-    spec = importlib.util.find_spec(package)
-    places = list(spec.submodule_search_locations or ()) if spec else []
-    if places:
-        return Path(places[0]).parent
-    return Path(spec.origin).parent if spec and spec.origin else None
+    files = []
+    for root in roots:
+        for end in range(1, len(parts) + 1):
+            base = root.joinpath(*parts[:end])
+            files += [_File(root, path) for path in (base / "__init__.py", base.with_suffix(".py")) if path.is_file()]
+    return files

@@ -4,6 +4,7 @@ import importlib
 
 import pytest
 
+from assets_data.lineage import ConfigError
 from assets_data.lineage.receipts import code
 
 FILES = {
@@ -43,7 +44,7 @@ def version(tmp_path, monkeypatch):
 
 def forget():
     importlib.invalidate_caches()
-    for function in (code.code_version, code._imports, code._plugins, code._installed):
+    for function in (code.code_version, code._imports, code._plugins, code._plugin_roots):
         function.cache_clear()
 
 
@@ -82,7 +83,7 @@ def test_the_rooms_are_followed_from_a_plug_in(version, monkeypatch):
 
 
 def test_a_module_that_is_not_there_is_an_error(version):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(ConfigError, match="CODE_NO_SOURCE"):
         version("a", "alien.nowhere")
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(ConfigError, match="CODE_NO_SOURCE"):
         version("a", "no_such_package.at_all")

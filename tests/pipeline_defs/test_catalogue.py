@@ -1,0 +1,35 @@
+"""Stages of a recipe's own that are made slice by slice: by which slices, and in which wave of a run."""
+
+import dataclasses
+
+import pytest
+
+from assets_data.stage import Many, One, Stage
+from pipeline_defs.catalogue import catalogue
+from pipeline_defs.commands.chain import waves
+
+
+@pytest.fixture
+def known():
+    """The catalogue with two sliced stages of a recipe's own and a table over all slices of the second."""
+    states = Stage(kind="mine/states", make="m:f", says="", inputs={"rows": One("text/triples")}, sliced=True)
+    further = Stage(kind="mine/further", make="m:f", says="", inputs={"states": One("mine/states")}, sliced=True)
+    whole = Stage(kind="mine/whole", make="m:f", says="", inputs={"further": Many("mine/further")})
+    there = catalogue()
+    return dataclasses.replace(there, stages={**there.stages, **{s.kind: s for s in (states, further, whole)}})
+
+
+@pytest.mark.parametrize("kind", ["text/triples", "mine/states", "mine/further"])
+def test_a_sliced_stage_goes_by_the_slices_of_the_domain_that_it_reads(known, kind):
+    assert known.sliced_by(known.stage(kind)) is known.domains["text"]
+
+
+@pytest.mark.parametrize("kind", ["text/tokenizer", "mine/whole", "walk_lm/checkpoint"])
+def test_a_stage_over_all_slices_goes_by_none(known, kind):
+    assert known.sliced_by(known.stage(kind)) is None
+
+
+def test_sliced_stages_of_a_recipe_share_the_wave_of_what_they_read_and_the_whole_waits_for_all(known):
+    found = [(wave.domain, [stage.kind for stage in wave.stages]) for wave in waves(known, known.above(["mine/whole"]))]
+    assert ("text", ["text/drops", "text/triples", "mine/states", "mine/further"]) in found
+    assert found[-1] == (None, ["mine/whole"])
