@@ -17,7 +17,7 @@ Overrides = Mapping[str, Mapping[str, Any]]
 def read_settings(path: Path) -> dict[str, dict[str, Any]]:
     """The file's overrides by stage. Raises ConfigError SETTINGS_FILE when it is not there or says something else."""
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8-sig")
         document = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
     except (OSError, ValueError) as error:  # both parsers' errors, and text that is not UTF-8
         what = f"cannot read the settings: {error}"

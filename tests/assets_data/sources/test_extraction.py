@@ -59,9 +59,9 @@ def test_templates_are_the_configs_and_braces_in_a_value_are_text(tmp_path):
 
 
 def test_several_fields_are_joined_in_the_order_of_the_config(tmp_path):
-    write(tmp_path / "a.jsonl", [{"title": "T", "body": ["B", "ignored"]}])
+    write(tmp_path / "a.jsonl", [{"title": "T", "body": ["B", None, "C"]}])
     (record,) = extracted(tmp_path, fields=("body", "title"), separator=" | ")
-    assert (record.text, record.prompt, record.split) == ("B | T", "", "")
+    assert (record.text, record.prompt, record.split) == ("B | C | T", "", "")
 
 
 @pytest.mark.parametrize("bad", [{"q": "x"}, {"q": "x", "a": None}, {"q": "x", "a": []}, {"q": " ", "a": "y"}])
@@ -96,7 +96,7 @@ def test_f11_an_unknown_or_missing_split_is_refused_by_line(tmp_path):
     write(tmp_path / "a.jsonl", [{"text": "x", "fold": "train"}, {"text": "y", "fold": "holdout"}])
     assert refusal(tmp_path, split_field="fold") == ("ROW_SPLIT", "a.jsonl:2")
     write(tmp_path / "a.jsonl", [{"text": "x", "fold": "train"}, {"text": "y"}])
-    assert refusal(tmp_path, split_field="fold") == ("ROW_NO_TEXT", "a.jsonl:2")
+    assert refusal(tmp_path, split_field="fold") == ("ROW_SPLIT", "a.jsonl:2")
 
 
 MALFORMED = ["{", '{"text": true}', '{"text": "\\ud800"}', "[]"]
