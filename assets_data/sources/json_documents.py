@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from assets_data.lineage import DataError
-from assets_data.sources.rows import MARK, peeked, too_long
+from assets_data.sources.rows import MARK, peeked
 
 _NOT_SPACE = re.compile(r"[^ \t\n\r]")
 _ESCAPED = re.compile("[\udc80-\udcff]")  # bytes that are no UTF-8, as surrogateescape reads them
@@ -46,7 +46,7 @@ class JsonItems:
     """Iterates ``(line number, value)`` over a JSON array's elements, over documents one after another, or over the
     rows of one object whose fields are columns: lists of one length, or objects keyed "0", "1" and so on.
 
-    Holds one element at a time, up to ``limit`` characters. Raises DataError ROW_NOT_JSON, ROW_TOO_LONG or ROW_COLUMNS
+    Holds one element at a time, up to ``limit`` characters. Raises DataError ROW_NOT_JSON or ROW_COLUMNS
     with ``origin:line``, the line being where the bad element begins; calls ``malformed`` with ROW_NOT_UTF8 and goes on
     if it returns.
     """
@@ -117,8 +117,8 @@ class JsonItems:
             else:
                 break
         if end - self._at > self._limit:
-            self._malformed_row(too_long(self._limit, f"{self._origin}:{line}"))
-        elif self._escaped and _ESCAPED.search(self._text, self._at, end):
+            raise self._malformed(f"an element is over {self._limit:,} characters")
+        if self._escaped and _ESCAPED.search(self._text, self._at, end):
             self._malformed_row(self._not_utf8(line))
         else:
             self._advance(end - self._at)

@@ -63,6 +63,8 @@ def described(head: bytes) -> str:
         codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
         return one_byte_text(head) or f"bytes that begin with {head[:8].hex(' ')}"
+    if b"\0" in head:
+        return f"bytes that begin with {head[:8].hex(' ')}"
     return "plain text" if head.strip() else "nothing but white space" if head else "an empty file"
 
 

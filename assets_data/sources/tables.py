@@ -19,7 +19,7 @@ from assets_data.sources.fields import ABSENT, Steps, Unfit, spelled
 from assets_data.sources.signature import HEAD_BYTES, described
 
 _ROWS = 1024  # decoded at a time
-_STREAM_ENDS = (b"\xff\xff\xff\xff\x00\x00\x00\x00", b"\x00\x00\x00\x00")  # the second one as before Arrow 0.15
+_MESSAGE = b"\xff\xff\xff\xff"  # begins each message of a stream, since Arrow 0.15
 _HEADS = {"parquet": b"PAR1", "arrow": b"ARROW1"}
 
 Row = tuple[dict[str, Any], list[str]]
@@ -66,7 +66,8 @@ def _parquet_batches(file: pq.ParquetFile, names: list[str]) -> Iterator[pa.Reco
 
 def _arrow(path: Path, fields: Mapping[str, Steps]) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     source = pa.memory_map(str(path))
-    if source.read(6) == _HEADS["arrow"]:
+    head = source.read(6)
+    if head == _HEADS["arrow"]:
         reader = pa.ipc.open_file(source)
         whole = (reader.get_batch(number) for number in range(reader.num_record_batches))
         return reader.schema, _cut_up(source, whole)
@@ -74,7 +75,7 @@ def _arrow(path: Path, fields: Mapping[str, Steps]) -> tuple[pa.Schema, Iterator
     end = source.read(8)
     source.seek(0)
     reader = pa.ipc.open_stream(source)
-    if not end.endswith(_STREAM_ENDS):
+    if not end.endswith((_MESSAGE if head.startswith(_MESSAGE) else b"") + bytes(4)):  # a message of no length
         action = "write or fetch it again: a stream that was closed ends with a mark"
         raise DataError("TABLE_CUT", "an arrow stream ends before its end mark", where=path, action=action)
     return reader.schema, _cut_up(source, reader)
