@@ -43,7 +43,7 @@ class FilesSource:
         return self._reader().records(part, dropped)
 
     def rows_besides(self, slice_name: str) -> bool:
-        """Whether another slice has a row, be it one that will be refused; reads no further than the first."""
+        """Whether another slice has a record, or a file that will be refused; reads no further than the first."""
         for name, paths in self.slices().items():
             for path in paths if name != slice_name else ():
                 if self._holds_rows(path):
@@ -53,8 +53,7 @@ class FilesSource:
     def _holds_rows(self, path: str) -> bool:
         try:
             part = Part(origin=path, path=self.root / path, bytes=(self.root / path).stat().st_size, sha256="")
-            dropped: Counter[str] = Counter()
-            return next(self._reader().records(part, dropped), None) is not None or dropped.total() > 0
+            return next(self._reader().records(part, Counter()), None) is not None
         except (DataError, OSError):
             return True
 

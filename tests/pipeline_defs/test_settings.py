@@ -110,6 +110,16 @@ def test_toml_and_json_say_the_same_and_the_command_line_wins(tmp_path):
     assert merged["text"] == {"triples.window": 9}
 
 
+@pytest.mark.parametrize("name", ["a.toml", "a.json"])
+def test_a_mark_before_a_settings_file_is_no_content(tmp_path, name):
+    text = "[raw_slice]\nshards = 3\n" if name == "a.toml" else '{"raw_slice": {"shards": 3}}'
+    found = []
+    for mark in (b"", b"\xef\xbb\xbf"):
+        (tmp_path / name).write_bytes(mark + text.encode())
+        found.append(read_settings(tmp_path / name))
+    assert found[0] == found[1] != {}
+
+
 def test_text_settings_reach_every_stage_that_shares_them_and_a_stages_own_win(tmp_path):
     overrides = {"text": {"documents.min_chars": 5}, "triples": {"triples.window": 99, "documents.min_chars": 6}}
     ops = chain_config("walk_lm", "smoke", overrides)["ops"]
