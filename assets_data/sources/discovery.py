@@ -12,37 +12,18 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from assets_data.lineage import DataError
 from assets_data.sources.formats import format_of, readable_names
+from assets_data.sources.left_out import LeftOut
 from assets_data.sources.parts import unreadable
 from assets_data.sources.patterns import Globs, Places, names_a_suffix
 
 # Written beside data by the libraries that write it: descriptions in JSON that hold no rows.
 DESCRIPTIONS = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json"}
-_SHOWN = 10
 _EXCLUDE = "leave it out by files.exclude, or"
-
-
-@dataclass(slots=True)
-class LeftOut:
-    """What was left out, by reason: how many, and the first ten names."""
-
-    found: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    def add(self, reason: str, name: str) -> None:
-        """Count one more file, or folder (with a slash) whose files are not known."""
-        entry = self.found.setdefault(reason, {"count": 0, "first": []})
-        entry["count"] += 1
-        if len(entry["first"]) < _SHOWN:
-            entry["first"].append(name if name.isprintable() else ascii(name))
-
-    def __str__(self) -> str:
-        """``hidden: 2 (.a, .b)`` and so on."""
-        return "; ".join(f"{why}: {e['count']:,} ({', '.join(e['first'])})" for why, e in self.found.items())
 
 
 class Found(NamedTuple):

@@ -1,4 +1,4 @@
-"""JSON that is not one row per line: a streamed array, documents one after another, columns; and which of these it is.
+"""JSON that is not one row per line: a streamed array, documents one after another, columns.
 
 Holds one element at a time. Every refusal names file and line.
 """
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from assets_data.lineage import DataError
-from assets_data.sources.rows import MARK, peeked
+from assets_data.sources.json_shapes import columns_of
 
 _NOT_SPACE = re.compile(r"[^ \t\n\r]")
 _ESCAPED = re.compile("[\udc80-\udcff]")  # bytes that are no UTF-8, as surrogateescape reads them
@@ -21,25 +21,6 @@ _ESCAPED = re.compile("[\udc80-\udcff]")  # bytes that are no UTF-8, as surrogat
 
 def _refuse(error: DataError) -> None:
     raise error
-
-
-def is_lines(blocks: Iterable[bytes], limit: int) -> tuple[bool, Iterator[bytes]]:
-    """Whether a .json file holds JSON lines, and its blocks again: its first line is a row and others follow.
-
-    So it is, too, when the first line is no JSON, not even the beginning of some, and the second is an object.
-    """
-
-    def enough(head: bytes) -> bool:
-        lines = _filled(head)
-        return len(head) > limit or len(lines) > 2 or (len(lines) > 0 and lines[0].startswith(b"["))
-
-    head, blocks = peeked(blocks, enough)
-    lines = _filled(head)
-    if len(lines) < 2 or lines[0].startswith(b"["):
-        return False, blocks
-    if _json(lines[0]) is not None:
-        return True, blocks
-    return isinstance(_json(lines[1]), dict) and not _may_go_on(lines[0] + b"\n" + lines[1]), blocks
 
 
 class JsonItems:
@@ -78,7 +59,7 @@ class JsonItems:
             yield from self._value()
 
     def _rows(self, value: Any, line: int) -> Iterable[Any]:
-        columns = _columns(value)
+        columns = columns_of(value)
         if columns is None:
             return [value]
         lengths = {name: len(column) for name, column in columns.items()}
@@ -168,48 +149,3 @@ class JsonItems:
 
     def _not_utf8(self, line: int) -> DataError:
         return DataError("ROW_NOT_UTF8", "text is not UTF-8", where=f"{self._origin}:{line}")
-
-
-def _columns(value: Any) -> dict[str, list[Any]] | None:
-    """The columns that an object is made of, or None when it is a row."""
-    if not isinstance(value, dict) or not value:
-        return None
-    if all(isinstance(column, list) for column in value.values()):
-        return value
-    if all(isinstance(column, dict) and _numbered(column) for column in value.values()):  # as pandas writes it
-        return {name: list(column.values()) for name, column in value.items()}
-    return None
-
-
-def _numbered(column: dict[str, Any]) -> bool:
-    return list(column) == [str(number) for number in range(len(column))] and bool(column)
-
-
-def _filled(head: bytes) -> list[bytes]:
-    """The first lines that are not blank, three at most; the last of them may go on."""
-    lines, at = [], len(MARK) if head.startswith(MARK) else 0
-    while at < len(head) and len(lines) < 3:
-        end = head.find(b"\n", at)
-        end = len(head) if end < 0 else end
-        if line := head[at:end].strip():
-            lines.append(line)
-        at = end + 1
-    return lines
-
-
-def _json(line: bytes) -> Any:
-    try:
-        return json.loads(line.decode(errors="replace"))
-    except (ValueError, RecursionError):
-        return None
-
-
-def _may_go_on(text: bytes) -> bool:
-    """Whether ``text`` is the beginning of some JSON."""
-    try:
-        json.loads(text.decode(errors="replace"))
-    except json.JSONDecodeError as error:
-        return error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated string")
-    except RecursionError:
-        return True
-    return True

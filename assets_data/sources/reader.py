@@ -15,7 +15,8 @@ from assets_data.sources.ceiling import Ceiling
 from assets_data.sources.config import SourceConfig
 from assets_data.sources.extraction import Extractor
 from assets_data.sources.formats import TABLES, Format, format_of, readable_names
-from assets_data.sources.json_documents import JsonItems, is_lines
+from assets_data.sources.json_documents import JsonItems
+from assets_data.sources.json_shapes import is_lines
 from assets_data.sources.parts import Part, Record, storable, unreadable
 from assets_data.sources.rows import json_lines, peeked, whole_text
 from assets_data.sources.signature import HEAD_BYTES, looks_like

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from assets_data.lineage import DataError
 from assets_data.sources.fields import ABSENT, Steps, Unfit, spelled
+from assets_data.sources.leaves import is_plain, is_utf8, leaf_numbers, leaf_of
 from assets_data.sources.signature import HEAD_BYTES, described
 
 _ROWS = 1024  # decoded at a time
@@ -36,7 +36,7 @@ def table_rows(path: Path, kind: str, fields: Mapping[str, Steps], may_lack: Cal
         schema, batches = (_parquet if kind == "parquet" else _arrow)(path, fields)
         _require_columns(schema, fields, may_lack)
         for batch in batches:
-            columns = [_values(_leaf(batch, steps), len(batch)) for steps in fields.values()]
+            columns = [_values(leaf_of(batch, steps), len(batch)) for steps in fields.values()]
             for values in zip(*columns, strict=True):
                 yield dict(zip(fields, values, strict=True)), schema.names
     except (pa.ArrowException, KeyError) as error:
@@ -49,7 +49,7 @@ def table_rows(path: Path, kind: str, fields: Mapping[str, Steps], may_lack: Cal
 def _parquet(path: Path, fields: Mapping[str, Steps]) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     file = pq.ParquetFile(path)
     schema = file.schema_arrow
-    leaves = sorted({leaf for steps in fields.values() for leaf in _leaf_numbers(schema, steps)})
+    leaves = sorted({leaf for steps in fields.values() for leaf in leaf_numbers(schema, steps)})
     names = [file.schema.column(number).path for number in leaves]
     return schema, _parquet_batches(file, names)
 
@@ -106,63 +106,14 @@ def _require_kind(path: Path, kind: str) -> None:
         raise DataError("FILE_BYTES", f"this is no {kind} file", found=looks, where=path, action=action)
 
 
-def _leaf_numbers(schema: pa.Schema, steps: Steps) -> range:
-    """Which of a parquet file's leaf columns, in depth-first order, lie at or below a field."""
-    kind: pa.DataType = pa.struct(list(schema))
-    at = 0
-    for step in steps:
-        if isinstance(step, str) and pa.types.is_struct(kind) and (number := _only(kind, step)) is not None:
-            at += sum(_leaf_count(kind.field(before).type) for before in range(number))
-            kind = kind.field(number).type
-        elif isinstance(step, int) and _is_list(kind):
-            kind = kind.value_type
-        else:
-            return range(0)
-    return range(at, at + _leaf_count(kind))
-
-
-def _leaf_count(kind: pa.DataType) -> int:
-    if isinstance(kind, pa.BaseExtensionType):
-        return _leaf_count(kind.storage_type)
-    if pa.types.is_struct(kind) or pa.types.is_map(kind):
-        return sum(_leaf_count(kind.field(number).type) for number in range(kind.num_fields))
-    return _leaf_count(kind.value_type) if _is_list(kind) else 1
-
-
-def _only(kind: pa.StructType, name: str) -> int | None:
-    """The number of the field of this name; None when there is none. Raises KeyError when there are several."""
-    numbers = [number for number in range(kind.num_fields) if kind.field(number).name == name]
-    if len(numbers) > 1:
-        raise KeyError(f"{len(numbers)} columns are named {name!r}: which is meant cannot be told")
-    return numbers[0] if numbers else None
-
-
-def _leaf(batch: pa.RecordBatch, steps: Steps) -> pa.Array | None:
-    """The values that a field names, one per row; None when there is no such column."""
-    number = _only(pa.struct(list(batch.schema)), str(steps[0]))
-    if number is None:
-        return None
-    array = batch.column(number)
-    if len(steps) > 1 or _is_list(array.type):
-        _validate(array)  # before offsets are followed; bad UTF-8 is looked for in the leaf alone
-    for step in steps[1:]:
-        if isinstance(step, str) and pa.types.is_struct(array.type) and (number := _only(array.type, step)) is not None:
-            array = pc.struct_field(array, [number])  # type: ignore[attr-defined]
-        elif isinstance(step, int) and _is_list(array.type):
-            array = pc.list_slice(array, step, step + 1, return_fixed_size_list=True).values  # type: ignore[attr-defined]
-        else:
-            return None
-    return array
-
-
 def _values(array: pa.Array | None, rows: int) -> list[Any]:
     if array is None:
         return [ABSENT] * rows
     column = _stored(array)
-    if not _is_plain(column.type):
+    if not is_plain(column.type):
         unfit = Unfit("ROW_NO_TEXT", str(column.type))
         return [unfit if valid else None for valid in column.is_valid().to_pylist()]
-    return column.to_pylist() if _validate(column) else [_value(column.take([row])) for row in range(rows)]
+    return column.to_pylist() if is_utf8(column) else [_value(column.take([row])) for row in range(rows)]
 
 
 def _stored(array: Any) -> Any:
@@ -173,29 +124,4 @@ def _stored(array: Any) -> Any:
 
 
 def _value(one: pa.Array) -> Any:
-    return one.to_pylist()[0] if _validate(one) else Unfit("ROW_NOT_UTF8", "text is not UTF-8")
-
-
-def _validate(array: pa.Array) -> bool:
-    """Whether every string is UTF-8, which Arrow does not look at by itself. Raises ArrowInvalid for other faults."""
-    try:
-        array.validate(full=True)
-        return True
-    except pa.ArrowInvalid as error:
-        if "utf8" not in str(error).lower():
-            raise
-        return False
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-
-
-def _is_plain(kind: pa.DataType) -> bool:
-    """Whether values of this type are Python's own strings, numbers, truth values or bytes, or lists of them."""
-    if _is_list(kind):
-        return _is_plain(kind.value_type)
-    types = pa.types
-    tests = (types.is_string, types.is_large_string, types.is_string_view, types.is_integer, types.is_floating)
-    tests += (types.is_decimal, types.is_boolean, types.is_null, types.is_binary, types.is_large_binary)
-    return any(test(kind) for test in tests)
+    return one.to_pylist()[0] if is_utf8(one) else Unfit("ROW_NOT_UTF8", "text is not UTF-8")

@@ -22,7 +22,7 @@ from assets_data.sources.http.ledger import Ledger, PartEntry
 from assets_data.sources.http.lines import measure
 from assets_data.sources.http.partial import Partial, discard, journal_of
 from assets_data.sources.http.progress import Progress
-from assets_data.sources.json_documents import is_lines
+from assets_data.sources.json_shapes import is_lines
 from assets_data.sources.unpack import unpacked
 
 _PEEKED = 16 << 20  # bytes of a .json part that are looked at for its first two lines

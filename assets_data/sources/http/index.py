@@ -17,11 +17,11 @@ from urllib.parse import quote, unquote, urlsplit
 from assets_data.lineage import DataError
 from assets_data.lineage.identity.digests import load_json
 from assets_data.lineage.storage import atomic
-from assets_data.sources.discovery import LeftOut
 from assets_data.sources.formats import format_of, packing_of, readable_names
 from assets_data.sources.http.client import Client
 from assets_data.sources.http.config import HttpConfig
 from assets_data.sources.http.ledger import Ledger
+from assets_data.sources.left_out import LeftOut
 from assets_data.sources.unpack import unpacked
 
 MAX_NAME = 1024

@@ -8,7 +8,6 @@ formats it is the record root that stays.
 
 import gzip
 import json
-import random
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -43,10 +42,10 @@ ways = st.fixed_dictionaries(
 )
 
 
-def as_json(row):
-    """A missing row is null, no field or no number; a malformed one holds what is no text."""
+def as_json(row, number):
+    """A missing row is null, no field, no number or an empty list; a malformed one holds what is no text."""
     if row is MISSING:
-        return random.choice([{"text": None}, {"id": 1}, {"text": float("nan")}, {"text": []}])
+        return ({"text": None}, {"id": 1}, {"text": float("nan")}, {"text": [], "id": 1})[number % 4]
     return {"text": True} if row is MALFORMED else {"text": row}
 
 
@@ -65,7 +64,7 @@ def write(folder, number, values, way):
     path = folder / f"{number}.{SUFFIXES.get(form, form)}"
     if form in TABLES:
         return write_table(path, table_of(values), way)
-    documents = [as_json(row) for row in values]
+    documents = [as_json(row, place + number) for place, row in enumerate(values)]
     text = {
         "json": lambda: json.dumps(documents, ensure_ascii=False),
         "indented json": lambda: json.dumps(documents, indent=2),
@@ -107,19 +106,15 @@ def published(folder, root, shards):
     return raws, by_file, {name: sum(part[name] for part in parts) for name in ("records", "missing", "malformed")}
 
 
-@settings(max_examples=120)
-@given(
-    st.lists(st.tuples(rows, ways, ways), min_size=1, max_size=4), texts.filter(bool), st.integers(1, 3), st.randoms()
-)
-def test_every_row_is_accounted_for_and_what_changes_no_text_changes_no_record(corpus, sure, shards, draw):
+@settings(max_examples=40)
+@given(st.lists(st.tuples(rows, ways, ways), min_size=1, max_size=4), texts.filter(bool), st.integers(1, 3))
+def test_every_row_is_accounted_for_and_what_changes_no_text_changes_no_record(corpus, sure, shards):
     corpus = [*corpus, ([sure], *corpus[0][1:])]  # a source without any record is refused
     with TemporaryDirectory() as place:
         folders = [Path(place) / name for name in ("first", "again", "other")]
         for folder, order, way in zip(folders, (1, -1, 1), (1, 1, 2), strict=True):
             folder.mkdir()
             for number, file in list(enumerate(corpus))[::order]:
-                draw.seed(number)
-                random.seed(number)
                 write(folder, number, file[0], file[way])
         (first, found, counts), (again, *_), (other, otherwise, other_counts) = (
             published(folder, Path(place) / f"store {folder.name}", shards) for folder in folders
@@ -139,5 +134,5 @@ def test_every_row_is_accounted_for_and_what_changes_no_text_changes_no_record(c
         assert [raw.id for raw in first] == [raw.id for raw in again]
         if shards == 1:  # files have other names the other way, so they may be in other slices
             ids = {record_id(text) for texts in kept.values() for text in texts}
-            root = merkle_root([bytes.fromhex(name) for name in ids]).hex()
+            root = merkle_root([bytes.fromhex(name) for name in ids])
             assert [raw.content["records"] for raw in (*first, *other)] == [{"count": len(ids), "root": root}] * 2

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assets_data.lineage import DataError
-from assets_data.sources.json_documents import JsonItems, is_lines
+from assets_data.sources.json_documents import JsonItems
+from assets_data.sources.json_shapes import is_lines
 from assets_data.sources.rows import json_lines as lines_of
 from assets_data.sources.rows import whole_text
 
