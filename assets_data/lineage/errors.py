@@ -30,8 +30,9 @@ class StemmaError(Exception):
 
     def _message(self) -> str:
         text = f"[{self.code}] {self.what}"
-        if self.expected is not None or self.found is not None:
-            text += f": expected {self.expected}, found {self.found}"
+        pairs = (("expected", self.expected), ("found", self.found))
+        if given := ", ".join(f"{name} {value}" for name, value in pairs if value is not None):
+            text += f": {given}"
         if self.where is not None:
             text += f" (at {self.where})"
         return text + (f". Next: {self.action}" if self.action else "")

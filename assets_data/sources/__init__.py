@@ -1,1 +1,1 @@
-"""Where raw records come from: sources, unpacking, rows. Digests what it reads; never cleans, splits or tokenises."""
+"""Where raw records come from: discovery, unpacking, rows. Digests what it reads; never cleans, splits or tokenises."""

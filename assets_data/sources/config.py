@@ -8,18 +8,24 @@ from typing import Literal
 
 from assets_data.lineage import ConfigError, option
 from assets_data.sources.extract_config import ExtractConfig
-from assets_data.sources.http.config import HttpConfig, http_problems
+from assets_data.sources.http.config import LARGEST_WINDOW, HttpConfig, http_problems
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilesConfig:
     """Local files: where they are, and how far a compressed file may unfold."""
 
-    root: str = option("", "folder that patterns and record origins are relative to")
-    patterns: tuple[str, ...] = option((), "globs below root, such as corpus/**/*.jsonl.zst")
+    root: str = option("", "folder that patterns and record origins are relative to; ~ is the home folder")
+    patterns: tuple[str, ...] = option((), "globs below root, such as corpus/**/*.jsonl.zst; .x asks for hidden names")
+    exclude: tuple[str, ...] = option(
+        (), "globs below root, such as **/old/** or notes.txt: what they match is left out"
+    )
     licence: str = option("unstated", "licence of the files, as an SPDX expression if there is one")
     max_unpacked_bytes: int = option(64 << 30, "most bytes one compressed file may unfold to")
     max_unpack_ratio: int = option(200, "most unpacked bytes per packed byte (files under 1 MiB unpacked are exempt)")
+    max_window_bytes: int = option(
+        128 << 20, "largest window of a zstd file (--long=27 needs 134217728): memory to read it"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,13 +77,17 @@ def _files_problems(config: SourceConfig) -> list[str]:
     files = config.files
     if config.source != "files":
         return [] if files == FilesConfig() else [f"files.* is only read by source = files, not {config.source}"]
-    patterns = [PurePosixPath(pattern) for pattern in files.patterns]
+    patterns = [PurePosixPath(pattern) for pattern in (*files.patterns, *files.exclude)]
     problems = [
         f"files.{name} is required by source = files" for name in ("root", "patterns") if not getattr(files, name)
     ]
     problems += [f"files.patterns must stay below root: {p}" for p in patterns if p.is_absolute() or ".." in p.parts]
+    if not all(pattern.parts for pattern in patterns):
+        problems.append("files.patterns and files.exclude must not hold an empty pattern")
     if min(files.max_unpacked_bytes, files.max_unpack_ratio) < 1:
         problems.append("files.max_unpacked_bytes and files.max_unpack_ratio must be at least 1")
+    if not 1 << 10 <= files.max_window_bytes <= LARGEST_WINDOW:
+        problems.append(f"files.max_window_bytes must be from 1024 to {LARGEST_WINDOW} (zstd --long=31)")
     return problems
 
 

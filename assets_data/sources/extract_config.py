@@ -30,13 +30,18 @@ class QaConfig:
 class ExtractConfig:
     """Rows of jsonl, json, parquet and arrow to records, whatever source the file came from.
 
-    A field path is names with dots and list indices (``a.b[0].c``); a list stands for its first element.
+    A field path is names with dots and list indices (``a.b[0].c``); a name that holds a dot is a quoted step
+    (``["a.text"]``). A list stands for its elements, joined; of a question or an answer only one may be meant.
     """
 
     fields: tuple[str, ...] = option(("text",), "field paths whose values, joined, are the text; plain .txt has none")
-    separator: str = option("\n\n", "what stands between the values of several fields")
+    separator: str = option(
+        "\n\n", "what stands between the values of several fields, and between the elements of a list"
+    )
     qa: QaConfig = option(QaConfig(), "question and answer rows instead of plain text")
-    split_field: str = option("", "field path of the source's own split (train, validation, test, or usual aliases)")
+    split_field: str = option(
+        "", "field path of the source's own split (train, validation, test, or usual aliases); null: drawn"
+    )
     split_paths: tuple[str, ...] = option((), "split=pattern pairs, such as test=*/test-*; the first to match decides")
     skip_missing: bool = option(False, "leave out, and count, rows without a value instead of refusing them")
     max_malformed: int = option(0, "malformed rows of a file that are left out and counted before it is refused")

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from assets_data.lineage import DataError, digest_file, digest_json, text_key64
 from assets_data.sources.config import SourceConfig
@@ -52,8 +52,8 @@ class Part:
     lines: Lines | None = None
 
     def require_unchanged(self) -> None:
-        """Raise DataError SOURCE_CHANGED when the file no longer has the digest it was planned with."""
-        if (found := digest_file(self.path)) != self.sha256:
+        """Raise DataError SOURCE_CHANGED or SOURCE_UNREADABLE when the file is no longer what it was planned to be."""
+        if (found := _digest(self.path)) != self.sha256:
             raise DataError(
                 "SOURCE_CHANGED",
                 "a source file changed while it was read",
@@ -72,12 +72,13 @@ def planned_digest(parts: Iterable[Part]) -> str:
 class Source(Protocol):
     """A place raw records come from. ``origin`` and ``licence`` are notes that travel with the data to its manifest.
 
-    ``stats`` are figures of the work done so far (bytes on the wire, seconds) for people to see; no identity has them.
+    ``stats`` are facts of the work done so far (bytes on the wire, files left out) for people to see; no identity has
+    them.
     """
 
     origin: str
     licence: str
-    stats: dict[str, float]
+    stats: dict[str, Any]
 
     def slices(self) -> dict[str, list[str]]:
         """Slice name -> paths of its parts, both in a stable order; every slice has at least one part."""
@@ -92,6 +93,10 @@ class Source(Protocol):
 
         Raises DataError for bytes that break their format, and for a text that is not Unicode or too long.
         """
+        ...
+
+    def rows_besides(self, slice_name: str) -> bool:
+        """Whether some other slice may hold a row: then this one may be empty."""
         ...
 
 
@@ -121,10 +126,25 @@ def assign_slices(prefix: str, paths: Iterable[str], config: SourceConfig) -> di
 
 
 def digest_parts(root: Path, source: Source, slice_name: str) -> list[Part]:
-    """The parts of a slice whose paths are relative to ``root``. Raises DataError SLICE_UNKNOWN for another name."""
+    """The parts of a slice whose paths are relative to ``root``. Raises DataError SLICE_UNKNOWN, SOURCE_UNREADABLE."""
     slices = source.slices()
     if slice_name not in slices:
         known = ", ".join(slices) or "none: the source is empty"
         raise DataError("SLICE_UNKNOWN", "the source has no such slice", expected=known, found=slice_name, where=root)
     paths = [(name, root / name) for name in slices[slice_name]]
-    return [Part(origin=n, path=p, bytes=p.stat().st_size, sha256=digest_file(p)) for n, p in paths]
+    return [Part(origin=n, path=p, sha256=_digest(p), bytes=p.stat().st_size) for n, p in paths]
+
+
+def unreadable(
+    path: Path, error: OSError, action: str = "put it back or make it readable, then run again"
+) -> DataError:
+    """The refusal of a file or folder that is not there (any more) or must not be read."""
+    what = f"cannot read a source file or folder: {error.strerror or error}"
+    return DataError("SOURCE_UNREADABLE", what, where=path, action=action)
+
+
+def _digest(path: Path) -> str:
+    try:
+        return digest_file(path)
+    except OSError as error:
+        raise unreadable(path, error) from error

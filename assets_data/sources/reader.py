@@ -1,37 +1,37 @@
 """One local file to records, by its suffix: jsonl, json and txt (each also .gz or .zst), parquet and arrow.
 
 Streams in bounded memory. A row that is not what its format promises is refused with file and line (or row), or counted
-and left out under the ceiling of the config; nothing is skipped silently.
+and left out under the ceiling of the config; nothing is skipped silently. A file without a row has no records.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from assets_data.lineage import DataError
+from assets_data.sources.ceiling import Ceiling
 from assets_data.sources.config import SourceConfig
-from assets_data.sources.extraction import Ceiling, Extractor
-from assets_data.sources.parts import Part, Record, storable
-from assets_data.sources.rows import JsonItems, json_lines, whole_text
-from assets_data.sources.unpack import SUFFIXES, between, unpacked
+from assets_data.sources.extraction import Extractor
+from assets_data.sources.formats import TABLES, Format, format_of, readable_names
+from assets_data.sources.json_documents import JsonItems
+from assets_data.sources.json_shapes import is_lines
+from assets_data.sources.parts import Part, Record, storable, unreadable
+from assets_data.sources.rows import json_lines, peeked, whole_text
+from assets_data.sources.signature import HEAD_BYTES, looks_like
+from assets_data.sources.tables import table_rows
+from assets_data.sources.unpack import BLOCK_BYTES, between, unpacked
 
-TEXT_FORMATS = (".json", ".jsonl", ".ndjson", ".txt")
-TABLE_FORMATS = (".arrow", ".parquet")  # compressed inside, never outside
-_TABLE_ROWS = 1024  # rows of a parquet file decoded at a time
+LINE_ROOM = BLOCK_BYTES  # what a line or an element may be longer than the text in it
 
 
 class RowReader:
-    """Reads files under ``config``; a compressed one may unfold to ``max_bytes`` and ``max_ratio`` times its size."""
+    """Reads files under ``config``; a compressed one may unfold to ``max_bytes`` and ``max_ratio`` times its size,
+    with a window of ``max_window`` bytes."""
 
-    def __init__(self, config: SourceConfig, max_bytes: int, max_ratio: int) -> None:
-        self.config, self.max_bytes, self.max_ratio = config, max_bytes, max_ratio
-        self._extractor = Extractor(config.extract)
+    def __init__(self, config: SourceConfig, max_bytes: int, max_ratio: int, max_window: int) -> None:
+        self.config, self.caps = config, (max_bytes, max_ratio, max_window)
 
     def records(self, part: Part, dropped: Counter[str]) -> Iterator[Record]:
         """One record per row; a .txt file is one record. Rows left out are added to ``dropped``.
@@ -39,10 +39,20 @@ class RowReader:
         An origin is ``path#line:n,byte:m`` (of the unpacked file) in JSON lines, ``path#row:n`` in json, parquet and
         arrow, ``path#text`` in txt; lines and rows count from 1, bytes from 0.
         """
-        ceiling, sound = Ceiling(self.config.extract, dropped), 0
-        for place, where, row in self._rows(part, ceiling):
+        if not part.bytes:
+            return
+        try:
+            yield from self._records(part, dropped)
+        except OSError as error:
+            raise unreadable(part.path, error) from error
+
+    def _records(self, part: Part, dropped: Counter[str]) -> Iterator[Record]:
+        extractor, sound = Extractor(self.config.extract, part.origin), 0
+        ceiling = Ceiling(self.config.extract, dropped)
+        for place, where, row in self._rows(part, extractor, ceiling):
             try:
-                record = self._record(part, f"{part.origin}#{place}", f"{part.origin}{where}", row)
+                record = _record(extractor, f"{part.origin}#{place}", f"{part.origin}{where}", row)
+                record = record and storable(record, self.config.max_record_bytes)
             except DataError as error:
                 ceiling.drop(error)
                 continue
@@ -53,76 +63,69 @@ class RowReader:
                 yield record
         ceiling.close(sound)
 
-    def _record(self, part: Part, origin: str, where: str, row: Any) -> Record | None:
-        split = self._extractor.part_split(part.origin)
-        text = format_of(part.path) == ".txt"
-        record = Record(origin, row, "", split) if text else self._extractor.record(row, origin, where, split)
-        return record and storable(record, self.config.max_record_bytes)
-
-    def _rows(self, part: Part, ceiling: Ceiling) -> Iterator[tuple[str, str, Any]]:
-        """``(place inside the file, suffix of an error's place, row)``."""
-        suffix, limit = format_of(part.path), self.config.max_record_bytes
-        if suffix in TABLE_FORMATS:
-            for number, row in enumerate(_table_rows(part.path, self._extractor.columns()), 1):
+    def _rows(self, part: Part, extractor: Extractor, ceiling: Ceiling) -> Iterator[tuple[str, str, Any]]:
+        """``(place inside the file, suffix of an error's place, row)``: a table's row is a pair, as tables give it."""
+        kind = _format(part).kind
+        if kind in TABLES:
+            rows = table_rows(part.path, kind, extractor.fields, extractor.may_lack)
+            for number, row in enumerate(rows, 1):
                 yield f"row:{number}", f":{number}", row
             return
-        blocks = unpacked(part.path, self.max_bytes, self.max_ratio)
-        if suffix == ".txt":
-            yield "text", ":1", whole_text(blocks, limit, part.origin)
-        elif suffix == ".json":
-            for number, (line, row) in enumerate(JsonItems(blocks, limit, part.origin), 1):
+        blocks, limit = self._blocks(part, kind), self.config.max_record_bytes
+        if kind == "txt":
+            yield from _text(blocks, limit, part.origin, ceiling)
+            return
+        limit += LINE_ROOM
+        lines = kind == "jsonl" or part.lines is not None
+        if not lines:
+            lines, blocks = is_lines(blocks, limit)
+        if not lines:
+            for number, (line, row) in enumerate(JsonItems(blocks, limit, part.origin, ceiling.drop), 1):
                 yield f"row:{number}", f":{line}", row
-        else:
-            start = (1, 0)
-            if part.lines:
-                start = (part.lines.first, part.lines.begin)
-                blocks = between(blocks, part.lines.begin, part.lines.end)
-            for line, byte, row in json_lines(blocks, limit, part.origin, ceiling.drop, start):
-                yield f"line:{line},byte:{byte}", f":{line}", row
+            return
+        start = (part.lines.first, part.lines.begin) if part.lines else (1, 0)
+        for line, byte, row in json_lines(blocks, limit, part.origin, ceiling.drop, start):
+            yield f"line:{line},byte:{byte}", f":{line}", row
+
+    def _blocks(self, part: Part, kind: str) -> Iterator[bytes]:
+        """The unpacked file, or its lines that belong to the part; refused when it is no text at all."""
+        blocks = unpacked(part.path, *self.caps)
+        head, blocks = peeked(blocks, lambda head: len(head) >= HEAD_BYTES)
+        if looks := looks_like(head):
+            action = "convert it to UTF-8" if "UTF" in looks else "name the file after what it is"
+            raise DataError(
+                "FILE_BYTES",
+                "the bytes are not what the file's name says",
+                expected=f"{kind} in UTF-8",
+                found=looks,
+                where=part.origin,
+                action=action,
+            )
+        return between(blocks, part.lines.begin, part.lines.end) if part.lines else blocks
 
 
-def format_of(path: Path) -> str:
-    """The suffix that says what is inside, that of a compression taken off."""
-    return path.with_suffix("").suffix if path.suffix in SUFFIXES else path.suffix
+def _record(extractor: Extractor, origin: str, where: str, row: Any) -> Record | None:
+    if isinstance(row, str) and origin.endswith("#text"):
+        return extractor.whole(row, origin, where)
+    values, names = row if isinstance(row, tuple) else (extractor.values(row, where), row)
+    return extractor.record(values, origin, where, names)
 
 
-def require_readable(path: Path) -> None:
-    """Raise DataError FILE_FORMAT for a suffix nobody reads, FILE_NAME for a name that is not printable text."""
-    packed = path.suffix in SUFFIXES
-    if format_of(path) not in TEXT_FORMATS + (() if packed else TABLE_FORMATS):
-        formats = f"{', '.join(TEXT_FORMATS)} (also {', '.join(SUFFIXES)}), {', '.join(TABLE_FORMATS)}"
-        raise DataError("FILE_FORMAT", "no reader for this file", expected=formats, found=path.name, where=path.parent)
-    if not path.name.isprintable():  # also what Python makes of bytes that are not UTF-8
-        raise DataError("FILE_NAME", "a file name is not printable text", found=ascii(path.name), where=path.parent)
-
-
-def _table_rows(path: Path, columns: list[str]) -> Iterator[dict[str, Any]]:
+def _text(blocks: Iterator[bytes], limit: int, origin: str, ceiling: Ceiling) -> Iterator[tuple[str, str, str]]:
+    """The one row of a text file; none where there is nothing in it but white space."""
     try:
-        for batch in _batches(path, columns):
-            for column in batch.columns:
-                column.validate(full=True)  # UTF-8 included: Arrow reads invalid bytes without a word
-            yield from batch.to_pylist()
-    except (pa.ArrowException, KeyError, OSError) as error:
-        what = f"cannot read columns {', '.join(map(repr, columns))}: {error}"
-        action = "set extract.fields or extract.qa, or repair the file"
-        raise DataError("TABLE_COLUMN", what, where=path, action=action) from error
-
-
-def _batches(path: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    if path.suffix == ".parquet":
-        with pq.ParquetFile(path) as file:
-            _require_columns(file.schema_arrow, columns)
-            for group in range(file.num_row_groups):  # over all groups at once pyarrow would keep the whole file
-                yield from file.iter_batches(_TABLE_ROWS, row_groups=[group], columns=columns)
+        text = whole_text(blocks, limit, origin)
+    except DataError as error:
+        if not error.code.startswith("ROW_"):
+            raise
+        ceiling.drop(error)
         return
-    with pa.memory_map(str(path)) as source:
-        reader = pa.ipc.open_file(source)
-        _require_columns(reader.schema, columns)
-        for index in range(reader.num_record_batches):
-            batch = reader.get_batch(index).select(columns)
-            yield from (batch.slice(begin, _TABLE_ROWS) for begin in range(0, batch.num_rows, _TABLE_ROWS))
+    if text.strip():
+        yield "text", ":1", text
 
 
-def _require_columns(schema: pa.Schema, columns: list[str]) -> None:
-    if missing := sorted(set(columns) - set(schema.names)):
-        raise KeyError(f"no column {', '.join(map(repr, missing))} among {', '.join(schema.names[:10])}")
+def _format(part: Part) -> Format:
+    """Raises DataError FILE_FORMAT for a suffix nobody reads."""
+    if found := format_of(part.path.name):
+        return found
+    raise DataError("FILE_FORMAT", "no reader for this file", expected=readable_names(), found=part.path.name)

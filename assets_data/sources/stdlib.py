@@ -17,10 +17,11 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from assets_data.lineage import DataError
 from assets_data.sources.config import SourceConfig
-from assets_data.sources.parts import Part, Record, assign_slices, digest_parts, storable
+from assets_data.sources.parts import Part, Record, assign_slices, digest_parts, storable, unreadable
 
 SKIPPED_FOLDERS = {"__pycache__", "dist-packages", "idle_test", "lib-dynload", "site-packages", "test", "tests"}
 # Written at build or install time, per machine: build flags, site hooks.
@@ -37,7 +38,7 @@ class StdlibSource:
         self.root = root or Path(sysconfig.get_path("stdlib"))
         self.origin = f"Python {platform.python_version()} standard library"
         self.licence = "PSF-2.0"
-        self.stats: dict[str, float] = {}
+        self.stats: dict[str, Any] = {}
 
     def slices(self) -> dict[str, list[str]]:
         """``stdlib-0 ..``: module paths relative to the library's root."""
@@ -53,11 +54,15 @@ class StdlibSource:
         for place, text in [("source", source), *((f"docstring:{name}", text) for name, text in docstrings)]:
             yield storable(Record(f"{part.origin}#{place}", text), self.config.max_record_bytes)
 
+    def rows_besides(self, slice_name: str) -> bool:
+        """Whether there is another slice: each holds modules, and each module is a record."""
+        return any(name != slice_name for name in self.slices())
+
 
 def module_paths(root: Path) -> list[str]:
     """POSIX paths of the library's modules relative to ``root``, without tests, packages and per-machine files."""
     found = []
-    for folder, subfolders, names in os.walk(root):
+    for folder, subfolders, names in os.walk(root, onerror=_refuse):
         subfolders[:] = [name for name in subfolders if _kept(name)]
         found += [Path(folder, n).relative_to(root).as_posix() for n in names if n.endswith(".py") and _kept(n)]
     return sorted(found)
@@ -83,8 +88,15 @@ def _kept(name: str) -> bool:
     return name not in SKIPPED_FOLDERS and not name.startswith(SKIPPED_PREFIXES)
 
 
+def _refuse(error: OSError) -> None:
+    raise unreadable(Path(error.filename), error)
+
+
 def _read_module(path: Path) -> str:
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise unreadable(path, error) from error
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         return io.TextIOWrapper(io.BytesIO(data), encoding).read()  # also turns \r\n and \r into \n

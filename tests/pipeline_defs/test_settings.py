@@ -153,6 +153,16 @@ def test_a_path_that_leads_nowhere_lists_the_fields_of_its_own_level(setting, co
     assert refused.value.code == code and says in str(refused.value)
 
 
+@pytest.mark.parametrize("name", ["a.toml", "a.json"])
+def test_a_mark_before_a_settings_file_is_no_content(tmp_path, name):
+    text = "[raw_slice]\nshards = 3\n" if name == "a.toml" else '{"raw_slice": {"shards": 3}}'
+    found = []
+    for mark in (b"", b"\xef\xbb\xbf"):
+        (tmp_path / name).write_bytes(mark + text.encode())
+        found.append(read_settings(tmp_path / name))
+    assert found[0] == found[1] != {}
+
+
 @pytest.mark.parametrize(
     ("name", "text"), [("a.toml", "= 1"), ("a.json", "{"), ("a.toml", 'source = "files"'), ("a.json", "[1]")]
 )

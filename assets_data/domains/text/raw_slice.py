@@ -2,7 +2,7 @@
 
 Promises that reuse is by content: the source's bytes are digested before the stage is looked up, and again after each
 file is read. Memory is bounded by row groups, and 66 bytes per record for the record root. Does not clean, deduplicate
-or split: a record here is what the source says.
+or split: a record here is what the source says. A slice may be empty; a source without any row is refused.
 """
 
 from __future__ import annotations
@@ -35,12 +35,14 @@ ROW_GROUP_BYTES = 8 << 20  # text held before it is written; readers hold one ro
 # Statistics would put the first and last text of every row group, whole, into the footer.
 _ENCODING: dict[str, Any] = {"compression": "zstd", "write_statistics": False, "use_dictionary": ["split", "part"]}
 LEFT_OUT = ("missing", "malformed")
+SHOWN = 10  # files named in a message or among the figures
 
 
 def make_raw_slice(store: Store, slice_name: str, config: SourceConfig) -> Snapshot:
     """Publish (or reuse) the slice as a ``text/raw_slice`` snapshot: ``records.parquet`` and ``parts.json``.
 
-    Raises DataError when the slice is unknown or empty, a file changes while it is read, or its bytes are refused.
+    Raises DataError when the slice is unknown, a file changes while it is read or its bytes are refused, and
+    RAW_SLICE_EMPTY when neither this slice nor another one of the source has a row.
     """
     source = open_source(config, store)
     parts = source.parts(slice_name)
@@ -52,7 +54,7 @@ def make_raw_slice(store: Store, slice_name: str, config: SourceConfig) -> Snaps
         parents={},
         seeds={"shuffle": config.seed},
         sources=[SourcePart(part.origin, part.sha256.removeprefix("sha256:"), part.url) for part in parts if part.url],
-        build=lambda writer: _build(writer, source, parts, config, store.withdrawn),
+        build=lambda writer: _build(writer, source, slice_name, parts, config, store.withdrawn),
     )
 
 
@@ -93,7 +95,12 @@ def without_records(writer: SnapshotWriter, raw_slice: Snapshot, gone: np.ndarra
 
 
 def _build(
-    writer: SnapshotWriter, source: Source, parts: list[Part], config: SourceConfig, withdrawn: np.ndarray
+    writer: SnapshotWriter,
+    source: Source,
+    slice_name: str,
+    parts: list[Part],
+    config: SourceConfig,
+    withdrawn: np.ndarray,
 ) -> None:
     counts: dict[str, Counter[str]] = {part.origin: Counter() for part in parts}
     rows = 0
@@ -104,12 +111,33 @@ def _build(
             table.write_table(left)
             rows += len(left)
     if not rows and WITHDRAWN not in writer.found:
-        raise DataError("RAW_SLICE_EMPTY", "a slice has no records", found=[part.origin for part in parts][:10])
+        _require_others(source, slice_name, parts, counts)
     left_out = {reason: sum(count[reason] for count in counts.values()) for reason in LEFT_OUT}
     writer.write_json("parts.json", _parts_document(source, parts, counts))
     writer.records(table_records(file))
     writer.stats |= {"rows": rows, "parts": len(parts), "source_bytes": sum(part.bytes for part in parts), **left_out}
-    writer.stats |= source.stats
+    writer.stats |= {**_empty_parts(parts, counts, config), **source.stats}
+    if surplus := sum(count["records"] for count in counts.values()) - rows:
+        writer.stats["beyond_max_records"] = surplus  # of a shuffled slice, all of which is read
+
+
+def _require_others(source: Source, slice_name: str, parts: list[Part], counts: dict[str, Counter[str]]) -> None:
+    """Raise DataError RAW_SLICE_EMPTY, naming the files, when no other slice of the source holds a row either."""
+    if source.rows_besides(slice_name):
+        return
+    files = [part.origin for part in parts]
+    left_out = {reason: n for reason in LEFT_OUT if (n := sum(count[reason] for count in counts.values()))}
+    shown = ", ".join(files[:SHOWN]) + (f" and {len(files) - SHOWN:,} more" if len(files) > SHOWN else "")
+    found = f"none in {shown}" + (f"; left out: {left_out}" if left_out else "")
+    action = "add files with rows, or set raw_slice.extract to the fields that hold the text"
+    raise DataError("RAW_SLICE_EMPTY", "the source has not one row", expected="a row", found=found, action=action)
+
+
+def _empty_parts(parts: list[Part], counts: dict[str, Counter[str]], config: SourceConfig) -> dict[str, object]:
+    """How many files hold no row, and the first of them; under ``max_records`` some files are never read."""
+    empty = [part.origin for part in parts if not counts[part.origin].total()]
+    read = config.shuffle or not config.max_records or sum(c["records"] for c in counts.values()) < config.max_records
+    return {"empty_parts": len(empty), "empty": empty[:SHOWN]} if empty and read else {}
 
 
 def _left(batch: pa.Table, withdrawn: np.ndarray, counts: dict[str, Counter[str]], writer: SnapshotWriter) -> pa.Table:

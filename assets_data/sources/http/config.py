@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from assets_data.lineage import option
 
 _SIZE = re.compile(r"([0-9]+)([kmgt]?)\Z")
+LARGEST_WINDOW = 1 << 31  # bytes; what zstd can make
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
@@ -37,6 +38,9 @@ class HttpConfig:
     max_part_bytes: int = option(64 << 30, "largest part as it is on the wire")
     max_unpacked_bytes: int = option(256 << 30, "most bytes one part may unfold to")
     max_unpack_ratio: int = option(200, "most unpacked bytes per packed byte (parts under 1 MiB unpacked are exempt)")
+    max_window_bytes: int = option(
+        128 << 20, "largest window of a zstd part (--long=27 needs 134217728): memory to read it"
+    )
     licence: str = option("unstated", "licence of the parts, as an SPDX expression if there is one")
 
     @property
@@ -68,6 +72,8 @@ def http_problems(http: HttpConfig) -> list[str]:
     least = {"count": 0, "start": 0, "connections": 1, "range_bytes": 1, "tries": 1, "wait_s": 0, "max_wait_s": 0}
     least |= {"min_bytes_per_s": 1, "max_part_bytes": 1, "max_unpacked_bytes": 1, "max_unpack_ratio": 1}
     problems += [f"http.{name} must be at least {low}" for name, low in least.items() if getattr(http, name) < low]
+    if not 1 << 10 <= http.max_window_bytes <= LARGEST_WINDOW:
+        problems.append(f"http.max_window_bytes must be from 1024 to {LARGEST_WINDOW} (zstd --long=31)")
     return problems + (["http.timeout_s must be above 0"] if http.timeout_s <= 0 else [])
 
 

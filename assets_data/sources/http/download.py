@@ -30,13 +30,21 @@ class StartOver(Exception):
 class Download:
     """Fetches ``url`` into ``path``. ``judged`` means that a pinned digest will decide in the end.
 
-    ``progress`` is called with the bytes of each block that came.
+    ``progress`` is called with the bytes of each block that came; ``query`` (``?...``) is sent and noted nowhere.
     """
 
     def __init__(
-        self, client: Client, url: str, path: Path, judged: bool, pool: Executor, progress: Callable[[int], None]
+        self,
+        client: Client,
+        url: str,
+        path: Path,
+        judged: bool,
+        pool: Executor,
+        progress: Callable[[int], None],
+        query: str = "",
     ) -> None:
         self.client, self.url, self.path, self.judged = client, url, path, judged
+        self._asked = url + query
         self.pool, self.progress, self.config = pool, progress, client.config
         self._partial: Partial | None = None
         self._stopped = False
@@ -72,14 +80,14 @@ class Download:
         def attempt() -> Partial:
             self._drop()
             try:
-                with self.client.opened(self.url, headers) as response:
+                with self.client.opened(self._asked, headers) as response:
                     return self._receive_first(response)
             except (*UNSTEADY, Unsteady):
                 if self._partial and self._partial.validator and self._partial.size and self._partial.received:
                     return self._partial
                 raise
 
-        return self.client.persist(attempt, self.url, tries)
+        return self.client.persist(attempt, self._asked, tries)
 
     def _receive_first(self, response: httpx.Response) -> Partial:
         validator = strong_validator(response.headers)
@@ -124,13 +132,13 @@ class Download:
             self._stopped = False
 
     def _persist_span(self, partial: Partial, begin: int, end: int) -> None:
-        self.client.persist(lambda: self._span(partial, begin, end), self.url)
+        self.client.persist(lambda: self._span(partial, begin, end), self._asked)
 
     def _span(self, partial: Partial, begin: int, end: int) -> None:
         """What is still missing of ``[begin, end)``, which has one gap at most: its end."""
         for first, last in partial.missing(begin, end):
             headers = {"Range": f"bytes={first}-{last - 1}", "If-Range": partial.validator or ""}
-            with self.client.opened(self.url, headers) as response:
+            with self.client.opened(self._asked, headers) as response:
                 if response.status_code != 206:
                     raise StartOver("the object changed, or the server does not continue")
                 if _content_range(response) != (first, last, partial.size):

@@ -13,18 +13,19 @@ from pathlib import Path
 
 from assets_data.lineage import DataError, IntegrityError, Store, digest_file
 from assets_data.lineage.storage import atomic
+from assets_data.sources.formats import TABLES, format_of
 from assets_data.sources.http.client import Client
 from assets_data.sources.http.config import HttpConfig
 from assets_data.sources.http.download import Download
-from assets_data.sources.http.index import part_url, read_digests
+from assets_data.sources.http.index import part_url, read_digests, read_queries
 from assets_data.sources.http.ledger import Ledger, PartEntry
 from assets_data.sources.http.lines import measure
 from assets_data.sources.http.partial import Partial, discard, journal_of
 from assets_data.sources.http.progress import Progress
-from assets_data.sources.reader import TABLE_FORMATS, format_of
+from assets_data.sources.json_shapes import is_lines
 from assets_data.sources.unpack import unpacked
 
-_LINE_FORMATS = (".jsonl", ".ndjson")
+_PEEKED = 16 << 20  # bytes of a .json part that are looked at for its first two lines
 
 
 class Fetcher:
@@ -36,6 +37,7 @@ class Fetcher:
         self._parts = ThreadPoolExecutor(http.connections, "stemma-part")
         self._ranges = ThreadPoolExecutor(http.connections, "stemma-range")
         self._stated: dict[str, str] | None = None
+        self._queries: dict[str, str] | None = None
 
     def __enter__(self) -> Fetcher:
         return self
@@ -97,12 +99,13 @@ class Fetcher:
     def _fetch(self, name: str, entry: PartEntry | None) -> PartEntry:
         url, path = part_url(self.http.base, name), self.ledger.partial(name)
         pinned = entry.sha256 if entry else self._pinned_by_publisher(name)
-        partial = Download(self.client, url, path, bool(pinned), self._ranges, self.progress.add).run()
+        download = Download(self.client, url, path, bool(pinned), self._ranges, self.progress.add, self._query(name))
+        partial = download.run()
         found = digest_file(path)
         if pinned and found != pinned:
             raise self._refused(path, _other_bytes(url, pinned, found, first=entry is None))
         try:
-            lines, unpacked_bytes = self._measured(path)
+            lines, unpacked_bytes = self._measured(path, name)
         except DataError as error:
             self._refused(path, IntegrityError(error.code, str(error)))
             raise
@@ -127,15 +130,24 @@ class Fetcher:
         journal_of(partial.path).unlink(missing_ok=True)
         return entry
 
-    def _measured(self, path: Path) -> tuple[int | None, int | None]:
+    def _measured(self, path: Path, name: str) -> tuple[int | None, int | None]:
         """Lines and unpacked bytes; what is packed is unpacked to its end, so that a cut frame is never pinned."""
-        if format_of(path) in TABLE_FORMATS:
+        found = format_of(name)
+        if found is None or found.kind in TABLES:
             return None, None
-        lines, size = measure(self._unpacked(path))
-        return (lines if format_of(path) in _LINE_FORMATS else None), size
+        blocks, in_lines = self._unpacked(path), found.kind == "jsonl"
+        if found.kind == "json":
+            in_lines, blocks = is_lines(blocks, _PEEKED)
+        lines, size = measure(blocks)
+        return (lines if in_lines else None), size
+
+    def _query(self, name: str) -> str:
+        if self._queries is None:
+            self._queries = read_queries(self.http, self.ledger)
+        return self._queries.get(name, "")
 
     def _unpacked(self, path: Path) -> Iterator[bytes]:
-        return unpacked(path, self.http.max_unpacked_bytes, self.http.max_unpack_ratio)
+        return unpacked(path, self.http.max_unpacked_bytes, self.http.max_unpack_ratio, self.http.max_window_bytes)
 
     def _refused(self, path: Path, reason: IntegrityError) -> IntegrityError:
         journal_of(path).unlink(missing_ok=True)

@@ -21,7 +21,7 @@ from assets_data.lineage.storage import atomic
 from assets_data.sources.http.config import HttpConfig
 from assets_data.sources.parts import Lines
 
-_SUFFIXES = re.compile(r"(?:\.[A-Za-z0-9]{1,8}){1,2}\Z")
+_SUFFIXES = re.compile(r"(?:\.[A-Za-z0-9]{1,10}){1,2}\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

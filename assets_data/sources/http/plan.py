@@ -95,5 +95,5 @@ def _run(name: str, gap: tuple[int, int], most_lines: int, most_bytes: int, part
 def _line_count(name: str, parts: Parts) -> int:
     if (lines := parts.known(name).lines) is None:
         action = "leave http.count and http.size out: slices of whole parts take every format"
-        raise DataError("SLICE_NOT_LINES", "only jsonl and ndjson can be cut into lines", found=name, action=action)
+        raise DataError("SLICE_NOT_LINES", "only JSON lines can be cut into lines", found=name, action=action)
     return lines

@@ -8,13 +8,14 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 from assets_data.lineage import ConfigError, DataError, Store, from_dict, to_dict
 from assets_data.lineage.identity.digests import load_json
 from assets_data.lineage.storage import atomic
 from assets_data.sources.config import SourceConfig
 from assets_data.sources.http.fetcher import Fetcher
-from assets_data.sources.http.index import part_url, read_index
+from assets_data.sources.http.index import part_url, read_index, read_left_out
 from assets_data.sources.http.ledger import Ledger, SlicePlan, Taken
 from assets_data.sources.http.plan import next_ranges
 from assets_data.sources.parts import Part, Record
@@ -29,7 +30,7 @@ class HttpSource:
         self.ledger = Ledger.of(store, config.http)
         self.origin = "parts of an HTTP index" + (f" that hold {self.http.pattern!r}" if self.http.pattern else "")
         self.licence = config.http.licence
-        self.stats: dict[str, float] = {}
+        self.stats: dict[str, Any] = {}
 
     def slices(self) -> dict[str, list[str]]:
         """Every recorded slice, after recording new ones until there are ``shards``. Asks for the index, no more;
@@ -69,6 +70,8 @@ class HttpSource:
         plan = self.ledger.slice(slice_name) or self._found(slice_name)
         names = [name for name, _ in plan.ranges]
         needed = [n for n in names if self.ledger.part(n) is None or self.ledger.cached(n).exists()]
+        if left_out := read_left_out(self.ledger):
+            self.stats["left_out_of_source"] = left_out
         with self.fetcher() as fetcher:
             entries = {entry.name: entry for entry in fetcher.all_present(needed)}
             entries |= {name: fetcher.known(name) for name in names if name not in entries}
@@ -89,9 +92,12 @@ class HttpSource:
         if not part.path.exists():
             with self.fetcher() as fetcher:
                 fetcher.present(part.origin)
-        yield from RowReader(self.config, self.http.max_unpacked_bytes, self.http.max_unpack_ratio).records(
-            part, dropped
-        )
+        caps = (self.http.max_unpacked_bytes, self.http.max_unpack_ratio, self.http.max_window_bytes)
+        yield from RowReader(self.config, *caps).records(part, dropped)
+
+    def rows_besides(self, slice_name: str) -> bool:
+        """Whether other slices are recorded: whether they hold a row is not known before they are fetched."""
+        return any(plan.name != slice_name for plan in self.ledger.slices())
 
     @contextlib.contextmanager
     def fetcher(self) -> Iterator[Fetcher]:

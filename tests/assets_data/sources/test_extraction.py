@@ -59,9 +59,9 @@ def test_templates_are_the_configs_and_braces_in_a_value_are_text(tmp_path):
 
 
 def test_several_fields_are_joined_in_the_order_of_the_config(tmp_path):
-    write(tmp_path / "a.jsonl", [{"title": "T", "body": ["B", "ignored"]}])
+    write(tmp_path / "a.jsonl", [{"title": "T", "body": ["B", None, "C"]}])
     (record,) = extracted(tmp_path, fields=("body", "title"), separator=" | ")
-    assert (record.text, record.prompt, record.split) == ("B | T", "", "")
+    assert (record.text, record.prompt, record.split) == ("B | C | T", "", "")
 
 
 @pytest.mark.parametrize("bad", [{"q": "x"}, {"q": "x", "a": None}, {"q": "x", "a": []}, {"q": " ", "a": "y"}])
@@ -96,7 +96,80 @@ def test_f11_an_unknown_or_missing_split_is_refused_by_line(tmp_path):
     write(tmp_path / "a.jsonl", [{"text": "x", "fold": "train"}, {"text": "y", "fold": "holdout"}])
     assert refusal(tmp_path, split_field="fold") == ("ROW_SPLIT", "a.jsonl:2")
     write(tmp_path / "a.jsonl", [{"text": "x", "fold": "train"}, {"text": "y"}])
-    assert refusal(tmp_path, split_field="fold") == ("ROW_NO_TEXT", "a.jsonl:2")
+    assert refusal(tmp_path, split_field="fold") == ("ROW_SPLIT", "a.jsonl:2")
+
+
+@pytest.mark.parametrize("split", ["null", '""', "NaN", "[]"])
+def test_a_row_that_says_nothing_of_its_split_has_it_drawn_or_its_files(tmp_path, split):
+    write(tmp_path / "a.jsonl", [f'{{"text": "x", "fold": {split}}}', {"text": "y", "fold": "dev"}])
+    assert [record.split for record in extracted(tmp_path, split_field="fold")] == ["", "validation"]
+    records = extracted(tmp_path, split_field="fold", split_paths=("test=*",))
+    assert [record.split for record in records] == ["test", "validation"]
+
+
+def test_folders_named_key_value_are_fields_that_a_row_may_be_without(tmp_path):
+    for folder, rows in {
+        "lang=en/split=test": [{"text": "a"}],
+        "lang=pt%2Dbr/split=train": [{"text": "b", "lang": "own"}],
+    }.items():
+        (tmp_path / folder).mkdir(parents=True)
+        write(tmp_path / folder / "a.jsonl", rows)
+        write(tmp_path / folder / "b.parquet", [{**row, "answers": []} for row in rows])
+        (tmp_path / folder / "c.txt").write_text("whole")
+    records = extracted(tmp_path, fields=("text", "lang"), separator="|", split_field="split")
+    found = {record.origin.partition("#")[0]: (record.text, record.split) for record in records}
+    assert found == {
+        "lang=en/split=test/a.jsonl": ("a|en", "test"),
+        "lang=en/split=test/b.parquet": ("a|en", "test"),
+        "lang=en/split=test/c.txt": ("whole", "test"),
+        "lang=pt%2Dbr/split=train/a.jsonl": ("b|own", "train"),
+        "lang=pt%2Dbr/split=train/b.parquet": ("b|own", "train"),
+        "lang=pt%2Dbr/split=train/c.txt": ("whole", "train"),
+    }
+    (tmp_path / "lang=__HIVE_DEFAULT_PARTITION__").mkdir()
+    write(tmp_path / "lang=__HIVE_DEFAULT_PARTITION__" / "a.jsonl", [{"text": "c"}])
+    assert refusal(tmp_path, fields=("lang",))[0] == "ROW_NO_TEXT"
+
+
+@pytest.mark.parametrize("field", ["question", "answer"])
+def test_of_a_question_or_an_answer_only_one_may_be_meant(tmp_path, field):
+    row = {"q": {"t": ["x"]}, "a": {"t": ["y", "y"]}, "c": ["one", "two", "two"]}
+    write(tmp_path / "a.jsonl", [row])
+    qa = QaConfig(question="q.t", answer="a.t", context="c")
+    (record,) = extracted(tmp_path, qa=qa)
+    assert (record.prompt, record.text) == ("one\n\ntwo\n\ntwo\n\nx", "y")
+    key = field[0]
+    write(tmp_path / "a.jsonl", [{**row, key: {"t": ["y", "z", "z"]}}])
+    with pytest.raises(DataError, match=rf"found 3 at '{key}.t' .*{key}.t\[0\]") as error:
+        extracted(tmp_path, qa=qa)
+    assert (error.value.code, error.value.where) == ("ROW_LIST", "a.jsonl:1")
+    dropped = Counter()
+    assert extracted(tmp_path, dropped, qa=qa, max_malformed=1) == [] and +dropped == {"malformed": 1}
+
+
+@pytest.mark.parametrize(
+    ("row", "found"),
+    [
+        ({"body": "x"}, "no 'a.text' among ['body']"),
+        ({"a": {"text": None}}, "null at 'a.text'"),
+        ({"a": {"text": []}}, "a list without a text at 'a.text'"),
+        ('{"a": {"text": NaN}}', "a number that is none at 'a.text'"),
+        ({"a": {"text": [{"x": 1}]}}, "a value of type dict at 'a.text'"),
+        ("null", "a row that is null"),
+    ],
+)
+def test_a_refusal_says_what_is_there(tmp_path, row, found):
+    write(tmp_path / "a.jsonl", [row])
+    with pytest.raises(DataError) as error:
+        extracted(tmp_path, fields=("a.text",))
+    assert error.value.found == found and "None" not in str(error.value)
+
+
+def test_a_refusal_of_a_dotted_name_says_how_it_is_written(tmp_path):
+    write(tmp_path / "a.jsonl", [{"a.text": "x"}])
+    with pytest.raises(DataError, match=r"""write '\["a.text"\]'"""):
+        extracted(tmp_path, fields=("a.text",))
+    assert [record.text for record in extracted(tmp_path, fields=('["a.text"]',))] == ["x"]
 
 
 MALFORMED = ["{", '{"text": true}', '{"text": "\\ud800"}', "[]"]

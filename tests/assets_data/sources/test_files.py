@@ -119,7 +119,7 @@ def test_f11_a_row_without_text_is_refused_with_file_and_line(tmp_path, row):
     "column",
     [
         (pa.array([True, False]), "ROW_NO_TEXT"),
-        (pa.array(["fine", b"\xff"], pa.binary()).view(pa.string()), "TABLE_COLUMN"),
+        (pa.array(["fine", b"\xff"], pa.binary()).view(pa.string()), "ROW_NOT_UTF8"),
         (pa.array([b"a", b"b"]), "ROW_NO_TEXT"),
     ],
     ids=["truth values", "bad utf-8", "binary"],

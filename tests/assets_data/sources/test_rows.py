@@ -1,5 +1,6 @@
 """Rows: the same values however the bytes are blocked, and a refusal that names the line for anything else."""
 
+import codecs
 import functools
 import itertools
 import json
@@ -9,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assets_data.lineage import DataError
-from assets_data.sources.rows import JsonItems, whole_text
+from assets_data.sources.json_documents import JsonItems
+from assets_data.sources.json_shapes import is_lines
 from assets_data.sources.rows import json_lines as lines_of
+from assets_data.sources.rows import whole_text
 
 LIMIT = 1 << 20
 
@@ -55,6 +58,88 @@ def test_a_json_array_streams_the_same_values_however_the_bytes_are_blocked(valu
 def test_json_elements_are_numbered_by_the_line_they_begin_on(width):
     data = b'\n[\n{"a":\n1}\n,\n\n{"b": "\\n"}, {}\n]'
     assert [line for line, _ in JsonItems(blocks(data, width), LIMIT, "a")] == [3, 7, 7]
+
+
+@given(rows, widths)
+def test_a_mark_at_byte_0_is_no_content_in_any_format_and_offsets_count_it(values, width):
+    lines = codecs.BOM_UTF8 + "\n".join(json.dumps(value, ensure_ascii=False) for value in values).encode()
+    found = list(json_lines(blocks(lines, width), LIMIT, "a"))
+    assert [value for _, _, value in found] == values
+    assert all(json.loads(lines[byte:].split(b"\n")[0].decode()) == value for _, byte, value in found)
+    array = codecs.BOM_UTF8 + json.dumps(values).encode()
+    assert [value for _, value in JsonItems(blocks(array, width), LIMIT, "a")] == values
+    text = "".join(value["text"] for value in values)
+    assert whole_text(blocks(codecs.BOM_UTF8 + text.encode(), width), LIMIT, "a") == text
+
+
+@given(rows.filter(bool), widths, st.sampled_from([None, 1]))
+def test_documents_one_after_another_are_rows(values, width, indent):
+    data = "\n".join(json.dumps(value, indent=indent) for value in values).encode()
+    assert [value for _, value in JsonItems(blocks(data, width), LIMIT, "a")] == values
+
+
+@given(st.lists(st.tuples(st.text(max_size=3), st.integers()), min_size=1, max_size=12), st.booleans())
+def test_an_object_of_columns_is_one_row_per_element(values, pandas):
+    columns = {"text": [text for text, _ in values], "n": [n for _, n in values]}
+    document = {name: {str(i): v for i, v in enumerate(c)} for name, c in columns.items()} if pandas else columns
+    found = [row for _, row in JsonItems([json.dumps(document).encode()], LIMIT, "a")]
+    assert found == [{"text": text, "n": n} for text, n in values]
+
+
+def test_columns_of_several_lengths_are_refused_with_the_lengths():
+    with pytest.raises(DataError, match=r"'text': 2, 'tags': 1") as error:
+        list(JsonItems([b'{"text": ["a", "b"], "tags": ["x"]}'], LIMIT, "a.json"))
+    assert (error.value.code, error.value.where) == ("ROW_COLUMNS", "a.json:1")
+
+
+@pytest.mark.parametrize(
+    "row", [{"text": ["a", "b"], "id": 1}, {"text": {"a": 1}}, {"q": {"t": "x"}, "a": {"t": "y"}}, {}]
+)
+def test_an_object_that_is_not_all_columns_is_one_row(row):
+    assert [value for _, value in JsonItems([json.dumps(row).encode()], LIMIT, "a")] == [row]
+
+
+@pytest.mark.parametrize(
+    ("data", "lines"),
+    [
+        (b'{"a": 1}\n{"a": 2}', True),
+        (b'\xef\xbb\xbf\n{"a": 1}\n\n{"a": 2}\n', True),
+        (b'{"a": \n{"a": 2}\n', False),
+        (b'{"a" 1}\n{"a": 2}\n', True),
+        (b'{\n{"a": 2}\n', True),
+        (b'{"a": 1}\n', False),
+        (b'{\n "a": 1,\n "b": {}\n}', False),
+        (b'{"data":\n{"x": 1}\n}', False),
+        (b'[{"a": 1},\n{"a": 2}]', False),
+        (b"", False),
+    ],
+)
+def test_which_json_files_hold_lines(data, lines):
+    for width in (1, 5, 1000):
+        found, again = is_lines(blocks(data, width), LIMIT)
+        assert found is lines and b"".join(again) == data
+
+
+def test_f11_an_element_that_is_not_utf8_may_be_left_out_and_takes_no_other_with_it():
+    data = b'[{"a": 1},\n{"a": "\xff"},\n{"b": "\xc3"}, {"a": 2}]'
+    for width in (1, 7, 1000):
+        errors = []
+        items = JsonItems(blocks(data, width), LIMIT, "a", errors.append)
+        assert [value for _, value in items] == [{"a": 1}, {"a": 2}]
+        assert [(error.code, error.where) for error in errors] == [("ROW_NOT_UTF8", "a:2"), ("ROW_NOT_UTF8", "a:3")]
+
+
+@given(widths, st.integers(0, 3))
+def test_a_row_is_too_long_by_its_own_length_and_not_by_how_it_was_blocked(width, over):
+    limit = 30
+    row = json.dumps("x" * (limit - 2 + over)).encode()
+    for read in (functools.partial(lines_of, malformed=refuse), JsonItems):
+        data = b"[1,\n" + row + b"]" if read is JsonItems else b"1\n" + row
+        try:
+            assert len(list(read(blocks(data, width), limit, "a"))) == 2 and not over
+        except DataError as error:
+            code = "ROW_NOT_JSON" if read is JsonItems else "ROW_TOO_LONG"
+            assert over and (error.code, error.where) == (code, "a:2")
 
 
 def test_one_top_level_value_is_one_row():
@@ -104,8 +189,8 @@ def test_f11_an_endless_json_element_is_refused_before_it_is_all_read():
         (b'[{"a": 1}\n{"a": 2}]', "a.json:2"),
         (b'[{"a": 1},\n{"a": 2}', "a.json:2"),
         (b'[{"a": 1}]\n\n[]', "a.json:3"),
-        (b'{"a": 1}\n{"a": 2}', "a.json:2"),
-        (b"", "a.json:1"),
+        (b'{"a": 1}\n{"a" 2}', "a.json:2"),
+        (b'{"a": 1}\n\n[]', "a.json:3"),
     ],
 )
 def test_f11_a_malformed_json_document_is_refused_with_the_line(data, where):

@@ -59,10 +59,85 @@ def test_f10_bytes_behind_the_frame_are_refused(tmp_path, suffix, tail):
     assert refusal(tmp_path / f"a{suffix}", PACK[suffix](PAYLOAD) + tail) == "UNPACK_TRAILING_BYTES"
 
 
+def skippable(data, number=0):
+    return (0x184D2A50 + number).to_bytes(4, "little") + len(data).to_bytes(4, "little") + data
+
+
+def bgzip(data, size=1000):
+    """Members of few bytes each, and an empty one at the end."""
+    return b"".join(gzip.compress(data[at : at + size]) for at in range(0, len(data), size)) + gzip.compress(b"")
+
+
+MEMBERS = {
+    "gzip twice": (".gz", gzip.compress(PAYLOAD) + gzip.compress(b"more"), PAYLOAD + b"more"),
+    "bgzip": (".gz", bgzip(PAYLOAD[:100_000]), PAYLOAD[:100_000]),
+    "gzip of nothing, then some": (".gz", gzip.compress(b"") + gzip.compress(b"x"), b"x"),
+    "zstd twice": (".zst", PACK[".zst"](PAYLOAD) + PACK[".zst"](b"more"), PAYLOAD + b"more"),
+    "zstd, many small frames": (
+        ".zst",
+        b"".join(zstandard.compress(bytes([n])) for n in range(256)),
+        bytes(range(256)),
+    ),
+    "pzstd": (".zst", (skippable(b"size") + zstandard.compress(b"a")) * 9, b"a" * 9),
+    "seekable zstd": (".zst", zstandard.compress(PAYLOAD) + skippable(bytes(3 * BLOCK_BYTES), 14), PAYLOAD),
+    "skippable frames alone": (".zst", skippable(b"") + skippable(b"x", 15), b""),
+}
+members = pytest.mark.parametrize("case", MEMBERS)
+
+
+@members
+def test_f10_every_member_and_frame_is_read_and_what_may_be_skipped_is_skipped(tmp_path, case):
+    suffix, packed, payload = MEMBERS[case]
+    assert unpack(tmp_path / f"a{suffix}", packed) == payload
+
+
+@members
+def test_f10_a_cut_anywhere_in_the_last_member_is_refused_and_so_is_a_tail(tmp_path, case):
+    suffix, packed, _ = MEMBERS[case]
+    for cut in (1, 2, 3, 5):
+        assert refusal(tmp_path / f"a{suffix}", packed[:-cut]) == "UNPACK_TRUNCATED"
+    assert refusal(tmp_path / f"a{suffix}", packed + b"garbage") == "UNPACK_TRAILING_BYTES"
+    again = PACK[suffix](b"more")
+    for cut in range(1, min(len(again), 20)):
+        assert refusal(tmp_path / f"a{suffix}", packed + again[:cut]) == "UNPACK_TRUNCATED"
+
+
+def test_members_of_a_bomb_count_together(tmp_path):
+    assert refusal(tmp_path / "a.gz", gzip.compress(bytes(1 << 20)) * 3, max_bytes=2 << 20) == "UNPACK_CAP"
+
+
+def long_range(log):
+    settings = zstandard.ZstdCompressionParameters.from_level(3, window_log=log, enable_ldm=True)
+    packer = zstandard.ZstdCompressor(compression_params=settings).compressobj()
+    return packer.compress(PAYLOAD) + packer.flush()
+
+
+@pytest.mark.parametrize("log", [28, 30])
+def test_a_window_over_the_setting_is_refused_with_its_size_and_read_under_a_larger_setting(tmp_path, log):
+    path = tmp_path / "a.jsonl.zst"
+    path.write_bytes(zstandard.compress(b"first") + long_range(log))
+    with pytest.raises(DataError, match="max_window_bytes") as error:
+        list(unpacked(path, LARGE, LARGE))
+    assert (error.value.code, error.value.found) == ("UNPACK_WINDOW", f"{1 << log:,} bytes")
+    assert b"".join(unpacked(path, LARGE, LARGE, 1 << log)) == b"first" + PAYLOAD
+    path.write_bytes(long_range(27))
+    assert b"".join(unpacked(path, LARGE, LARGE)) == PAYLOAD
+
+
+@pytest.mark.parametrize("name", ["a.GZ", "a.gzip", "a.bgz", "a.ZST", "a.zstd"])
+def test_suffixes_are_read_in_any_case_and_under_their_aliases(tmp_path, name):
+    pack = zstandard.compress if "z" in name[2:3].lower() else gzip.compress
+    assert unpack(tmp_path / name, pack(PAYLOAD)) == PAYLOAD
+
+
+@pytest.mark.parametrize(
+    ("data", "found"), [(b'{"text": "x"}', "JSON text"), (b"PAR1\0\0", "a parquet file"), (b"<html>", "a web page")]
+)
 @packings
-def test_f10_a_second_frame_is_refused_as_such(tmp_path, suffix):
-    packed = PACK[suffix](PAYLOAD)
-    assert refusal(tmp_path / f"a{suffix}", packed + packed) == "UNPACK_SECOND_FRAME"
+def test_a_packed_name_on_other_bytes_is_refused_saying_what_they_look_like(tmp_path, suffix, data, found):
+    with pytest.raises(DataError, match=found) as error:
+        unpack(tmp_path / f"a{suffix}", data)
+    assert error.value.code == "UNPACK_CORRUPT"
 
 
 @packings

@@ -1,9 +1,14 @@
 """Raw slices: exactly the source's records, reused by content, refused whole when a byte is wrong."""
 
+import dataclasses
+import gzip
 import hashlib
 import json
 import os
+from collections import Counter
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import rfc8785
 import zstandard
@@ -11,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assets_data.domains.text.raw_slice import ROW_GROUP_BYTES, make_raw_slice, record_id
+from assets_data.domains.text.schemas import schema_failures
 from assets_data.lineage import DataError, Store, digest_file
 from assets_data.sources import sources
 from assets_data.sources.config import SourceConfig
@@ -129,11 +135,110 @@ def test_the_level_of_compression_changes_the_size_and_not_the_id(tmp_path):
     assert raws[0].id == raws[1].id and raws[0].bytes > raws[1].bytes
 
 
-def test_a_slice_without_records_is_refused(store, tmp_path):
-    (tmp_path / "a.jsonl").write_text("\n")
-    with pytest.raises(DataError) as error:
-        make_raw_slice(store, "files-0", source_of(tmp_path))
-    assert error.value.code == "RAW_SLICE_EMPTY"
+NOTHING = {
+    "a.jsonl": b"",
+    "blank.jsonl": b"\n \n",
+    "mark.jsonl": b"\xef\xbb\xbf",
+    "a.json": b"",
+    "blank.json": b" \n",
+    "array.json": b"[]",
+    "columns.json": b'{"text": []}',
+    "a.txt": b"",
+    "blank.txt": b"\n\t\n",
+    "a.jsonl.gz": gzip.compress(b""),
+    "b.jsonl.gz": b"",
+    "a.json.zst": zstandard.compress(b"\n"),
+    "a.parquet": b"",
+    "a.feather": b"",
+}
+
+
+@pytest.mark.parametrize("name", NOTHING)
+def test_a_file_without_a_row_is_counted_and_named_and_holds_nothing_up(store, tmp_path, name):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / name).write_bytes(NOTHING[name])
+    with pytest.raises(DataError, match=f"none in {name}") as error:
+        make_raw_slice(store, "files-0", source_of(tmp_path / "in"))
+    assert error.value.code == "RAW_SLICE_EMPTY" and published(store) == []
+    write_rows(tmp_path / "in" / "rows.jsonl", ["one"])
+    raw = make_raw_slice(store, "files-0", source_of(tmp_path / "in"))
+    assert raw.stats.items() >= {"rows": 1, "empty_parts": 1, "empty": [name]}.items()
+    assert {part["origin"]: part["records"] for part in raw.read_json("parts.json")["parts"]} == {
+        name: 0,
+        "rows.jsonl": 1,
+    }
+
+
+def two_slices(root, first, second):
+    """Settings under which two files of these names are two slices, and the slice of each."""
+    for shards in range(2, 99):
+        config = source_of(root, shards=shards)
+        slices = {paths[0]: name for name, paths in FilesSource(config).slices().items()}
+        if set(slices) == {first, second}:
+            return config, slices
+    raise AssertionError("they always share a slice")
+
+
+@pytest.mark.parametrize("empty", [b"", b'{"text": null}\n', b"\n\n"], ids=["nothing", "missing", "blank"])
+def test_a_slice_without_rows_is_a_valid_snapshot_unless_the_source_has_none_at_all(store, tmp_path, empty):
+    root = tmp_path / "in"
+    write_rows(root / "rows.jsonl", ["one"])
+    (root / "void.jsonl").write_bytes(empty)
+    config, slices = two_slices(root, "rows.jsonl", "void.jsonl")
+    config = dataclasses.replace(config, extract=ExtractConfig(skip_missing=True))
+    raw = make_raw_slice(store, slices["void.jsonl"], config)
+    raw.verify(deep=True)
+    assert raw.table("records.parquet").num_rows == raw.content["records"]["count"] == raw.stats["rows"] == 0
+    assert schema_failures(raw) == []
+    (root / "rows.jsonl").write_bytes(b"")
+    for name in slices.values():
+        with pytest.raises(DataError, match="jsonl") as error:
+            make_raw_slice(store, name, dataclasses.replace(config, seed=8))
+        assert error.value.code == "RAW_SLICE_EMPTY"
+
+
+def test_a_source_that_vanishes_is_a_refusal_by_name(store, tmp_path, monkeypatch):
+    write_rows(tmp_path / "in" / "a.jsonl", ["one"])
+    source = FilesSource(source_of(tmp_path / "in"))
+    (part,) = source.parts("files-0")
+    part.path.unlink()
+    for read in (lambda: list(source.records(part, Counter())), part.require_unchanged):
+        with pytest.raises(DataError, match=r"a\.jsonl") as error:
+            read()
+        assert error.value.code == "SOURCE_UNREADABLE"
+    pq.write_table(pa.table({"text": ["x"]}), tmp_path / "in" / "a.parquet")
+    (part,) = source.parts("files-0")
+    part.path.unlink()
+    with pytest.raises(DataError, match="SOURCE_UNREADABLE"):
+        list(source.records(part, Counter()))
+
+    class Vanishing(FilesSource):
+        def slices(self):
+            found = super().slices()
+            write_rows(self.root / "a.jsonl", ["one"])
+            (self.root / "a.jsonl").unlink()
+            return found
+
+    write_rows(tmp_path / "in" / "a.jsonl", ["one"])
+    monkeypatch.setitem(sources.SOURCES, "files", Vanishing)
+    with pytest.raises(DataError, match=r"SOURCE_UNREADABLE.*a\.jsonl"):
+        make_raw_slice(store, "files-0", source_of(tmp_path / "in"))
+
+
+def test_a_home_folder_is_found_and_one_of_nobody_is_named(store, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write_rows(tmp_path / "in" / "a.jsonl", ["one"])
+    assert make_raw_slice(store, "files-0", source_of("~/in")).stats["rows"] == 1
+    with pytest.raises(DataError, match="~nobody-at-all") as error:
+        make_raw_slice(store, "files-0", source_of("~nobody-at-all/in"))
+    assert error.value.code == "SOURCE_ROOT"
+
+
+def test_rows_beyond_the_most_that_are_kept_of_a_shuffle_are_counted(store, tmp_path):
+    write_rows(tmp_path / "in" / "a.jsonl", [f"text {n}" for n in range(9)])
+    raw = make_raw_slice(store, "files-0", source_of(tmp_path / "in", shuffle=True, max_records=4))
+    assert raw.stats["rows"] == 4 and raw.stats["beyond_max_records"] == 5
+    assert "beyond_max_records" not in make_raw_slice(store, "files-0", source_of(tmp_path / "in", shuffle=True)).stats
 
 
 @given(st.text(), st.text())
