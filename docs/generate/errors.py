@@ -70,15 +70,14 @@ def _row(uses: list[Use]) -> tuple[str, str, str]:
 def _error_classes(trees: Iterable[ast.Module]) -> dict[str, str]:
     """Every class that carries a code, and the class of the error that reaches people: its own, or, of an exception
     that is only passed on, the one that takes over its code in the same module."""
-    known, more = {"StemmaError": "StemmaError"}, True
     found = [(tree, node) for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
-    while more:
-        more = False
-        for tree, node in found:
-            bases = {base.id for base in node.bases if isinstance(base, ast.Name)}
-            if node.name not in known and (bases & set(known) or ("Exception" in bases and _takes_code(node))):
-                passed_on = None if bases & set(known) else _raised_with_variable_code(tree, known)
-                known[node.name], more = passed_on or node.name, True
+    bases = {node.name: {ast.unparse(base) for base in node.bases} for _, node in found}
+    known = {"StemmaError": "StemmaError"}
+    while more := {name: name for name, above in bases.items() if name not in known and above & set(known)}:
+        known |= more
+    for tree, node in found:
+        if node.name not in known and "Exception" in bases[node.name] and _takes_code(node):
+            known[node.name] = _raised_with_variable_code(tree, known) or node.name
     return known
 
 
