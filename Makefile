@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 PRESET ?= demo
 
 BENCHMARKS := walk_generator orchestration loading chain fetch cleaning triples random_access memory training_loop \
-  resume checkpoint_io collapse lineage_order lineage_proofs lineage_hashing lineage_status lineage_cost
+  optimizers resume checkpoint_io collapse lineage_order lineage_proofs lineage_hashing lineage_status lineage_cost \
+  lineage_uses json_depth hashing
 
 .PHONY: run ui test test-slow test-all check docs bench screenshots clean
 

@@ -34,7 +34,8 @@ class Domain:
     - ``standing() -> names``: slices that are always there, known without a run.
     - ``grown(store, most) -> (names, warnings)``: slices that recorded sources offer by now; for the sensor.
     - ``preview(store, table_snapshot) -> row -> text``: what a training row says, for people.
-    - ``alike(nodes, records) -> records``: those that stand for the same content: another spelling of a text.
+    - ``find(snapshots, text) -> {record: (where, excerpt)}``: the records that say something.
+    - ``alike(snapshots, records) -> records``: those that stand for the same content: another spelling of a text.
     - ``commands(commands, tools)``: further ``stemma`` commands that only make sense for this kind of data.
     - ``jobs``: work that is done on request, each offered as a Dagster job.
     """
@@ -45,6 +46,7 @@ class Domain:
     standing: str = ""
     grown: str = ""
     preview: str = ""
+    find: str = ""
     alike: str = ""
     commands: str = ""
     jobs: tuple[Job, ...] = ()

@@ -15,12 +15,10 @@ def load_offers(
     for name, offer in sorted(offers, key=lambda pair: pair[0]):
         try:
             thing = offer()
-        except Exception as error:  # a stranger's package: whatever it raises, the others go on
+        except (Exception, SystemExit) as error:  # a stranger's package: whatever it raises, the others go on
             broken[name] = f"it cannot be imported: {type(error).__name__}: {error}"
             continue
-        problems = list(check(thing)) if isinstance(thing, wanted) else [f"it offers no {wanted.__name__}"]
-        if isinstance(thing, wanted) and thing.name != name:
-            problems.append(f"it is offered as {name!r} and calls itself {thing.name!r}")
+        problems = _problems(name, thing, check, wanted)
         if name in found:
             problems.append("another one has this name")
         if problems:
@@ -28,3 +26,14 @@ def load_offers(
         else:
             found[name] = thing
     return found, broken
+
+
+def _problems(name: str, thing: Any, check: Callable[[Any], Iterable[str]], wanted: type) -> list[str]:
+    if not isinstance(thing, wanted):
+        return [f"it offers no {wanted.__name__}"]
+    try:
+        problems = list(check(thing))
+    except Exception as error:  # of another shape than the check itself expects
+        return [f"it cannot be checked: {type(error).__name__}: {error}"]
+    called = getattr(thing, "name", None)
+    return problems + ([f"it is offered as {name!r} and calls itself {called!r}"] if called != name else [])

@@ -86,7 +86,7 @@ def run_step(step: str, folder: Path) -> None:
     if step == "make":
         make_raw_slice(store, "files-0", source_of(folder))
     else:
-        clean_ours(store.opened(next((store.root / "snapshots").iterdir()).name))
+        clean_ours(store.opened(store.snapshot_ids()[0]))
     status = Path("/proc/self/status").read_text()  # ru_maxrss would be the parent's, where that is larger
     print(status.partition("VmHWM:")[2].split()[0])
 

@@ -19,7 +19,7 @@ def touched(store: Store, record: str) -> set[str]:
     for receipt in (store.root / "receipts").glob("*/*.json"):
         for parent in _parents(receipt):
             children.setdefault(parent, set()).add(receipt.parent.name)
-    pending = [path.name for path in (store.root / "snapshots").iterdir() if record in records_named(path)]
+    pending = [path.name for path in map(store.snapshot_path, store.snapshot_ids()) if record in records_named(path)]
     found: set[str] = set()
     while pending:
         if (key := pending.pop()) not in found:

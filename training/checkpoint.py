@@ -22,9 +22,10 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from assets_data.lineage import IntegrityError, StorageError, TrainingError, digest_file, digest_json
+from assets_data.lineage import IntegrityError, StorageError, TrainingError, digest_json
 from assets_data.lineage.identity.digests import load_json, tensor_entries
 from assets_data.lineage.storage import atomic
+from assets_data.lineage.storage.verified import known_digest
 from training.state import Tensors
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ def save(
             files = _write_parts(temp, tensors)
             for name, document in (beside or {}).items():
                 atomic.write_json(temp / name, document)
-                files[name] = digest_file(temp / name)
+                files[name] = known_digest(temp / name)
             model_id = digest_json(tensor_entries(temp / "model.safetensors"))
             body = {**facts, "schema": SCHEMA, "update": update, "checkpoint_id": model_id, "files": files}
             atomic.write_json(temp / STATE, {**body, "digest": digest_json(body)})
@@ -64,7 +65,7 @@ def save(
 
 
 def read_state(path: Path) -> dict[str, Any]:
-    """``state.json`` of a checkpoint whose every file was hashed and is right. Raises IntegrityError otherwise."""
+    """``state.json`` of a checkpoint whose every file is right, hashed once per process. Raises IntegrityError."""
     state = path / STATE
     document = load_json(state.read_bytes(), state) if state.is_file() else None
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
@@ -73,7 +74,7 @@ def read_state(path: Path) -> dict[str, Any]:
     if digest_json(body) != document.get("digest"):
         raise IntegrityError("CHECKPOINT_STATE", "state.json was changed", where=state)
     for name, digest in document["files"].items():
-        found = digest_file(path / name) if (path / name).is_file() else "no file"
+        found = known_digest(path / name) if (path / name).is_file() else "no file"
         if found != digest:
             raise IntegrityError(
                 "CHECKPOINT_FILE", "a file was changed", where=path / name, expected=digest, found=found
@@ -184,7 +185,7 @@ def _write(path: Path, tensors: Tensors) -> str:
     atomic.sync_path(path)
     if not _holds(path, tensors):
         raise StorageError("CHECKPOINT_READBACK", "the disk gave back other bytes than were written", where=path)
-    return digest_file(path)
+    return known_digest(path)
 
 
 def _holds(path: Path, tensors: Tensors) -> bool:

@@ -9,9 +9,10 @@ import numpy as np
 from torch import nn
 
 from assets_data.lineage import ConfigError, IntegrityError, Snapshot, Store
-from training.config import TrainConfig
+from training.config import OptimizerConfig, TrainConfig
 from training.losses import token_loss
-from training.optim import build_optimizer
+from training.optim import build_optimizer, optimizer_class
+from training.optimizer_arguments import fitting_kwargs, inherited_kwargs, parameters_of
 from training.recipe import Data, Issue, Recipe
 from training.schedules import build_schedule
 
@@ -21,8 +22,11 @@ def config_issues(recipe: Recipe, config: Any) -> Iterator[Issue]:
     for code, path, message in recipe.check(config):
         yield Issue(code, "error", path, message)
     plan: TrainConfig = config.train
+    inherited = inherited_kwargs(getattr(recipe, "presets", {}), plan.optimizer)
     builders: dict[str, Callable[[], Any]] = {
-        "train.optimizer": lambda: build_optimizer(nn.Linear(1, 1), plan.optimizer),
+        "train.optimizer": lambda: build_optimizer(
+            nn.Linear(1, 1), plan.optimizer, updates=plan.updates, inherited=inherited
+        ),
         "train.schedule": lambda: build_schedule(plan.schedule, plan.updates),
         "train.loss": lambda: token_loss(plan.loss),
     }
@@ -30,8 +34,21 @@ def config_issues(recipe: Recipe, config: Any) -> Iterator[Issue]:
         try:
             build()
         except ConfigError as error:
-            if error.code != "LOSS_UNKNOWN":  # among the contradictions already
+            if error.code not in ("LOSS_UNKNOWN", "OPTIMIZER_UNFIT"):  # among the contradictions already
                 yield Issue(error.code, "error", path, str(error))
+        else:
+            yield from _unused(plan.optimizer, inherited) if path == "train.optimizer" else ()
+
+
+def _unused(config: OptimizerConfig, inherited: set[str]) -> Iterator[Issue]:
+    """What of the optimizer's config has no effect: a preset's kwargs for another one, decay where there is none."""
+    cls = optimizer_class(config.name)
+    for reason in fitting_kwargs(cls, config, inherited)[1]:
+        message = f"left out, as {config.name} {reason}; the preset wrote it for another optimizer"
+        yield Issue("OPTIMIZER_KWARGS_DROPPED", "warning", "train.optimizer.kwargs", message)
+    if config.weight_decay and "weight_decay" not in parameters_of(cls):
+        message = f"{config.name} has no weight decay: {config.weight_decay} changes nothing"
+        yield Issue("OPTIMIZER_NO_DECAY", "warning", "train.optimizer.weight_decay", message)
 
 
 def input_issues(store: Store, inputs: Mapping[str, Snapshot], plan: TrainConfig) -> Iterator[Issue]:

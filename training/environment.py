@@ -16,12 +16,17 @@ import torch
 
 from assets_data.lineage import TrainingError
 from assets_data.lineage.receipts.code import environment as installed
+from assets_data.lineage.receipts.variables import ACCELERATOR, CPU, LOADER, bit_variables
 from training.config import TrainConfig
+from training.generators import forked_generators, seed_generators
 from training.seeds import derived_seed
 
 WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 WORKSPACES = (":4096:8", ":16:8")
 """The two settings under which cuBLAS is deterministic (NVIDIA's cuBLAS manual, "Results reproducibility")."""
+
+
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def pick_device(config: TrainConfig) -> torch.device:
@@ -42,20 +47,20 @@ def autocast(config: TrainConfig, device: torch.device) -> contextlib.AbstractCo
 
 @contextlib.contextmanager
 def reproducible(config: TrainConfig) -> Iterator[torch.device]:
-    """Threads, deterministic algorithms and torch's generators set for the run, and all put back afterwards."""
+    """Threads, deterministic algorithms and the generators set for the run, and all put back afterwards."""
     device = pick_device(config)
     workspace = os.environ.get(WORKSPACE)
     memory: Any = torch.utils.deterministic
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     fill, benchmark = memory.fill_uninitialized_memory, torch.backends.cudnn.benchmark
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+    with forked_generators():
         try:
             os.environ.setdefault(WORKSPACE, WORKSPACES[0])  # read when cuBLAS starts
             torch.set_num_threads(config.threads or threads)
             torch.use_deterministic_algorithms(True)
             memory.fill_uninitialized_memory = False  # costs a pass over every fresh buffer
             torch.backends.cudnn.benchmark = False
-            torch.manual_seed(derived_seed(config.seed, "train"))
+            seed_generators(derived_seed(config.seed, "train"))
             yield device
         finally:
             if workspace is None:
@@ -67,7 +72,11 @@ def reproducible(config: TrainConfig) -> Iterator[torch.device]:
 
 
 def bit_facts(device: torch.device) -> dict[str, Any]:
-    """What must stay the same for a resumed run to be bit-equal. Call inside :func:`reproducible`."""
+    """What must stay the same for a resumed run to be bit-equal. Call inside :func:`reproducible`.
+
+    ``math_variables`` are the environment's that choose instructions and algorithms, where any are set; how many
+    threads they ask for is in ``threads``.
+    """
     facts: dict[str, Any] = {
         "torch": torch.__version__,
         "machine": platform.machine(),
@@ -75,6 +84,9 @@ def bit_facts(device: torch.device) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "device": device.type,
     }
+    prefixes = (*CPU, *LOADER, *(ACCELERATOR if device.type == "cuda" else ()))
+    if chosen := {name: value for name, value in bit_variables(prefixes).items() if name not in _THREADS}:
+        facts["math_variables"] = chosen
     if device.type == "cuda":
         facts |= {"gpu": torch.cuda.get_device_name(device), "cuda": torch.version.cuda}
         facts["cudnn"] = torch.backends.cudnn.version()

@@ -19,8 +19,8 @@ Z95 = 1.959963984540054
 def judge(measurements: Sequence[Measurement], thresholds: Mapping[str, float]) -> dict[str, Any]:
     """``{"verdict", "reasons", "criteria"}``: fail when anything measured is on the wrong side of its threshold.
 
-    Otherwise undetermined when anything had no checks, or nothing was measured; otherwise pass. Raises GateError
-    GATE_NO_THRESHOLD for a measurement without a registered threshold.
+    Otherwise undetermined when anything had no checks or is not a finite number, or nothing was measured; otherwise
+    pass. Raises GateError GATE_NO_THRESHOLD for a measurement without a registered threshold.
     """
     criteria = [_criterion(measurement, thresholds) for measurement in measurements]
     verdicts = {criterion["verdict"] for criterion in criteria}
@@ -49,12 +49,13 @@ def _criterion(measurement: Measurement, thresholds: Mapping[str, float]) -> dic
         raise GateError("GATE_NO_THRESHOLD", "not registered", expected=known, found=measurement.threshold)
     threshold, checks = thresholds[measurement.threshold], measurement.checks
     above = measurement.direction == "above"
+    known = checks > 0 and math.isfinite(measurement.value)
     met = measurement.value > threshold if above else measurement.value < threshold
-    verdict = "undetermined" if checks == 0 else "pass" if met else "fail"
+    verdict = "undetermined" if not known else "pass" if met else "fail"
     return {
         "name": measurement.name,
         "threshold": threshold,
-        "value": measurement.value if checks else None,
+        "value": measurement.value if known else None,
         "checks": checks,
         "interval": _interval(measurement),
         "direction": measurement.direction,
@@ -70,5 +71,7 @@ def _interval(measurement: Measurement) -> list[float] | None:
 
 def _reason(criterion: Mapping[str, Any]) -> str:
     if criterion["verdict"] == "undetermined":
-        return f"{criterion['name']} was never checked"
+        return (
+            f"{criterion['name']} was never checked" if not criterion["checks"] else f"{criterion['name']} is undefined"
+        )
     return f"{criterion['name']} is {criterion['value']:.4f}, must be {criterion['direction']} {criterion['threshold']}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from training.metrics import JsonLines
+from assets_data.lineage import TrainingError
+from training.metrics import JsonLines, finite
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +31,10 @@ class Step:
 class Journal:
     """Collects steps and measurements.
 
-    ``latest`` holds the last known value of everything, ``measured`` the update of every held-out measurement's last
-    one. ``listeners`` are called with every line written: the update and its numbers.
+    ``latest`` holds the last value of everything, ``measured`` the update of every held-out measurement's last one.
+    ``listeners`` are called with every line written: the update and its numbers. A number that is not finite is
+    missing: null in the log, told to no listener, and said as a warning; in ``latest`` it stays what it is, so that
+    whoever compares it sees that it is no improvement.
     """
 
     def __init__(self, path: Path) -> None:
@@ -56,17 +63,21 @@ class Journal:
         for step, values in zip(self._pending, values_SN, strict=True):
             known = {**dict(zip(names, values, strict=True)), "lr": step.lr}
             self.latest |= known
-            self.lines.append({"update": step.update + 1, "epoch": step.epoch, **known})
+            self.lines.append({"update": step.update + 1, "epoch": step.epoch, **finite(known)})
             self._tell(step.update + 1, known)
         self._pending.clear()
 
     def record(self, update: int, points: Mapping[str, float]) -> None:
-        """Write held-out measurements taken after ``update`` updates."""
+        """Write held-out measurements taken after ``update`` updates.
+
+        Raises TrainingError MEASUREMENT_TYPE, naming it, for one that is no number at all.
+        """
         self.commit()
-        self.latest |= points
-        self.measured |= dict.fromkeys(points, update)
-        self.lines.append({"update": update, "monitor": dict(points)})
-        self._tell(update, points)
+        known = {name: _number(name, value, update) for name, value in points.items()}
+        self.latest |= known
+        self.measured |= dict.fromkeys(known, update)
+        self.lines.append({"update": update, "monitor": finite(known)})
+        self._tell(update, known)
 
     def position(self) -> dict[str, Any]:
         """Length and digest of everything so far, durable."""
@@ -82,9 +93,25 @@ class Journal:
         self.lines.adopt(source, position)
 
     def _tell(self, update: int, points: Mapping[str, float]) -> None:
+        numbers = {name: value for name, value in points.items() if math.isfinite(value)}
+        if missing := sorted(points.keys() - numbers.keys()):
+            log.warning("update %d: not a finite number, so missing in the log: %s", update, ", ".join(missing))
         for listener in self.listeners:
-            listener(update, points)
+            listener(update, numbers)
 
     def close(self) -> None:
         """Close the file; what is pending is dropped, as a run that ends well has committed."""
         self.lines.close()
+
+
+def _number(name: str, value: Any, update: int) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, RuntimeError) as error:  # torch's, for a tensor of several numbers
+        raise TrainingError(
+            "MEASUREMENT_TYPE",
+            f"measurement {name!r} after update {update} is no number",
+            expected="a float, or NaN where it is undefined",
+            found=type(value).__name__,
+            action="mend the recipe's monitor and run again: it continues from the last checkpoint",
+        ) from error

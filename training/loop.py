@@ -101,22 +101,22 @@ def _update(run: Run, update: int) -> Step:
     run.profile.waited(since)
     total: dict[str, Tensor] = {}
     items = sum(count for _, count in batches)
-    for batch, count in batches:
-        losses = run.losses(batch)
-        share = count / items if items else 1 / len(batches)
-        run.precision.backward(losses["loss"] * share)
-        for name, value in losses.items():
-            total[name] = total.get(name, 0.0) + value.detach() * share
+    with run.calls.passes():
+        for batch, count in batches:
+            losses = run.losses(batch)
+            share = count / items if items else 1 / len(batches)
+            run.precision.backward(losses["loss"] * share, again=run.calls.second_order)
+            for name, value in losses.items():
+                total[name] = total.get(name, 0.0) + value.detach() * share
     overflow = run.precision.unscale(run.optimizer)
     grad_norm = nn.utils.clip_grad_norm_(run.model.parameters(), run.plan.grad_clip or float("inf"))
     run.guard.observe(update, total["loss"], grad_norm, overflow)
     if run.asks_device(update + 1):
         _refuse_non_finite(run)
     lr = run.plan.optimizer.lr * run.schedule(update)
-    for group in run.optimizer.param_groups:
-        group["lr"] = lr
+    run.calls.set_rate(lr)
     if run.guard.can_skip or overflow is None or not run.guard.skip:
-        run.optimizer.step()
+        run.calls.step(total["loss"])
     run.optimizer.zero_grad(set_to_none=True)
     run.precision.update()
     total["grad_norm"] = grad_norm

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -95,12 +96,26 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
         yield from map(json.loads, file)
 
 
+def finite(numbers: Any) -> Any:
+    """The same document with null for every number that JSON does not know: NaN and both infinities."""
+    if isinstance(numbers, Mapping):
+        return {name: finite(value) for name, value in numbers.items()}
+    if isinstance(numbers, list | tuple):
+        return [finite(value) for value in numbers]
+    return None if isinstance(numbers, float) and not math.isfinite(numbers) else numbers
+
+
 def curves(metrics: Path) -> dict[str, dict[str, list[float]]]:
-    """Name to ``{"updates", "values"}``: per update what training logged, per measurement what the monitor did."""
+    """Name to ``{"updates", "values"}``: per update what training logged, per measurement what the monitor did.
+
+    Where a value is missing its curve has no point; one without any has no curve.
+    """
     found: dict[str, dict[str, list[float]]] = {}
     for record in read_lines(metrics):
-        points: Mapping[str, float] = record.get("monitor", {LOSS: record.get("loss")})
+        points: Mapping[str, float | None] = record.get("monitor", {LOSS: record.get("loss")})
         for name, value in points.items():
+            if value is None:
+                continue
             curve = found.setdefault(name, {"updates": [], "values": []})
             curve["updates"].append(record["update"])
             curve["values"].append(value)

@@ -23,9 +23,9 @@ class Precision:
     def __init__(self, plan: TrainConfig, device: torch.device) -> None:
         self.scaler = torch.amp.GradScaler(device.type) if plan.precision == "fp16" else None
 
-    def backward(self, loss: Tensor) -> None:
-        """Accumulate gradients of ``loss``, scaled."""
-        (loss if self.scaler is None else self.scaler.scale(loss)).backward()
+    def backward(self, loss: Tensor, *, again: bool = False) -> None:
+        """Accumulate gradients of ``loss``, scaled; with ``again`` they can themselves be differentiated."""
+        (loss if self.scaler is None else self.scaler.scale(loss)).backward(create_graph=again)
 
     def unscale(self, optimizer: torch.optim.Optimizer) -> Tensor | None:
         """Take the scale off the gradients; a scalar that is 1 when this update must be skipped for an overflow."""

@@ -41,11 +41,12 @@ def inspect(store: Store, recipe: Recipe, inputs: Mapping[str, Snapshot], config
     """
     issues = [*config_issues(recipe, config), *input_issues(store, inputs, config.train)]
     data, findings, parameters = None, None, 0
-    if not issues:
-        data, issues = _open_data(store, recipe, inputs, config)
+    if not any(issue.severity == "error" for issue in issues):
+        data, found = _open_data(store, recipe, inputs, config)
+        issues += found
     if data is not None:
         pinned = pin_length(config, len(data.row_keys))
-        issues += config_issues(recipe, pinned) if pinned != config else []
+        issues += [issue for issue in config_issues(recipe, pinned) if issue not in issues]
         config, findings = pinned, recipe.inspect(data, pinned)
         issues += [*findings.issues, *row_issues(data)]
         parameters, misfits = _count_parameters(recipe, config, data)

@@ -23,7 +23,7 @@ from training.gate import judge
 from training.job import Job, references
 from training.loop import train
 from training.machine import installed_version
-from training.metrics import curves, read_lines
+from training.metrics import curves, finite, read_lines
 from training.run import Run
 from training.run_directory import CHECKPOINTS, LOG, METRICS, PASSED, TIMINGS
 from training.seeds import derived_seeds
@@ -53,6 +53,8 @@ def train_and_publish(writer: SnapshotWriter, job: Job, code: str, origin: Origi
         writer.write_json("manifest.json", job.inputs["manifest"].read_json("manifest.json"), sidecar=True)
     training = _training_facts(run, run_id, job)
     writer.write_json("training.json", training, sidecar=True)
+    if run.taken_over:  # the same weights may be published already, with another run's training.json
+        writer.found["taken_over"] = dict(run.taken_over)
     writer.stats |= {k: training[k] for k in ("updates", "rows", "parameters", "bit_exact", f"{job.recipe.item}_per_s")}
     writer.stats |= {"train_seconds": training["seconds"]}
 
@@ -77,9 +79,9 @@ def judge_and_publish(writer: SnapshotWriter, job: Job, checkpoint: Snapshot) ->
         "schema_version": RESULT_SCHEMA,
         "config": to_dict(config),
         "metrics": {
-            "scalars": {"gate_passed": verdict["verdict"] == "pass", **evaluation.scalars},
+            "scalars": {"gate_passed": verdict["verdict"] == "pass", **finite(evaluation.scalars)},
             "curves": curves(checkpoint.file(METRICS)),
-            **evaluation.tables,
+            **finite(evaluation.tables),
         },
         "gate": {**verdict, "registered": registered},
         "metadata": {"run_id": training["run_id"], "recipe": recipe.name, **ids},

@@ -20,7 +20,7 @@ import numpy as np
 
 from assets_data.lineage import ConfigError, Snapshot, Store
 from assets_data.plugins import load_offers
-from assets_data.stage import Input, One, Stage
+from assets_data.stage import Input, Stage
 from training import recipes
 from training.config import Problem
 from training.config import problems as train_problems
@@ -132,13 +132,14 @@ class Recipe:
     """The promises a recipe makes to the loop and to its stages, with what most recipes do where they say nothing.
 
     A recipe must have ``name``, ``presets`` (name to a function that gives a full config; ``demo`` is taken where no
-    preset is asked for, else the first), ``config_type`` (frozen dataclass with a field ``train: TrainConfig``), and
-    the methods that raise NotImplementedError here.
+    preset is asked for, else the first), ``config_type`` (frozen dataclass with a field ``train: TrainConfig``),
+    ``inputs``, and the methods that raise NotImplementedError here.
 
     ``inputs`` are the snapshots it reads, by the name under which its methods get them: a domain's manifest, a table,
-    another recipe's checkpoint. ``derived`` are stages of its own that come between those and the preflight, such as a
-    table that a model makes; they may be inputs too. ``item`` is what throughput counts, ``task`` what model cards say
-    (a task name of the Hugging Face hub), ``needs`` the import names of further packages, which the preflight requires.
+    another recipe's checkpoint, as in ``{"manifest": One("text/dataset_manifest")}``. ``derived`` are stages of its own
+    that come between those and the preflight, such as a table that a model makes; they may be inputs too. ``item`` is
+    what throughput counts, ``task`` what model cards say (a task name of the Hugging Face hub), ``needs`` the import
+    names of further packages, which the preflight requires.
 
     Optional members, None where a recipe does without:
 
@@ -156,7 +157,7 @@ class Recipe:
     name: str
     presets: Mapping[str, Callable[[], Any]]
     config_type: type
-    inputs: Mapping[str, Input] = {"manifest": One("text/dataset_manifest")}
+    inputs: Mapping[str, Input] = {}
     derived: Sequence[Stage] = ()
     needs: Sequence[str] = ()
     item: str = "rows"
@@ -244,6 +245,9 @@ def check_recipe(recipe: Recipe) -> Iterator[str]:
     required = ("open_data", "inspect", "model_inputs", "build_model", "batch", "loss", "evaluate")
     inherited = [name for name in required if getattr(type(recipe), name) is getattr(Recipe, name)]
     yield from (f"it does not define {name}" for name in inherited)
+    for name, make in recipe.presets.items() if not missing else ():
+        if not isinstance(make(), recipe.config_type):
+            yield f"its preset {name} gives no {recipe.config_type.__name__}"
     if not recipe.inputs:
         yield "it reads nothing: inputs is empty"
     for stage in recipe.derived if not missing else ():

@@ -20,6 +20,8 @@ from training.journal import Journal, Step
 from training.metrics import JsonLines
 from training.module import build_module
 from training.optim import build_optimizer
+from training.optimizer_arguments import inherited_kwargs
+from training.optimizer_calls import OptimizerCalls
 from training.order import Order, OrderDigest
 from training.precision import Precision
 from training.profile import Profile
@@ -46,6 +48,7 @@ class Run:
     references: Mapping[str, Any]
     model: nn.Module
     optimizer: torch.optim.Optimizer
+    calls: OptimizerCalls
     precision: Precision
     schedule: Curve
     order: Order
@@ -147,7 +150,8 @@ def open_run(
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(derived_seed(plan.seed, "model"))
         model = build_module(recipe, config, recipe.model_inputs(data, config)).to(device)
-    optimizer = build_optimizer(model, plan.optimizer)
+    inherited = inherited_kwargs(getattr(recipe, "presets", {}), plan.optimizer)
+    optimizer = build_optimizer(model, plan.optimizer, updates=plan.updates, inherited=inherited)
     (directory / LOG).touch()
     fingerprint = {"recipe": recipe.name, "config": to_dict(config), "corpus": dict(data.members), "code": code}
     fingerprint["fixed"] = fixed_members(data)
@@ -162,6 +166,7 @@ def open_run(
         references={**references, "corpus": dict(data.members)},
         model=model,
         optimizer=optimizer,
+        calls=OptimizerCalls(optimizer, plan.optimizer.name),
         precision=Precision(plan, device),
         schedule=build_schedule(plan.schedule, plan.updates),
         order=Order(derived_seed(plan.seed, "order"), data.row_keys, plan.batch_rows),

@@ -13,7 +13,8 @@ def no_errors(_store: Store, preflight: Snapshot) -> Outcome:
     """The preflight found nothing that would spoil the training. Warnings are shown and do not fail it."""
     issues = preflight.read_json("preflight.json")["issues"]
     errors = sum(issue["severity"] == "error" for issue in issues)
-    return Outcome(passed=not errors, facts={"errors": errors, "warnings": len(issues) - errors}, failures=issues)
+    first = sorted(issues, key=lambda issue: issue["severity"] != "error")
+    return Outcome(passed=not errors, facts={"errors": errors, "warnings": len(issues) - errors}, failures=first)
 
 
 def loads_and_rehashes(_store: Store, checkpoint: Snapshot) -> Outcome:

@@ -2,15 +2,18 @@
 
     python verify_bundle.py BUNDLE.json [--key PUBLIC.pem]
 
-A bundle lists nodes, parents before children, each with the content that identifies it and the receipts that say how
-it was made; a DSSE envelope signs how many there are and the digest over all of them. Checked, in this order:
+A bundle lists nodes, parents before children, each with the content that identifies it, the size and SHA-256 of its
+files and the receipts that say how it was made; a DSSE envelope signs how many there are and the digest over all of
+them. Bundles of version 1 name no files: they bind identities and receipts alone. Checked, in this order:
 
 1. The JSON is strict: UTF-8, no duplicate member, no NaN, at most 100 levels.
-2. The SHA-256 of each node's content in canonical form (RFC 8785) is its id; no node is listed twice.
+2. The SHA-256 of each node's content in canonical form (RFC 8785) is its id; no node is listed twice; every part that
+   the content names lies in one of the node's files.
 3. Each receipt is a canonical in-toto v1 statement with SLSA v1 provenance, of a known schema version and known digest
    algorithms, about the node that lists it; every parent it read is listed before it.
 4. Counts and head in the envelope are those of these nodes: nothing was added, removed or reordered.
 5. With --key: a signature in the envelope is by this P-256 key (ECDSA, SHA-256, FIPS 186-5).
+Files are named, not read: compare them with `sha256sum`.
 Exit status 0: all of it holds; 1: the first thing that does not is printed.
 """
 
@@ -20,11 +23,14 @@ import json
 import re
 import sys
 
-BUNDLE, HEAD = "urn:stemma:lineage-bundle:v1", "urn:stemma:lineage-head:v1"
+BUNDLE, HEAD = "urn:stemma:lineage-bundle:v", "urn:stemma:lineage-head:v"
+BINDS = {1: "identities and receipts; no file", 2: "identities, receipts and every file of every node"}
 STATEMENT, PREDICATE = "https://in-toto.io/Statement/v1", "https://slsa.dev/provenance/v1"
-PAYLOAD = "application/vnd.in-toto+json"
-SCHEMAS = (1,)
-MAX_DEPTH = 100
+PAYLOAD, BUILD_TYPE = "application/vnd.in-toto+json", "urn:stemma:stage:v1"
+SCHEMAS = (1, 2)
+MAX_DEPTH, MAX_BYTES = 100, 256 << 20
+# a string, to the end of the data where nothing ends it, or a bracket outside of one: no byte is looked at twice
+TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[][{}]', re.DOTALL)
 HEX = {"sha256": re.compile(r"[0-9a-f]{64}\Z"), "gitCommit": re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")}
 
 
@@ -39,7 +45,8 @@ def require(holds, what):
 
 def load(data):
     depth = 0
-    for token in re.finditer(rb'"(?:[^"\\]|\\.)*+"|[][{}]', data):
+    require(len(data) <= MAX_BYTES, f"more than {MAX_BYTES:,} bytes")
+    for token in TOKEN.finditer(data):
         depth += {b"{": 1, b"[": 1, b"}": -1, b"]": -1}.get(token[0], 0)
         require(depth <= MAX_DEPTH, "JSON nested too deep")
     try:
@@ -121,16 +128,28 @@ def decode(value, what):
         raise Refused(f"{what} is not base64") from error
 
 
-def check_node(entry, seen):
-    members(entry, "id content receipts", "a node")
+def check_node(entry, seen, version):
+    members(entry, "id content receipts" + (" files" if version > 1 else ""), "a node")
     content = entry["content"]
     require(isinstance(content, dict) and isinstance(content.get("kind"), str), "a node's content has no kind")
     require(digest(content) == entry["id"], f"the content does not give the id {entry['id']}")
     require(entry["id"] not in seen, "a node is listed twice")
+    if version > 1:
+        check_files(entry["files"], content)
     require(isinstance(entry["receipts"], list) and entry["receipts"], "no receipt says how a node was made")
     for receipt in entry["receipts"]:
         check_receipt(decode(receipt, "a receipt"), entry["id"], content["kind"], seen)
     seen[entry["id"]] = content["kind"]
+
+
+def check_files(files, content):
+    require(isinstance(files, dict) and "snapshot.json" in files, "a node's files lack its snapshot.json")
+    for name, entry in files.items():
+        require(isinstance(entry, list) and len(entry) == 2, f"not a size and a digest: {name}")
+        require(type(entry[0]) is int and entry[0] >= 0, f"not a size: {name}")
+        require(re.fullmatch("sha256:[0-9a-f]{64}", str(entry[1])), f"not a SHA-256: {name}")
+    stems = {re.sub(r"(?<=[^/])\.[^./]+$", "", name).rpartition("/")[2] for name in files}
+    require(isinstance(content.get("parts"), dict) and set(content["parts"]) <= stems, "a part is in none of the files")
 
 
 def check_receipt(raw, node_id, kind, seen):
@@ -145,7 +164,8 @@ def check_receipt(raw, node_id, kind, seen):
     names = "buildType externalParameters internalParameters resolvedDependencies"
     build = members(predicate["buildDefinition"], names, "a build definition")
     outside = members(build["externalParameters"], "stage config arguments requested", "external parameters")
-    require(outside["stage"] == kind, "a receipt is about another stage")
+    require(build["buildType"] == BUILD_TYPE, "another type of build")
+    require(outside["stage"] == kind == subject["name"], "a receipt is about another stage")
     for name in ("config", "arguments", "requested"):
         require(isinstance(outside[name], dict), f"{name} is not an object")
     inside = members(build["internalParameters"], "code_version seeds schema", "internal parameters")
@@ -153,8 +173,13 @@ def check_receipt(raw, node_id, kind, seen):
     require(isinstance(inside["seeds"], dict), "seeds are not an object")
     require(type(inside["schema"]) is int and inside["schema"] in SCHEMAS, "another schema version")
     details = members(predicate["runDetails"], "builder metadata byproducts", "run details")
-    require(isinstance(details["byproducts"], list) and len(details["byproducts"]) == 1, "one byproduct is expected")
-    require(isinstance(details["byproducts"][0].get("annotations"), dict), "no environment")
+    beside = details["byproducts"]
+    require(isinstance(beside, list) and 1 <= len(beside) <= inside["schema"], "another number of byproducts")
+    for entry, name in zip(beside, ("environment", "at-the-end"), strict=False):
+        require(members(entry, "name annotations", "a byproduct")["name"] == name, "another byproduct")
+        require(isinstance(entry["annotations"], dict), "a byproduct says nothing")
+    require(isinstance(members(details["builder"], "id", "a builder")["id"], str), "no builder")
+    members(details["metadata"], "startedOn finishedOn", "the metadata")
     for name in ("startedOn", "finishedOn"):
         require(isinstance(details["metadata"].get(name), str), f"{name} is not text")
     check_dependencies(build["resolvedDependencies"], seen)
@@ -165,13 +190,16 @@ def check_dependencies(entries, seen):
     require(isinstance(entries, list) and len(entries) >= 2, "the source tree or the environment is missing")
     *read, tree, lock = entries
     require((tree.get("name"), lock.get("name")) == ("source-tree", "environment-lock"), "tree and lock come last")
-    require("dirty" in tree.get("annotations", {}), "whether the tree was modified is not said")
+    state = members(members(tree, "name digest annotations", "the source tree")["annotations"], "dirty", "its state")
+    require(state["dirty"] is None or isinstance(state["dirty"], bool), "whether it was modified is not said")
+    members(lock, "name digest", "the environment")
     digests(tree)
     require("sha256" in digests(lock), "the environment has no digest")
     for entry in read:
         found = digests(entry).get("sha256")
         require(found, "a dependency has no SHA-256")
-        role, _, name = str(entry.get("name")).partition("=")
+        members(entry, "name digest" + (" uri" if "uri" in entry else ""), "a dependency")
+        role, _, name = str(entry["name"]).partition("=")
         if role == "source" and "uri" in entry:
             require(isinstance(entry["uri"], str), "an address is not text")
         else:
@@ -187,21 +215,24 @@ def digests(entry):
 
 
 def check_bundle(data, key=None):
-    """``(root id, kind, nodes, receipts)`` of a bundle's bytes; with ``key`` (PEM text) it must be signed."""
+    """``(root id, kind, nodes, receipts, version)`` of a bundle's bytes; with ``key`` (PEM text) it must be signed."""
     bundle = members(load(data), "_type nodes envelope", "the bundle")
-    require(bundle["_type"] == BUNDLE, "another type of bundle")
+    require(bundle["_type"] in (BUNDLE + "1", BUNDLE + "2"), "another type of bundle")
+    version = int(bundle["_type"][-1])
     require(isinstance(bundle["nodes"], list) and bundle["nodes"], "no nodes")
     seen = {}
     for entry in bundle["nodes"]:
-        check_node(entry, seen)
+        check_node(entry, seen, version)
     root, kind = list(seen.items())[-1]
     receipts = sum(len(entry["receipts"]) for entry in bundle["nodes"])
-    head = digest([[entry["id"], entry["receipts"]] for entry in bundle["nodes"]])
+    names = ("id", "receipts", "files")[: version + 1]
+    head = digest([[entry[name] for name in names] for entry in bundle["nodes"]])
+    files = {"files": sum(len(entry["files"]) for entry in bundle["nodes"])} if version > 1 else {}
     statement = {
         "_type": STATEMENT,
         "subject": [{"name": kind, "digest": {"sha256": root[7:]}}],
-        "predicateType": HEAD,
-        "predicate": {"nodes": len(bundle["nodes"]), "receipts": receipts, "head": head},
+        "predicateType": f"{HEAD}{version}",
+        "predicate": {"nodes": len(bundle["nodes"]), "receipts": receipts, **files, "head": head},
     }
     envelope = members(bundle["envelope"], "payload payloadType signatures", "the envelope")
     require(envelope["payloadType"] == PAYLOAD, "another type of payload")
@@ -211,7 +242,7 @@ def check_bundle(data, key=None):
         require(isinstance(envelope["signatures"], list), "the signatures are not a list")
         signed = b"DSSEv1 %d %b %d %b" % (len(PAYLOAD), PAYLOAD.encode(), len(payload), payload)
         require(any(is_signature(entry, signed, key) for entry in envelope["signatures"]), "not signed by this key")
-    return root, kind, len(bundle["nodes"]), receipts
+    return root, kind, len(bundle["nodes"]), receipts, version
 
 
 # ECDSA on P-256 (FIPS 186-5, SP 800-186). Verifying handles no secret, so plain integers will do.
@@ -287,12 +318,12 @@ def main(arguments):
         with open(arguments[0], "rb") as file:
             data = file.read()
         key = open(arguments[2]).read() if len(arguments) == 3 else None
-        root, kind, nodes, receipts = check_bundle(data, key)
+        root, kind, nodes, receipts, version = check_bundle(data, key)
     except (Refused, OSError) as error:
         return print(f"REFUSED  {error}".encode("ascii", "backslashreplace").decode()) or 1
     signed = "signed by this key" if key else "signature not checked (no --key)"
     print(f"holds    {kind.encode('ascii', 'backslashreplace').decode()} {root}")
-    print(f"         {nodes} nodes, {receipts} receipts, {signed}")
+    print(f"         {nodes} nodes, {receipts} receipts, {signed}; binds {BINDS[version]}")
     return 0
 
 

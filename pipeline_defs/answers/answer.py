@@ -11,21 +11,25 @@ from typing import Any
 from assets_data.lineage import StemmaError
 from assets_data.lineage.plain import plain
 
+UNDECIDED = 3
+"""The exit status of an answer that leaves something to the reader; 2 is argparse's, for unusable arguments."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """``ok`` False means "no": the command exits with status 1."""
+    """``ok`` False means "no": the command exits with status 1. ``undecided``: neither yes nor no, status 3."""
 
     document: Mapping[str, Any]
     lines: Sequence[str] = field(default_factory=list)
     ok: bool = True
+    undecided: bool = False
 
     def print(self, as_json: bool) -> int:
         """Write to stdout, untrusted characters escaped; the exit status."""
         text = json.dumps(self.document, indent=2) if as_json else "\n".join(plain(line) for line in self.lines)
         with contextlib.suppress(BrokenPipeError):  # the reader has seen enough
             print(text, flush=True)
-        return 0 if self.ok else 1
+        return UNDECIDED if self.undecided else 0 if self.ok else 1
 
 
 def fault_document(error: StemmaError) -> dict[str, Any]:

@@ -13,14 +13,14 @@ from assets_data.lineage.queries.explain import Story, explain, total_bytes
 from assets_data.lineage.queries.tree import Node, load_tree
 from assets_data.lineage.receipts.provenance import Provenance
 from pipeline_defs.answers.answer import Answer, fault_document, short
-from pipeline_defs.answers.nodes import default_store, find_id
+from pipeline_defs.answers.nodes import find_home
 
 BAR_FROM_BYTES = 1 << 28  # hashing less is over before a bar would be read
 
 
 def explain_node(options: Namespace) -> Answer:
     """The answer for one node: tree, sources, code, environment, and the verdict."""
-    story = _with_bar(default_store(), find_id(options.node))
+    story = _with_bar(*find_home(options.node))
     return Answer(document=story_document(story), lines=list(story_lines(story)), ok=story.broken is None)
 
 
@@ -124,9 +124,11 @@ def _wish(account: Provenance) -> str:
 
 
 def _code_fact(account: Provenance) -> str:
+    moved = f"; at the end another: {', '.join(f'{k} {v}' for k, v in account.ended.items())}" if account.ended else ""
     if account.commit is None:
-        return f"no git checkout, sources {short(account.diff)}"
-    return f"commit {account.commit}" + (f", modified: diff {short(account.diff)}" if account.dirty else ", clean")
+        return f"no git checkout, sources {short(account.diff)}{moved}"
+    state = f"modified: diff {short(account.diff)}" if account.dirty else "clean"
+    return f"commit {account.commit}, {state}{moved}"
 
 
 def _environment_fact(account: Provenance) -> str:
@@ -167,6 +169,7 @@ def _account_document(account: Provenance) -> dict[str, Any]:
         "dirty": account.dirty,
         "diff": account.diff,
         "environment": account.environment,
+        "ended": account.ended,
         "started": account.started,
         "finished": account.finished,
     }

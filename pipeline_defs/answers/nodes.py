@@ -43,11 +43,11 @@ def find_id(node: str) -> str:
         return Snapshot.open(Path(node)).id
     if is_name(node) and (entry := store.pointer(node)) is not None:
         return entry["snapshot"]
-    prefix = node.removeprefix("sha256:")
-    folders = (store.root / "snapshots", store.root / "receipts")
-    found = {path.name for folder in folders for path in folder.glob(f"{prefix}*")} if prefix.isalnum() else set()
+    prefix = f"sha256:{node.removeprefix('sha256:')}"
+    known = {*store.snapshot_ids(), *store.snapshot_ids("receipts")} if prefix != "sha256:" else set()
+    found = {snapshot_id for snapshot_id in known if snapshot_id.startswith(prefix)}
     if len(found) == 1:
-        return f"sha256:{found.pop()}"
+        return found.pop()
     raise DataError(
         "NODE_AMBIGUOUS" if found else "NODE_UNKNOWN",
         "several nodes begin like that" if found else "no node has this id, name or path",
@@ -66,9 +66,9 @@ def find_record(store: Store, text: str) -> bytes:
     if len(prefix) == 2 * WIDTH or len(prefix) < 6 or set(prefix) - set("0123456789abcdef"):
         return parse_record(text)
     found: set[bytes] = set()
-    for path in (store.root / "snapshots").glob("[0-9a-f]*"):
+    for key in store.snapshot_ids():
         with contextlib.suppress(StemmaError):
-            snapshot = store.opened(path.name)
+            snapshot = store.opened(key)
             for name in record_tables(snapshot):
                 found |= _beginning(snapshot.file(name), prefix)
     if len(found) != 1:
@@ -90,6 +90,25 @@ def _beginning(path: Path, prefix: str) -> set[bytes]:
     return found
 
 
+def find_store(node: str) -> Store:
+    """The store that knows a node: where the node is a directory, the one around it, else the default one."""
+    path = Path(node).absolute()
+    if (path / "snapshot.json").is_file() and path.parent.name == "snapshots":
+        around = Store(path.parents[1])
+        if (around.root / "receipts").is_dir():
+            return around
+    return default_store()
+
+
+def find_home(node: str) -> tuple[Store, str]:
+    """The store of a node and its id. Raises as :func:`find_id`, and DataError NODE_OUTSIDE for a copy in no store."""
+    store, snapshot_id = find_store(node), find_id(node)
+    if not store.receipts(snapshot_id) and not store.snapshot_path(snapshot_id).exists():
+        what, action = "this directory is in no store, so nothing here says how it was made", "stemma verify PATH"
+        raise DataError("NODE_OUTSIDE", what, found=snapshot_id, where=node, action=f"check its bytes with {action}")
+    return store, snapshot_id
+
+
 def show(options: Namespace) -> Answer:
     """``stemma show``."""
     description = describe_node(options.node)
@@ -105,7 +124,7 @@ def verify(options: Namespace) -> Answer:
 def describe_node(node: str) -> dict[str, Any]:
     """What a node is: its content, statistics, files and every receipt's account of how it was made."""
     snapshot = find_node(node)
-    receipts = [read_receipt(path) for path in default_store().receipts(snapshot.id)]
+    receipts = [read_receipt(path) for path in find_store(node).receipts(snapshot.id)]
     return {
         "id": snapshot.id,
         "kind": snapshot.kind,
@@ -122,15 +141,18 @@ def describe_node(node: str) -> dict[str, Any]:
 def verify_node(node: str, key: Path | None = None) -> dict[str, Any]:
     """Re-hash files, parts, receipts and the files of every parent, and with ``key`` check the node's signatures.
 
-    ``ok`` is False at the first fault.
+    ``ok`` is False at the first fault. A directory outside every store that knows it is judged by its bytes alone, and
+    the report says so.
     """
-    snapshot, store = find_node(node), default_store()
+    snapshot, store = find_node(node), find_store(node)
     report: dict[str, Any] = {"id": snapshot.id, "kind": snapshot.kind, "ok": True, "checked": [], "error": None}
     try:
         snapshot.verify(deep=True)
         report["checked"].append(f"{len(snapshot.files)} files, {snapshot.bytes:,} bytes")
         receipts = store.receipts(snapshot.id)
-        if not receipts:
+        if not receipts and snapshot.path.absolute().parent != (store.root / "snapshots").absolute():
+            report["checked"].append("no receipt: this directory is in no store, how it was made was not checked")
+        elif not receipts:
             raise IntegrityError("RECEIPT_MISSING", "no receipt says how this was made", where=snapshot.path)
         for path in receipts:
             parents = _verify_receipt(store, snapshot, path)
@@ -174,6 +196,9 @@ def _verify_receipt(store: Store, snapshot: Snapshot, path: Path) -> int:
     check_statement(document, path)
     if account.subject != snapshot.id:
         raise IntegrityError("RECEIPT_SUBJECT", "the receipt is about another node", expected=snapshot.id, where=path)
+    if account.stage != snapshot.kind:
+        what = "the receipt is about another stage"
+        raise IntegrityError("RECEIPT_STAGE", what, expected=snapshot.kind, found=account.stage, where=path)
     for parent in account.parents:
         store.snapshot(parent.id)
     return len(account.parents)

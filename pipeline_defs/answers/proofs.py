@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import base64
+import re
 from argparse import Namespace
 from pathlib import Path
 
-from assets_data.lineage import DataError, canonical_json
+from assets_data.lineage import DataError, IntegrityError, canonical_json
 from assets_data.lineage.identity.digests import load_json
 from assets_data.lineage.queries.proof import check_document, prove_record
 from assets_data.lineage.queries.tree import load_tree
 from assets_data.lineage.storage.atomic import write_bytes
 from assets_data.lineage.storage.records import parse_record
 from pipeline_defs.answers.answer import Answer
-from pipeline_defs.answers.nodes import default_store, find_node
+from pipeline_defs.answers.nodes import default_store, find_id, find_node
 
 
 def prove(options: Namespace) -> Answer:
@@ -35,12 +36,30 @@ def prove(options: Namespace) -> Answer:
 
 
 def check(options: Namespace) -> Answer:
-    """Check a proof file; status 1 where the record is shown absent. Raises IntegrityError when it shows nothing."""
+    """Check a proof file against the snapshot it must be about; status 1 where the record is shown absent.
+
+    Anybody can prove anything about a snapshot of their own making, so without an expected id nothing is decided and
+    the status is 3. Raises IntegrityError when the proof shows nothing, PROOF_SNAPSHOT when it is about another one.
+    """
     path = Path(options.file)
     document = load_json(path.read_bytes(), path)
     snapshot_id, present = check_document(document)
-    says = {"id": snapshot_id, "record": document["record"], "present": present}
-    return Answer(document=says, lines=[f"{k:<8}{v}" for k, v in says.items()], ok=present)
+    says: dict[str, object] = {"id": snapshot_id, "record": document["record"], "present": present}
+    says["compared"] = options.snapshot is not None
+    if says["compared"] and (expected := expected_id(options.snapshot)) != snapshot_id:
+        what, action = "this proof is about another snapshot", "ask for a proof against the snapshot that you know"
+        raise IntegrityError("PROOF_SNAPSHOT", what, expected=expected, found=snapshot_id, where=path, action=action)
+    lines = [f"{name:<10}{value}" for name, value in says.items()]
+    if not says["compared"]:
+        lines.append("NOT COMPARED: this proves something about the snapshot above and nothing about any other.")
+        lines.append("Compare its id with the one you know from elsewhere, or say --snapshot ID.")
+    return Answer(document=says, lines=lines, ok=present, undecided=not says["compared"])
+
+
+def expected_id(text: str) -> str:
+    """A full snapshot id as it is, or the one in the store that begins like this. Raises as ``nodes.find_id``."""
+    digits = text.removeprefix("sha256:")
+    return f"sha256:{digits}" if re.fullmatch("[0-9a-f]{64}", digits) else find_id(text)
 
 
 def _no_records(snapshot_id: str) -> DataError:

@@ -18,14 +18,14 @@ from assets_data.lineage.receipts.provenance import Provenance
 from assets_data.lineage.receipts.receipt import read_provenance
 from pipeline_defs.answers.answer import Answer, short
 from pipeline_defs.answers.difference import environment_changes
-from pipeline_defs.answers.nodes import default_store, find_id
+from pipeline_defs.answers.nodes import find_home
 from pipeline_defs.answers.withdrawal.replay import Replay
 from pipeline_defs.home import stemma_root
 
 
 def rebuild(options: Namespace) -> Answer:
     """Every ancestor and the node itself made again; status 1 at the first id that differs."""
-    origin, root_id = default_store(), find_id(options.node)
+    origin, root_id = find_home(options.node)
     folder = Path(options.into) if options.into else Path(tempfile.mkdtemp(prefix="rebuild-", dir=stemma_root()))
     steps: list[dict[str, Any]] = []
     try:

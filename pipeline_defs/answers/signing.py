@@ -1,10 +1,13 @@
-"""Signatures over bundles by EC keys (P-256, SHA-256) in PEM files, offline; the cryptography is securesystemslib's."""
+"""Signatures over bundles by EC keys (P-256, SHA-256) in PEM files, offline; the cryptography is securesystemslib's.
+
+Other keys are refused, when signing and when verifying: what one of our verifiers accepts the other one must, too.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,26 +48,39 @@ def verifier(public_key: Path):
     return verify
 
 
+def require_private_key(path: Path) -> None:
+    """Raise ConfigError KEY_UNUSABLE for anything but a P-256 private key."""
+    _signer(path)
+
+
 def _signer(path: Path):
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
     from securesystemslib.signer import CryptoSigner  # pyright: ignore[reportPrivateImportUsage]
 
-    try:
-        return CryptoSigner(load_pem_private_key(path.read_bytes(), password=None))  # type: ignore[arg-type]
-    except (OSError, ValueError, TypeError) as error:
-        raise _unusable(path, error) from error
+    return CryptoSigner(_p256(path, lambda raw: load_pem_private_key(raw, password=None)))
 
 
 def _public(path: Path):
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
     from securesystemslib.signer import SSlibKey  # pyright: ignore[reportPrivateImportUsage]
 
+    return SSlibKey.from_crypto(_p256(path, load_pem_public_key))
+
+
+def _p256(path: Path, load: Callable[[bytes], Any]) -> Any:
+    """The key in a PEM file, if it is on the curve P-256."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+
     try:
-        return SSlibKey.from_crypto(load_pem_public_key(path.read_bytes()))  # type: ignore[arg-type]
-    except (OSError, ValueError, TypeError) as error:
+        key = load(path.read_bytes())
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise _unusable(path, error) from error
+    curve = getattr(getattr(key, "curve", None), "name", None)
+    if curve != "secp256r1":
+        raise _unusable(path, f"expected P-256, found {curve or type(key).__name__}")
+    return key
 
 
-def _unusable(path: Path, error: Exception) -> ConfigError:
+def _unusable(path: Path, error: object) -> ConfigError:
     action = "openssl ecparam -name prime256v1 -genkey -noout -out key.pem; openssl ec -in key.pem -pubout -out key.pub"
     return ConfigError("KEY_UNUSABLE", f"not a usable PEM key: {error}", where=path, action=action)

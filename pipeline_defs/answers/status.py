@@ -100,7 +100,7 @@ def _expect(
             content = f"its source: {error}"
     return Expectation(
         config=config,
-        code_version=_code(stage),
+        code_version=None if stage.pin else _code(stage),  # what is pinned is returned whatever its code became
         arguments=arguments,
         parents=names.read_by(name, account, stage),
         content=content,

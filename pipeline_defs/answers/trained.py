@@ -13,8 +13,8 @@ import numpy as np
 
 from assets_data.lineage import DataError, Snapshot, Store
 from assets_data.lineage.identity.record_ids import COLUMN
-from assets_data.lineage.queries.record_rows import RecordRows
 from assets_data.lineage.queries.remembered import Memory, SortedEpochs
+from assets_data.lineage.storage.record_rows import record_rows
 from training.order import Order, table_keys
 
 
@@ -44,7 +44,6 @@ class TrainedRows:
         self._begins = np.cumsum([0, *map(len, keys)])
         sort = SortedEpochs(self._memory, self._refs)
         self.order = Order(self.record["seed"], np.concatenate(keys), self.record["batch_rows"], sort)
-        self._by_record: dict[int, RecordRows] = {}
 
     @property
     def steps(self) -> int:
@@ -68,19 +67,12 @@ class TrainedRows:
         for number, ref in enumerate(self._refs):
             if COLUMN in self._data[number].column_names:
                 begin, width = int(self._begins[number]), ref["chunks"] or 1
-                for row in self._index(number).find(record).tolist():
+                for row in record_rows(self._tables[number], [record]).get(ref["file"], np.empty(0, np.int64)).tolist():
                     yield from range(begin + row * width, begin + (row + 1) * width)
 
     def holds_records(self) -> bool:
         """Whether any training table names source records."""
         return any(COLUMN in table.column_names for table in self._data)
-
-    def _index(self, number: int) -> RecordRows:
-        if number not in self._by_record:
-            ref, table = self._refs[number], self._tables[number]
-            source = {"snapshot": ref["snapshot"], "file": ref["file"]}
-            self._by_record[number] = RecordRows(table.file(ref["file"]), source, self._memory)
-        return self._by_record[number]
 
     def _row(self, row: int, epoch: int) -> TrainedRow:
         number = int(np.searchsorted(self._begins, row, side="right")) - 1

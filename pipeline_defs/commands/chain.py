@@ -17,6 +17,7 @@ from assets_data.domain import Domain
 from assets_data.lineage import ConfigError, StemmaError, Store
 from assets_data.stage import Stage, load
 from pipeline_defs.catalogue import Catalogue, catalogue
+from pipeline_defs.commands.passed import Passed
 from pipeline_defs.commands.settings import Settings, stage_overrides
 from pipeline_defs.dagster.partitions import set_name
 from pipeline_defs.dagster.resources import StoreResource
@@ -89,9 +90,15 @@ def run_chain(instance: dg.DagsterInstance, chain: Chain) -> None:
     for name, names in slices.items():
         instance.add_dynamic_partitions(set_name(name), names)
     digest = write_slice_set(store, slices)
+    configs = {stage.kind: chain.config(stage) for stage in chain.stages}
+    passed = Passed(store, known, configs, slices, instance)
     for wave in waves(known, chain.stages):
         for slice_name in slices[wave.domain] if wave.domain else [""]:
+            if passed.holds(wave.stages, slice_name):
+                _say("reused", wave.stages, slice_name)
+                continue
             _materialize(instance, chain, wave.stages, digest, slice_name, store)
+            passed.note(wave.stages, slice_name)
 
 
 def waves(known: Catalogue, stages: Sequence[Stage]) -> list[Wave]:
@@ -152,9 +159,13 @@ def _materialize(
         raise ChainFailure(_first_error(result.all_events))
 
 
+def _say(word: str, stages: Sequence[Stage], slice_name: str) -> None:
+    for stage in stages:
+        print(f"           {word:<7} {stage_name(stage, slice_name)}", flush=True)
+
+
 def _report(stage: Stage, before: Any, after: Any, slice_name: str) -> None:
-    word = "-" if after is None else "reused" if before == after else "made"
-    print(f"           {word:<7} {stage_name(stage, slice_name)}", flush=True)
+    _say("-" if after is None else "reused" if before == after else "made", [stage], slice_name)
 
 
 def _first_error(events: Iterable[dg.DagsterEvent]) -> str:

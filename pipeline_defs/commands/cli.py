@@ -18,7 +18,7 @@ from pipeline_defs.commands.tools import Tools
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one subcommand; returns the exit status: 0 yes, 1 no, 2 unusable arguments."""
+    """Run one subcommand; returns the exit status: 0 yes, 1 no, 2 unusable arguments, 3 neither yes nor no."""
     options = make_parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
     try:

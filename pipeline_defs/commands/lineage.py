@@ -23,10 +23,13 @@ def add_parsers(commands: Any) -> None:
     text = "a proof that a record is, or is not, among the records of a snapshot"
     prove = _add(commands, "prove", f"{_WHERE}proofs:prove", text, record=RECORD, node=NODE)
     prove.add_argument("--output", metavar="FILE", help="also write the proof to this file")
-    _add(commands, "check-proof", f"{_WHERE}proofs:check", "check a proof file", file="what `prove --output` wrote")
+    text = "check a proof file; status 3 without --snapshot: a proof says nothing of which snapshot is the right one"
+    check = _add(commands, "check-proof", f"{_WHERE}proofs:check", text, file="what `prove --output` wrote")
+    check.add_argument("--snapshot", metavar="ID", help="the snapshot it must be about: its id, or a beginning of one")
     text = "the records in one update of a checkpoint, with a preview of their text"
     batch = _add(commands, "batch", f"{_WHERE}steps:batch", text, node=NODE)
     batch.add_argument("--step", type=int, required=True, metavar="N", help="as metrics.jsonl counts: 1 is the first")
+    _add(commands, "find", f"{_WHERE}find:find", "the ids of the records that say something", words="what they say")
     text = "every snapshot and checkpoint that holds or saw a record, and at which steps"
     _add(commands, "uses", f"{_WHERE}steps:uses", text, record=RECORD)
     text = "plan taking records out: what is affected, what learned from them, what it costs; --apply does it"
@@ -55,7 +58,9 @@ def _add_exports(commands: Any) -> None:
     export = _add(commands, "export", f"{_WHERE}exports.export:export", text, node=NODE)
     export.add_argument("--format", required=True, choices=("in-toto", "croissant", "cyclonedx", "openlineage", "hf"))
     export.add_argument("--output", metavar="PATH", help="where to write; default: named by node and format, here")
-    text = "sign a node: its whole tree by count and head (DSSE), its files by OpenSSF model-signing"
+    text = (
+        "hash a node's whole tree, then sign it: every file of every node (DSSE), its own also by OpenSSF model-signing"
+    )
     sign = _add(commands, "sign", f"{_WHERE}signatures:sign", text, node=NODE)
     sign.add_argument("--key", required=True, metavar="PRIVATE.pem", help="an EC private key (P-256)")
     check = _add(commands, "check-bundle", f"{_WHERE}signatures:check_file", "check a bundle file", file="a bundle")

@@ -64,8 +64,7 @@ def _failures(failures: Any) -> dict[str, Any]:
 
 
 def _why(failures: Any) -> str:
-    """The first failure in a line, and how many more there are."""
-    if not failures:
-        return "failed; see its numbers"
-    first = "; ".join(f"{key}: {value}" for key, value in failures[0].items() if value not in (None, ""))
-    return first + (f" (and {len(failures) - 1} more)" if len(failures) > 1 else "")
+    """The failures, a line each, and how many more there are."""
+    lines = ["; ".join(f"{k}: {v}" for k, v in failure.items() if v not in (None, "")) for failure in failures[:SHOWN]]
+    more = [f"and {len(failures) - SHOWN} more"] if len(failures) > SHOWN else []
+    return "\n".join([*lines, *more]) or "failed; see its numbers"

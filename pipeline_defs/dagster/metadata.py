@@ -92,10 +92,18 @@ def _markdown(names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def escape(text: str) -> str:
-    """Plain text for markdown: control characters shown, markup and a leading formula sign escaped, length bounded."""
+    """Plain text for markdown: control characters shown, markup and a leading formula sign escaped, length bounded.
+
+    What a renderer would make a link of by itself is broken as reports of attacks do it: ``https[:]//``, ``www[.]``,
+    ``a[@]b``. A backslash is not enough there: renderers look for addresses in the text that is left after escapes.
+    """
     short = text if len(text) <= CELL else text[: CELL - 1] + "…"
     visible = "".join(c if c.isprintable() else repr(c)[1:-1] for c in short)
-    return re.sub(r"^[=@-]|[\\`*_{}\[\]()<>#+!|~&]", r"\\\g<0>", visible)
+    return re.sub(r"^[=@-]|[\\`*_{}\[\]()<>#+!|~&]", r"\\\g<0>", _LINK.sub(r"[\g<0>]", visible))
+
+
+_LINK = re.compile(r"(?i):(?=//)|(?<=www)\.|(?<=mailto):|(?<=xmpp):|(?<=\btel):|(?<=[\w.+-])@(?=[\w-])")
+"""The one character without which GFM's autolinks, and mail programs, see no address."""
 
 
 def picture(png: bytes, title: str) -> dg.MarkdownMetadataValue:

@@ -8,20 +8,20 @@ from collections.abc import Set as AbstractSet
 import dagster as dg
 
 from assets_data.domain import Domain
+from assets_data.lineage.storage.names import is_name
 from assets_data.stage import load
 
 
 class SlicePartitions(dg.DynamicPartitionsDefinition):
-    """Dynamic partitions that a fresh Dagster instance, or none, already knows the standing slices of.
+    """Dynamic partitions of which a fresh Dagster instance, or none, already knows the standing slices.
 
-    So ``dagster asset materialize --partition stdlib-0`` works in a fresh checkout; the asset then registers its slice.
+    A run may name any slice: ``dagster asset materialize --partition files-0`` works in a fresh checkout. The source
+    stage registers it, or refuses it by name (SLICE_UNKNOWN) where its source has no such slice.
     """
 
     def has_partition_key(self, partition_key, current_time=None, dynamic_partitions_store=None) -> bool:
-        """True for a standing slice, else what the instance says."""
-        return partition_key in standing(self.name or "") or super().has_partition_key(
-            partition_key, current_time, dynamic_partitions_store
-        )
+        """True for whatever could be a slice's name."""
+        return is_name(partition_key) and "/" not in partition_key
 
     def filter_valid_partition_keys(self, partition_keys: set[str]) -> AbstractSet[str]:
         """The standing slices among the keys, and those the instance knows."""

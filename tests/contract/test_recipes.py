@@ -14,7 +14,7 @@ import torch
 
 from assets_data.lineage import with_overrides
 from assets_data.lineage.receipts.code import ROOT
-from pipeline_defs.commands.chain import chain_config
+from pipeline_defs.commands.chain import plan_chain
 from pipeline_defs.definitions import defs
 from training.callbacks import Callback
 from training.checkpoint import read_state, stored
@@ -168,7 +168,7 @@ def test_a_recipe_appears_as_three_assets_with_blocking_checks_and_its_presets_r
         assert key in graph.get_all_asset_keys()
         assert graph.get(dg.AssetCheckKey(key, check)).blocking
     for preset in recipe.presets:
-        chosen = chain_config(recipe.name, preset, {})["ops"][f"{recipe.name}__preflight_report"]["config"]
+        chosen = plan_chain(recipe.name, preset, {}).ops[f"{recipe.name}__preflight_report"]["config"]
         assert chosen["preset"] == preset
 
 

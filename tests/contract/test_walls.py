@@ -1,8 +1,11 @@
 """The walls between the rooms, read from the import statements of every file, function-level ones too."""
 
 import ast
+import graphlib
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,9 @@ FORBIDDEN = {
     "training": {"dagster", "polars", "pandera", "matplotlib", "pipeline_defs"},
     "pipeline_defs": set(),
 }
+ALLOWED = re.compile(r"assets_data\.(lineage(\..+)?|stage|plugins|domains\.(\w+\.)+read)")
+"""What training may import of the other room: lineage, what a stage is, and the readers of domains."""
+HEAVY = {"torch", "polars", "pandera", "tokenizers", "numba", "matplotlib", "networkx", "datasketch"}
 LINEAGE_NEEDS = {"numpy", "pyarrow", "rfc8785", "google", "in_toto_attestation", "assets_data"}
 TRAINING_NEEDS = {"torch", "numpy", "pyarrow", "safetensors", "tqdm", "pytorch_optimizer", "assets_data", "training"}
 
@@ -44,11 +50,31 @@ def test_no_room_imports_what_it_must_not(room):
     assert files(room) and broken == {}
 
 
-def test_training_reaches_into_lineage_only_and_needs_no_more_than_a_bare_gpu_machine_has():
+def test_training_reaches_into_lineage_stages_and_readers_only_and_needs_no_more_than_a_bare_gpu_machine_has():
     for path in files("training"):
-        beyond = [name for name in imported(path) if name.startswith("assets_data") and "lineage" not in name]
-        assert beyond == [], path
+        names = [name for name in imported(path) if name.split(".")[0] == "assets_data"]
+        assert [name for name in names if not ALLOWED.fullmatch(name)] == [], path
         assert foreign(path, TRAINING_NEEDS) == set(), path
+
+
+def readers():
+    return [path for path in files("assets_data/domains") if path.name == "read.py"]
+
+
+def test_a_domains_reader_needs_numpy_pyarrow_lineage_and_the_stage_only():
+    for path in readers():
+        ours = [name for name in imported(path) if name.split(".")[0] == "assets_data"]
+        assert [name for name in ours if not re.fullmatch(r"assets_data\.(lineage(\..+)?|stage)", name)] == [], path
+        assert foreign(path, {"numpy", "pyarrow", "assets_data"}) == set(), path
+    assert len(readers()) >= 2
+
+
+def test_what_training_may_import_of_the_other_room_brings_nothing_heavy_along():
+    """The same from the outside: what is in memory once every reader, ``stage`` and ``plugins`` were imported."""
+    modules = [module_name(path) for path in readers()] + ["assets_data.stage", "assets_data.plugins"]
+    code = f"import sys, {', '.join(modules)}; print(*({HEAVY | {'dagster', 'training'}!r} & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert result.returncode == 0 and result.stdout.split() == [], result.stdout + result.stderr
 
 
 def test_lineage_needs_no_dataframe_library():
@@ -64,8 +90,8 @@ def test_no_pickle_and_no_torch_load_anywhere_s01():
             assert not calls & {"torch.load", "torch.save"}, path
 
 
-def test_the_code_location_loads_without_torch():
-    code = "import sys, pipeline_defs.definitions; print(*({'torch', 'numba', 'dagster'} & set(sys.modules)))"
+def test_the_code_location_loads_without_torch_and_without_what_only_stages_need():
+    code = f"import sys, pipeline_defs.definitions; print(*({HEAVY | {'dagster'}!r} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert result.stdout.split() == ["dagster"], result.stderr
 
@@ -86,3 +112,70 @@ def test_the_code_server_accepts_every_definition():
     from pipeline_defs.definitions import defs
 
     defs.get_repository_def().load_all_definitions()
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def at_import_time(nodes: list[ast.stmt]) -> Iterator[ast.Import | ast.ImportFrom]:
+    """The import statements that run when a module is imported: not those of functions or for type checkers."""
+    for node in nodes:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            yield from at_import_time(node.orelse)
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            for name in ("body", "orelse", "finalbody"):
+                yield from at_import_time(getattr(node, name, []))
+            for handler in getattr(node, "handlers", []):
+                yield from at_import_time(handler.body)
+
+
+def needed(module: str, tree: ast.Module, known: set[str]) -> set[str]:
+    """The modules of the three rooms that importing this one runs. Packages that it lies in itself do not count: they
+    may import their parts, as long as no part asks them for a name."""
+    found: set[str] = set()
+    for node in at_import_time(tree.body):
+        if isinstance(node, ast.Import):
+            asked = [alias.name for alias in node.names]
+        else:
+            asked = [name for alias in node.names if (name := f"{node.module}.{alias.name}") in known] + [
+                node.module for alias in node.names if f"{node.module}.{alias.name}" not in known
+            ]
+        for name in asked:
+            packages = {name.rsplit(".", depth)[0] for depth in range(1, name.count(".") + 1)}
+            found |= {name} | {package for package in packages if not f"{module}.".startswith(f"{package}.")}
+    return found & known
+
+
+def imports(sources: dict[str, str]) -> dict[str, set[str]]:
+    return {module: needed(module, ast.parse(source), set(sources)) for module, source in sources.items()}
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    sources = {module_name(path): path.read_text() for room in FORBIDDEN for path in files(room)}
+    graph = imports(sources)
+    assert len(graph) > 150 and graph["training.loop"] >= {"training.branch", "training.run"}
+    tuple(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError naming the circle
+
+
+@pytest.mark.parametrize(
+    "sources",
+    [
+        {"p.a": "import p.b", "p.b": "from p.c import d", "p.c": "from p import a"},
+        {"p": "from p.a import f", "p.a": "from p import g"},
+        {"p": "", "p.a": "try:\n    import q.b\nexcept ImportError:\n    pass", "q": "import p.a", "q.b": ""},
+    ],
+    ids=["over three modules", "a part asks its package", "over a package's first lines"],
+)
+def test_a_circle_is_found(sources):
+    with pytest.raises(graphlib.CycleError):
+        tuple(graphlib.TopologicalSorter(imports(sources)).static_order())
+
+
+def test_imports_of_functions_and_for_type_checkers_make_no_circle():
+    later = "if TYPE_CHECKING:\n    import p.a\n\ndef f():\n    import p.a\n"
+    sources = {"p": "from p.a import f", "p.a": "from p.b import f", "p.b": later}
+    assert tuple(graphlib.TopologicalSorter(imports(sources)).static_order()) == ("p.b", "p.a", "p")

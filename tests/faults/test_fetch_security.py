@@ -1,6 +1,7 @@
 """Hostile names, bombs, redirects and credentials on the way of a download, by the rows of the fault table."""
 
 import gzip
+import ipaddress
 import logging
 import subprocess
 import sys
@@ -140,6 +141,42 @@ def refusal_of_slices(store, server, **http):
 def test_s08_addresses_that_are_not_public_are_known(address):
     assert not is_public(address) and is_public("93.184.215.14") and is_public("2606:4700::1111")
     assert is_public("::ffff:93.184.215.14")
+
+
+PRIVATE_V4 = ("127.0.0.1", "10.1.2.3", "169.254.169.254", "192.168.0.1", "172.16.0.1", "100.64.0.1", "224.0.0.1")
+FORMS = {
+    "mapped": lambda v4: f"::ffff:{v4}",
+    "compatible": lambda v4: f"::{v4}",
+    "translated": lambda v4: f"::ffff:0:{v4}",
+    "nat64": lambda v4: f"64:ff9b::{v4}",
+    "local nat64": lambda v4: f"64:ff9b:1::{v4}",
+    "6to4": lambda v4: str(ipaddress.IPv6Address(0x2002 << 112 | int(ipaddress.IPv4Address(v4)) << 80 | 1)),
+    "teredo client": lambda v4: teredo("93.184.215.14", v4),
+    "teredo server": lambda v4: teredo(v4, "93.184.215.14"),
+    "isatap": lambda v4: f"2606:4700::5efe:{v4}",
+    "isatap, universal": lambda v4: f"2606:4700::200:5efe:{v4}",
+}
+
+
+def teredo(server, client):
+    address = 0x20010000 << 96 | int(ipaddress.IPv4Address(server)) << 64 | 0xFFFFFFFF
+    return str(ipaddress.IPv6Address(address & ~0xFFFFFFFF | int(ipaddress.IPv4Address(client)) ^ 0xFFFFFFFF))
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("v4", PRIVATE_V4)
+def test_s08_no_ipv6_form_makes_a_private_address_public(form, v4):
+    assert not is_public(FORMS[form](v4))
+
+
+@pytest.mark.parametrize("address", ["fec0::1", "feff::1", "fc00::1", "ff02::1", "::"])
+def test_s08_site_local_and_its_kin_are_not_public(address):
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize("form", ["mapped", "nat64", "6to4", "isatap"])
+def test_s08_a_public_address_stays_public_in_the_forms_that_are_routed(form):
+    assert is_public(FORMS[form]("93.184.215.14"))
 
 
 def test_s08_an_allowed_redirect_is_followed(store, part):

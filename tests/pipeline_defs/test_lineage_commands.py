@@ -8,8 +8,9 @@ import sys
 
 import pytest
 
-from assets_data.lineage import Store
+from assets_data.lineage import Store, canonical_json
 from assets_data.lineage.plain import plain
+from assets_data.lineage.queries.proof import prove_record
 from assets_data.lineage.receipts.code import ROOT
 from pipeline_defs.answers.explain import lineage_markdown
 from pipeline_defs.commands.cli import main
@@ -126,8 +127,78 @@ def test_prove_answers_by_its_status_and_its_file_can_be_checked_elsewhere(chain
     assert main(["prove", record, "text/raw_slice/a", "--output", proof]) == 0
     assert main(["prove", record, "text/raw_slice/b"]) == 1
     shutil.rmtree(tmp_path / "store")
-    assert main(["check-proof", proof]) == 0
+    assert main(["check-proof", proof, "--snapshot", chain["text/raw_slice/a"].id]) == 0
     assert main(["prove", "no record", "text/raw_slice/a"]) == 1
+
+
+def test_a_proof_about_another_snapshot_proves_nothing_and_one_compared_with_none_says_so(chain, tmp_path, capsys):
+    """Anybody can invent a snapshot that holds any record, and prove that it does."""
+    record = record_id(texts("a")[3])
+    invented = make_raw(Store(tmp_path / "invented"), "a", [*texts("a"), "a record that was never there"])
+    path = tmp_path / "proof.json"
+    path.write_bytes(canonical_json(prove_record(invented, bytes.fromhex(record))))
+    real = chain["text/raw_slice/a"].id
+    for expected in (real, real[:20], real.removeprefix("sha256:"), "text/raw_slice/a"):
+        assert main(["check-proof", str(path), "--snapshot", expected]) == 1
+        assert "[PROOF_SNAPSHOT]" in capsys.readouterr().err
+    assert main(["check-proof", str(path)]) == 3
+    assert "NOT COMPARED" in capsys.readouterr().out
+    assert main(["check-proof", str(path), "--json"]) == 3
+    assert json.loads(capsys.readouterr().out)["compared"] is False
+    for expected in (invented.id, invented.id.removeprefix("sha256:")):
+        assert main(["check-proof", str(path), "--snapshot", expected]) == 0
+    assert main(["check-proof", str(path), "--snapshot", ""]) == 1
+    capsys.readouterr()
+    assert main(["check-proof", str(path), "--snapshot", "ffff"]) == 1  # known to no store: compared with nothing
+    assert "[NODE_UNKNOWN]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("expected, status", [("text/raw_slice/a", 0), ("text/raw_slice/b", 1)])
+def test_a_prefix_known_to_the_store_is_compared_and_absence_is_a_no(chain, tmp_path, expected, status):
+    path, record = tmp_path / "proof.json", record_id(texts("a")[3])
+    path.write_bytes(canonical_json(prove_record(chain[expected], bytes.fromhex(record))))
+    assert main(["check-proof", str(path), "--snapshot", chain[expected].id[7:20]]) == status
+
+
+LEFTOVERS = (".tmp-0123-dead", "lost+found", "A" * 64, "0" * 63, "0" * 65, "notes.txt", f"{'0' * 64}.bak")
+
+
+@pytest.mark.parametrize("command", ["uses", "prefix", "withdraw"])
+def test_what_dead_writers_left_among_the_snapshots_is_no_snapshot(chain, tmp_path, command, capsys):
+    store = Store(tmp_path / "store")
+    before = store.snapshot_ids()
+    for name in LEFTOVERS:
+        (store.root / "snapshots" / name).mkdir()
+        (store.root / "receipts" / name).mkdir()
+    assert store.snapshot_ids() == store.snapshot_ids("receipts") == before == sorted({s.id for s in chain.values()})
+    record = record_id(texts("a")[0])
+    if command == "prefix":
+        assert main(["show", before[0][7:30]]) == 0
+    else:
+        assert main([command, record, "--json"]) == 0
+
+
+def test_an_intact_snapshot_outside_the_store_is_not_called_broken(chain, tmp_path, capsys):
+    copy = tmp_path / "usb" / "stick"
+    shutil.copytree(chain["text/tokenizer"].path, copy)
+    assert main(["verify", str(copy)]) == 0 and main(["show", str(copy)]) == 0
+    shutil.rmtree(tmp_path / "store")
+    assert main(["verify", str(copy)]) == 0
+    assert "how it was made was not checked" in capsys.readouterr().out
+    assert main(["explain", str(copy)]) == 1
+    assert "[NODE_OUTSIDE]" in capsys.readouterr().err
+    (copy / "learned.json").write_bytes(b'"other"\n')
+    assert main(["verify", str(copy)]) == 1
+
+
+@pytest.mark.parametrize("command", NODE_COMMANDS)
+def test_a_path_into_another_store_is_answered_from_that_store(chain, tmp_path, monkeypatch, command, capsys):
+    monkeypatch.setenv("STEMMA_ROOT", str(tmp_path / "empty"))
+    path = chain["toy/gate_report"].path
+    assert main([command, str(path)]) == 0
+    for receipt in (tmp_path / "store" / "receipts" / path.name).iterdir():
+        receipt.unlink()
+    assert main([command, str(path)]) == (0 if command == "show" else 1)  # nothing says how it was made
 
 
 def test_the_tree_for_the_ui_is_one_code_block_that_no_name_can_leave_s15(tmp_path, monkeypatch):

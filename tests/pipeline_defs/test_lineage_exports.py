@@ -8,11 +8,16 @@ import uuid
 
 import pytest
 
-from assets_data.lineage import Store
-from assets_data.lineage.queries.bundle import PAYLOAD
+from assets_data.lineage import Store, canonical_json, digest_file
+from assets_data.lineage.queries.bundle import BUNDLE, PAYLOAD, envelope, head_statement
+from assets_data.lineage.queries.tree import load_tree
 from assets_data.lineage.receipts.attestation import check_statement
+from pipeline_defs.answers.exports.hf_folder import model_card
+from pipeline_defs.answers.exports.model_facts import model_facts
+from pipeline_defs.answers.signing import sign_bundle
 from pipeline_defs.commands.cli import main
-from tests.assets_data.lineage.mini_chain import make_chain
+from tests.assets_data.lineage.mini_chain import MiniConfig, json_stage, make_chain
+from tests.assets_data.lineage.vectors import FOLDER
 
 
 @pytest.fixture
@@ -140,6 +145,43 @@ def test_the_folder_holds_the_files_the_card_and_a_lineage_that_verifies(chain, 
     assert main(["export", "toy/checkpoint", "--format", "hf", "--output", str(target)]) == 1
 
 
+def judged(store, verdict, chain):
+    """A gate report in the shape of the real one, under the name that exports look at."""
+    document = {
+        "metadata": {"checkpoint": chain["toy/checkpoint"].id},
+        "metrics": {"scalars": {"accuracy": 0.5}},
+        "gate": {"verdict": verdict},
+    }
+    parents = {"checkpoint": chain["toy/checkpoint"]}
+    report = json_stage(store, "toy/gate_report", parents, MiniConfig(), "result.json", document)
+    store.point("toy/gate_report", report)
+
+
+def test_the_verdict_is_that_of_the_checkpoints_own_store(chain, tmp_path, monkeypatch):
+    other = Store(tmp_path / "elsewhere" / "store")
+    theirs = make_chain(other)
+    assert theirs["toy/checkpoint"].id == chain["toy/checkpoint"].id
+    judged(Store(tmp_path / "store"), "pass", chain)
+    judged(other, "fail", theirs)
+    root = chain["toy/checkpoint"].id
+    for store, verdict in ((Store(tmp_path / "store"), "pass"), (other, "fail")):
+        assert model_facts(load_tree(store, [root]), root).verdict == verdict
+
+
+@pytest.mark.parametrize("said, task", [(None, "other"), ("token-classification", "token-classification")])
+def test_the_task_on_the_card_is_what_the_training_says_or_none_in_particular(chain, tmp_path, said, task):
+    store, snapshot = Store(tmp_path / "store"), chain["toy/checkpoint"]
+    judged(store, "pass", chain)
+    if said:
+        facts = {**snapshot.read_json("training.json"), "task": said}
+        (snapshot.path / "training.json").write_bytes(canonical_json(facts))
+    tree = load_tree(store, [snapshot.id])
+    assert model_facts(tree, snapshot.id).task == task
+    front = model_card(tree, snapshot.id).split("---\n")[1]
+    (results,) = [json.loads(line.partition(": ")[2]) for line in front.splitlines() if line.startswith("model-index")]
+    assert results[0]["results"][0]["task"] == {"type": task}
+
+
 def test_a_signed_node_verifies_with_stock_tools_and_with_no_other_key(chain, tmp_path, keys, capsys):
     mine, other = str(keys / "mine.pub"), str(keys / "other.pub")
     assert main(["verify", "toy/checkpoint", "--key", mine]) == 1  # not signed yet
@@ -165,6 +207,144 @@ def test_a_receipt_or_a_file_lost_after_signing_is_found(chain, tmp_path, keys, 
     assert main(arguments) == 0
     (chain["toy/gate_report"].path / "result.json").write_bytes(b"{}")
     assert main(arguments) == 1
+
+
+def flip(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def extra(path):
+    (path.parent / "extra.bin").write_bytes(b"x")
+
+
+BREAKS = {"a flipped byte": flip, "a deleted file": lambda path: path.unlink(), "an added file": extra}
+
+
+@pytest.mark.parametrize("how", BREAKS)
+@pytest.mark.parametrize(
+    "node, file",
+    [
+        ("text/raw_slice/b", "records.parquet"),
+        ("text/triples/a", "train.arrow"),
+        ("toy/checkpoint", "training.json"),  # a sidecar
+        ("toy/gate_report", "result.json"),
+    ],
+)
+def test_a_tree_that_is_not_what_it_says_is_not_signed(chain, tmp_path, keys, node, file, how, capsys):
+    BREAKS[how](chain[node].path / file)
+    assert main(["sign", "toy/gate_report", "--key", str(keys / "mine.pem")]) == 1
+    assert "[SNAPSHOT_" in capsys.readouterr().err and not (tmp_path / "store" / "signatures").exists()
+
+
+def relist(snapshot, file):
+    """The list made to fit the file, as who edits a sidecar would do."""
+    path = snapshot.path / "snapshot.json"
+    document, edited = json.loads(path.read_bytes()), snapshot.path / file
+    document["files"][file] |= {"bytes": edited.stat().st_size, "sha256": digest_file(edited)}
+    path.write_bytes(canonical_json(document) + b"\n")
+
+
+def edit_sidecar(snapshot):
+    facts = {**snapshot.read_json("training.json"), "updates": 9}
+    (snapshot.path / "training.json").write_bytes(canonical_json(facts))
+    relist(snapshot, "training.json")
+
+
+def edit_container(snapshot):
+    """Other bytes that say the same: the identity does not see it."""
+    path = snapshot.path / "learned.json"
+    path.write_bytes(path.read_bytes() + b"\n")
+    relist(snapshot, "learned.json")
+
+
+def edit_facts(snapshot):
+    path = snapshot.path / "snapshot.json"
+    document = json.loads(path.read_bytes())
+    document["stats"]["seconds"] = 0.5
+    path.write_bytes(canonical_json(document))
+
+
+@pytest.mark.parametrize(
+    "node, edit",
+    [("toy/checkpoint", edit_sidecar), ("text/tokenizer", edit_container), ("text/raw_slice/a", edit_facts)],
+)
+def test_an_edit_that_no_identity_sees_is_found_by_the_signature(chain, keys, node, edit, capsys):
+    assert main(["sign", "toy/gate_report", "--key", str(keys / "mine.pem")]) == 0
+    edit(chain[node])
+    assert main(["verify", "toy/gate_report"]) == 0
+    capsys.readouterr()
+    assert main(["verify", "toy/gate_report", "--key", str(keys / "mine.pub")]) == 1
+    assert "SIGNATURE_FILES" in capsys.readouterr().out
+
+
+def private_keys():
+    from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
+
+    return {
+        "ed25519": ed25519.Ed25519PrivateKey.generate(),
+        "ed448": ed448.Ed448PrivateKey.generate(),
+        "rsa": rsa.generate_private_key(65537, 2048),
+        "dsa": dsa.generate_private_key(2048),
+        "p384": ec.generate_private_key(ec.SECP384R1()),
+        "p521": ec.generate_private_key(ec.SECP521R1()),
+        "secp256k1": ec.generate_private_key(ec.SECP256K1()),
+    }
+
+
+@pytest.mark.parametrize("name", [*private_keys(), "encrypted", "public", "garbage", "missing"])
+def test_a_key_that_cannot_be_verified_everywhere_is_refused_before_anything_is_written(
+    chain, tmp_path, keys, name, capsys
+):
+    from cryptography.hazmat.primitives import serialization as form
+
+    path, public = tmp_path / "key.pem", tmp_path / "key.pub"
+    if name in (made := private_keys()):
+        key = made[name]
+        path.write_bytes(key.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption()))
+        public.write_bytes(key.public_key().public_bytes(form.Encoding.PEM, form.PublicFormat.SubjectPublicKeyInfo))
+    elif name == "encrypted":
+        key = form.load_pem_private_key((keys / "mine.pem").read_bytes(), None)
+        kind = form.BestAvailableEncryption(b"secret")
+        path.write_bytes(key.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, kind))
+    elif name != "missing":
+        path.write_bytes((keys / "mine.pub").read_bytes() if name == "public" else b"\x00garbage")
+    assert main(["sign", "toy/gate_report", "--key", str(path)]) == 1
+    assert "[KEY_UNUSABLE]" in capsys.readouterr().err and not (tmp_path / "store" / "signatures").exists()
+    assert main(["sign", "toy/gate_report", "--key", str(keys / "mine.pem")]) == 0
+    if public.exists():
+        assert main(["verify", "toy/gate_report", "--key", str(public)]) == 1
+        assert "[KEY_UNUSABLE]" in "".join(capsys.readouterr())
+
+
+def test_a_bundle_says_what_it_binds_and_an_old_one_binds_less(chain, tmp_path, keys, capsys):
+    assert main(["sign", "toy/gate_report", "--key", str(keys / "mine.pem"), "--json"]) == 0
+    signed = json.loads(capsys.readouterr().out)
+    files = sum(len(snapshot.files) + 1 for snapshot in {s.id: s for s in chain.values()}.values())
+    assert signed["files"] == files and signed["version"] == 2
+    assert main(["check-bundle", signed["bundle"], "--key", str(keys / "mine.pub"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["binds"] == "identities, receipts and every file of every node"
+    old = FOLDER / "base.json"
+    assert main(["check-bundle", str(old), "--key", str(FOLDER / "key.pub"), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["version"] == 1 and "no file" in facts["binds"] and "files" not in facts
+
+
+def test_a_node_signed_before_files_were_bound_still_verifies_and_says_so(chain, tmp_path, keys, capsys):
+    key, root = keys / "mine.pem", chain["toy/gate_report"].id
+    assert main(["sign", "toy/gate_report", "--key", str(key)]) == 0
+    path = next((tmp_path / "store" / "signatures").glob("*.bundle.json"))
+    bundle = json.loads(path.read_bytes())
+    nodes = [{name: entry[name] for name in ("id", "content", "receipts")} for entry in bundle["nodes"]]
+    statement = canonical_json(head_statement(root, "toy/gate_report", nodes))
+    old = {"_type": BUNDLE[1], "nodes": nodes, "envelope": envelope(statement, [])}
+    path.write_text(json.dumps(sign_bundle(old, key)))
+    capsys.readouterr()
+    assert main(["verify", "toy/gate_report", "--key", str(keys / "mine.pub")]) == 0
+    assert "no files" in capsys.readouterr().out
+    flip(chain["text/raw_slice/b"].path / "records.parquet")  # what is listed is hashed all the same
+    assert main(["verify", "toy/gate_report", "--key", str(keys / "mine.pub")]) == 1
 
 
 def test_an_export_of_a_broken_tree_and_of_no_model_is_refused(chain, tmp_path, capsys):

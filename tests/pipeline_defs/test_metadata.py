@@ -66,6 +66,38 @@ def test_s15_names_and_rows_are_shown_as_text(hostile):
         assert active(line[2:-2]) == set()
 
 
+AUTOLINK = re.compile(r"(?i)[a-z][a-z0-9+.-]*://|www\.|(?:mailto|xmpp|tel):|[\w.+-]@[\w-]")  # GFM, and mail programs
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://evil.example/x",
+        "HTTP://evil.example",
+        "see (ftp://evil.example/x)",
+        "www.evil.example",
+        "WWW.evil.example/a?b=c",
+        "mailto:a@evil.example",
+        "a.b+c@evil.example",
+        "_a@evil.example",
+        "xmpp:a@evil.example/x",
+        "https\\://evil.example",
+        "https:\u200b//evil.example www.www.evil.example",
+        "日本@例え.jp",
+    ],
+)
+def test_s15_no_bare_address_is_left_for_a_renderer_to_make_a_link_of(link):
+    cell = escape(link)
+    shown = re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", cell)  # what a reader sees, and what autolinkers search
+    assert not AUTOLINK.search(shown) and not AUTOLINK.search(cell) and active(cell) == set()
+    assert shown.replace("[:]", ":").replace("[.]", ".").replace("[@]", "@").startswith(link[:4])
+
+
+def test_s15_text_that_is_no_address_is_left_alone():
+    for text in ("ratio 3:4", "hotel: 4", "a / b", "e. g. www", "@home", "12:30"):
+        assert re.sub(r"\\(.)", r"\1", escape(text)) == text
+
+
 def test_s15_a_cut_cell_does_not_end_inside_an_escape():
     for length in range(50, 70):
         assert active(escape("x" * length + "|" * 40)) == set()

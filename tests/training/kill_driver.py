@@ -22,8 +22,8 @@ from training.recipe import discover
 WATCHED = {"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.link", "shutil.rmtree"}
 THIRTY = {"train.updates": 30, "train.checkpoint_every": 8, "train.validate_every": 8, "train.monitor_every": 16}
 REAL = {
-    "walk_lm": (TINY_WALK, lambda store: walks.make_manifest(store, train=40)),  # 120 rows, 8 per update
-    "hrm_lm": (TINY_HRM, triples.make_manifest),  # 120 rows, 8 per update
+    "walk_lm": (TINY_WALK, lambda store: walks.make_inputs(store, train=40)),  # 120 rows, 8 per update
+    "hrm_lm": (TINY_HRM, lambda store: {"manifest": triples.make_manifest(store)}),  # 120 rows, 8 per update
 }
 
 
@@ -40,10 +40,10 @@ def prepare(name: str, folder: Path) -> tuple:
     """Recipe, config and data of the run."""
     if name == "toy":
         return ToyRecipe(), toy_config(), toy_data()
-    recipe, (tiny, make_manifest) = discover()[name], REAL[name]
+    recipe, (tiny, make_inputs) = discover()[name], REAL[name]
     store = Store(folder)
     config = with_overrides(recipe.config_type(), {**tiny, **THIRTY})
-    return recipe, config, recipe.open_data(store, make_manifest(store), config)
+    return recipe, config, recipe.open_data(store, make_inputs(store), config)
 
 
 def train_once(run: tuple, directory: Path, moment: str | None) -> int:

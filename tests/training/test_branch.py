@@ -9,8 +9,8 @@ import torch
 from assets_data.lineage import TrainingError, with_overrides
 from tests.training.recipes.walk_lm.conftest import tiny
 from tests.training.toy import ToyData, ToyRecipe, toy_config, toy_data
-from tests.training.walks import make_manifest
-from training.branch import Origin, exact_origin
+from tests.training.walks import make_inputs
+from training.branch import Origin, same_run
 from training.checkpoint import load_tensors, read_state, stored
 from training.loop import train
 from training.metrics import read_lines
@@ -19,6 +19,7 @@ from training.recipe import discover
 from training.run_directory import CHECKPOINTS, LOG, METRICS
 from training.seeds import derived_seed
 from training.stages import make_checkpoint, make_preflight_report
+from training.training_state import publish_state
 
 SMALL = {"train.batch_rows": 2, "train.keep_checkpoints": 9}
 
@@ -105,14 +106,15 @@ def test_an_interrupted_branch_goes_on_from_its_own_checkpoint(tmp_path):
 
 def test_a_branch_from_the_last_state_is_finished_and_publishes_the_same_weights(store):
     walk_lm = discover()["walk_lm"]
-    manifest = make_manifest(store)
-    preflight = make_preflight_report(store, walk_lm, manifest, tiny())
-    full = make_checkpoint(store, walk_lm, manifest, preflight)
+    inputs = make_inputs(store)
+    preflight = make_preflight_report(store, walk_lm, inputs, tiny())
+    full = make_checkpoint(store, walk_lm, inputs, preflight)
     facts = full.read_json("training.json")
-    origin = at(store.root / "runs" / facts["run_id"], facts["updates"])
-    branched = make_checkpoint(store, walk_lm, manifest, preflight, origin)
+    first = store.root / "runs" / facts["run_id"]
+    origin = publish_state(store, first / CHECKPOINTS / f"{facts['updates']:08d}")
+    branched = make_checkpoint(store, walk_lm, inputs, preflight, origin)
     assert branched.id == full.id and branched.receipt != full.receipt and not branched.reused
-    (run,) = {path for path in (store.root / "runs").iterdir()} - {origin.checkpoint.parents[1]}
+    (run,) = {path for path in (store.root / "runs").iterdir()} - {first}
     assert "update 8 of 8" in (run / LOG).read_text()
     assert (run / METRICS).read_bytes() == full.file(METRICS).read_bytes()
 
@@ -138,21 +140,24 @@ def test_a_branch_from_a_run_that_ended_early_goes_on_only_under_another_config(
     assert full.update == 6 and full.ended and branched.update == updates and branched.finished
 
 
-def test_the_exact_origin_is_the_last_whole_state_before_other_data_shows(tmp_path):
+def test_the_same_run_passes_through_the_last_whole_state_before_other_data_shows(tmp_path):
     full = go(tmp_path / "full", **{"train.checkpoint_every": 1, "train.keep_checkpoints": 20})
-    last, config = at(tmp_path / "full", 12).checkpoint, full.config
-    assert exact_origin(last, config, toy_data()) == at(tmp_path / "full", 12)
+    last, config = state_at(full, 12), full.config
+    assert same_run(last, config, toy_data()) == last
     more = ToyData(np.insert(toy_data().rows, 3, 0.5, axis=0))
     first = min(t for t in range(13) if not np.array_equal(full.order.keys(t), order_of(more, config).keys(t)))
-    assert 0 < first < 12 and exact_origin(last, config, more) == at(tmp_path / "full", first)
+    assert 0 < first < 12 and same_run(last, config, more) == state_at(full, first)
     for row in range(20):
         clean = last_clean(full, row)
-        assert exact_origin(last, config, without(row)) == (at(tmp_path / "full", clean) if clean else None)
-    earlier = at(tmp_path / "full", 2)
-    assert exact_origin(earlier.checkpoint, config, toy_data()) == earlier
-    assert exact_origin(last, with_overrides(config, {"train.updates": 20}), toy_data()) is None
+        assert same_run(last, config, without(row)) == (state_at(full, clean) if clean else None)
+    assert same_run(state_at(full, 2), config, toy_data()) == state_at(full, 2)
+    assert same_run(last, with_overrides(config, {"train.updates": 20}), toy_data()) is None
     (last / "model.safetensors").unlink()
-    assert exact_origin(last, config, toy_data()) == at(tmp_path / "full", 11)
+    assert same_run(last, config, toy_data()) == state_at(full, 11)
+
+
+def state_at(finished, update):
+    return finished.directory / CHECKPOINTS / f"{update:08d}"
 
 
 def order_of(data, config):

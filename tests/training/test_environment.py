@@ -9,7 +9,7 @@ from tests.training.toy import ToyRecipe, toy_config, toy_data
 from training.callbacks import Callback
 from training.checkpoint import read_state
 from training.config import TrainConfig
-from training.environment import WORKSPACE, reproducible
+from training.environment import WORKSPACE, bit_facts, reproducible
 from training.loop import train
 from training.seeds import SEEDS, derived_seed, derived_seeds
 
@@ -63,3 +63,39 @@ def test_the_report_in_a_checkpoint_is_of_the_runs_own_settings(tmp_path):
     assert found["determinism"] == {
         "deterministic_algorithms": True, "cudnn_benchmark": False, "cublas_workspace": ":4096:8",
     }  # fmt: skip
+
+
+BIT_VARIABLES = ["ONEDNN_MAX_CPU_ISA", "DNNL_DEFAULT_FPMATH_MODE", "MKL_CBWR", "ATEN_CPU_CAPABILITY", "KMP_BLOCKTIME",
+                 "OPENBLAS_CORETYPE", "GLIBC_TUNABLES", "LD_PRELOAD", "TORCH_ALLOW_TF32_OVERRIDE"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BIT_VARIABLES)
+def test_a_variable_that_chooses_instructions_is_a_bit_fact_and_a_resume_under_another_is_said(
+    tmp_path, monkeypatch, name
+):
+    class Stop(Callback):
+        def step_end(self, run):
+            if run.update == 6:
+                raise KeyboardInterrupt
+
+    monkeypatch.delenv(name, raising=False)
+    before = bit_facts(torch.device("cpu"))
+    with pytest.raises(KeyboardInterrupt):
+        train(ToyRecipe(), toy_config(), toy_data(), tmp_path, code="c", callbacks=[Stop()])
+    monkeypatch.setenv(name, "9")
+    assert bit_facts(torch.device("cpu")) != before
+    finished = train(ToyRecipe(), toy_config(), toy_data(), tmp_path, code="c")
+    assert len(finished.inexact) == 1 and name in finished.inexact[0]
+
+
+@pytest.mark.parametrize("name", ["OMP_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE"])
+def test_on_a_cpu_what_asks_for_threads_or_speaks_to_an_accelerator_is_none(monkeypatch, name):
+    before = bit_facts(torch.device("cpu"))
+    monkeypatch.setenv(name, "3")
+    assert bit_facts(torch.device("cpu")) == before
+
+
+def test_an_accelerators_variables_are_bit_facts_of_a_run_on_one(monkeypatch):
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "1")
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "X1")  # there may be none here
+    assert bit_facts(torch.device("cuda"))["math_variables"]["NVIDIA_TF32_OVERRIDE"] == "1"

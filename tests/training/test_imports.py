@@ -28,8 +28,10 @@ def test_s01_nothing_can_unpickle():
 
 
 def test_no_global_generator_of_numpy_or_python_is_used():
-    """A checkpoint stores torch's generators only; everything else random is keyed."""
+    """Everything random but dropout is keyed. One module keeps them, for foreign optimizers that draw from them."""
     for path in SOURCES:
+        if path.name == "generators.py":
+            continue
         tree = ast.parse(path.read_text())
         assert "random" not in imported(tree), path
         uses = {ast.unparse(n) for n in ast.walk(tree) if isinstance(n, ast.Attribute)}

@@ -65,13 +65,13 @@ LIBRARY = {
     "cosine_annealing": {},
     "cosine_annealing_with_warm_restart": {"T_0": 25},
     "cosine_annealing_with_warmup": {},
-    "cyclic": {"base_lr": 0.1},
+    "cyclic": {},
     "multi_step": {"milestones": [50]},
     "one_cycle": {},
     "poly": {},
     "rex": {},
     "step": {"step_size": 30},
-    "warmup_stable_decay": {"num_warmup_steps": 5, "num_stable_steps": 50, "num_decay_steps": 40},
+    "warmup_stable_decay": {},
 }
 
 
@@ -117,3 +117,72 @@ def test_an_argument_a_library_schedule_lacks_is_a_config_error():
     with pytest.raises(ConfigError) as caught:
         factors("rex", 10, steps=3)
     assert caught.value.code == "SCHEDULE_ARGUMENTS"
+
+
+def test_warmup_stable_decay_decays_in_what_its_stable_part_leaves():
+    """The library's own example names the stable part and the floor."""
+    found = factors("warmup_stable_decay", 100, 10, num_stable_steps=50, min_lr_ratio=0.1, cooldown_type="linear")
+    assert found[5] == 0.5 and set(found[10:61]) == {1.0}
+    assert found[61:] == pytest.approx([1 - s / 40 for s in range(1, 40)])
+
+
+def test_warmup_stable_decay_can_be_told_every_part():
+    given = {"num_warmup_steps": 5, "num_stable_steps": 50, "num_decay_steps": 20, "min_lr_ratio": 0.1}
+    found = factors("warmup_stable_decay", 100, 10, **given)
+    assert found[10:16] == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1]) and set(found[85:]) == {0.1}
+    assert factors("warmup_stable_decay", 100, 10, num_decay_steps=20).count(1.0) == 71  # 70, and the decay's first
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "named"),
+    [
+        ({"num_stable_steps": 90}, "num_decay_steps"),
+        ({"num_stable_steps": 10, "num_decay_steps": 81}, "90"),
+        ({"num_stable_steps": -1}, "num_stable_steps"),
+        ({"num_warmup_steps": 91}, "num_stable_steps"),
+    ],
+    ids=str,
+)
+def test_parts_longer_than_the_run_are_refused(kwargs, named):
+    with pytest.raises(ConfigError, match=named) as caught:
+        factors("warmup_stable_decay", 100, 10, **kwargs)
+    assert caught.value.code == "SCHEDULE_ARGUMENTS"
+
+
+def test_cyclic_is_one_cycle_from_the_floor_to_the_peak_unless_told():
+    found = factors("cyclic", 110, 10, floor=0.2)
+    assert found[10] == found[109 - 99] == pytest.approx(0.2) and found[60] == pytest.approx(1.0)
+    assert found[35] == pytest.approx(0.6) and factors("cyclic", 100, step_size_up=10)[20] == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "missing"),
+    [("step", "step_size"), ("multi_step", "milestones"), ("cosine_annealing_with_warm_restart", "T_0")],
+)
+def test_what_does_not_follow_from_the_run_is_asked_for_by_name(name, missing):
+    with pytest.raises(ConfigError, match=f"{name}: needs {missing}") as caught:
+        factors(name, 100, 10)
+    assert caught.value.code == "SCHEDULE_ARGUMENTS" and caught.value.where == "train.schedule.kwargs"
+
+
+@pytest.mark.parametrize(
+    ("name", "kwargs"),
+    [
+        ("step", {"step_size": 0}),
+        ("step", {"step_size": 2, "gamma": 1e308}),
+        ("cosine_annealing", {"T_max": 0}),
+        ("cyclic", {"step_size_up": "long"}),
+        ("multi_step", {"milestones": 3}),
+        ("linear_", {}),
+    ],
+    ids=str,
+)
+def test_arithmetic_that_fails_has_a_code(name, kwargs):
+    with pytest.raises(ConfigError):
+        factors(name, 10, **kwargs)
+
+
+@pytest.mark.parametrize("updates", [1, 2, 3])
+@pytest.mark.parametrize("name", sorted(LIBRARY))
+def test_a_run_of_few_updates_has_a_rate_for_each(name, updates):
+    assert len(factors(name, updates, **LIBRARY[name])) == updates

@@ -9,7 +9,7 @@ import torch
 
 from assets_data.lineage import ConfigError, GateError, IntegrityError, Store, with_overrides
 from tests.training.recipes.walk_lm.conftest import tiny
-from tests.training.walks import make_manifest
+from tests.training.walks import make_inputs
 from training import publication
 from training.checkpoint import read_state
 from training.metrics import read_lines
@@ -23,18 +23,18 @@ RECIPE = discover()["walk_lm"]
 @dataclasses.dataclass
 class Chain:
     store: Store
-    manifest: object
+    inputs: dict
     preflight: object
     checkpoint: object
     report: object
 
 
 def run_chain(store, config) -> Chain:
-    manifest = make_manifest(store)
-    preflight = make_preflight_report(store, RECIPE, manifest, config)
-    checkpoint = make_checkpoint(store, RECIPE, manifest, preflight)
-    report = make_gate_report(store, RECIPE, manifest, preflight, checkpoint)
-    return Chain(store, manifest, preflight, checkpoint, report)
+    inputs = make_inputs(store)
+    preflight = make_preflight_report(store, RECIPE, inputs, config)
+    checkpoint = make_checkpoint(store, RECIPE, inputs, preflight)
+    report = make_gate_report(store, RECIPE, inputs, preflight, checkpoint)
+    return Chain(store, inputs, preflight, checkpoint, report)
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +47,9 @@ def shared(tmp_path_factory):
 def chain(shared, tmp_path):
     shutil.copytree(shared.store.root, tmp_path / "store")
     store = Store(tmp_path / "store")
-    names = ("manifest", "preflight", "checkpoint", "report")
-    return Chain(store=store, **{name: store.snapshot(getattr(shared, name).id) for name in names})
+    inputs = {name: store.snapshot(snapshot.id) for name, snapshot in shared.inputs.items()}
+    names = ("preflight", "checkpoint", "report")
+    return Chain(store=store, inputs=inputs, **{name: store.snapshot(getattr(shared, name).id) for name in names})
 
 
 def test_every_stage_is_reused_when_nothing_changed(chain):
@@ -93,8 +94,8 @@ def test_the_result_has_config_scalars_curves_and_ids(shared):
 
 
 def test_a_killed_training_resumes_in_its_run_directory(store, monkeypatch):
-    manifest = make_manifest(store)
-    preflight = make_preflight_report(store, RECIPE, manifest, tiny())
+    inputs = make_inputs(store)
+    preflight = make_preflight_report(store, RECIPE, inputs, tiny())
     train = publication.train
 
     def stopped(*arguments, **keywords):
@@ -104,32 +105,32 @@ def test_a_killed_training_resumes_in_its_run_directory(store, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(publication, "train", stopped)
         with pytest.raises(KeyboardInterrupt):
-            make_checkpoint(store, RECIPE, manifest, preflight)
+            make_checkpoint(store, RECIPE, inputs, preflight)
     runs = list((store.root / "runs").iterdir())
     before = (runs[0] / "timings.jsonl").read_bytes()
-    checkpoint = make_checkpoint(store, RECIPE, manifest, preflight)
+    checkpoint = make_checkpoint(store, RECIPE, inputs, preflight)
     assert list((store.root / "runs").iterdir()) == runs and checkpoint.file("timings.jsonl").read_bytes() == before
 
 
 def test_a_preflight_with_errors_trains_nothing_and_lists_them(store):
-    manifest = make_manifest(store)
-    preflight = make_preflight_report(store, RECIPE, manifest, tiny(**{"model.context": 8, "train.updates": 2}))
+    inputs = make_inputs(store)
+    preflight = make_preflight_report(store, RECIPE, inputs, tiny(**{"model.context": 8, "train.updates": 2}))
     with pytest.raises(ConfigError) as caught:
-        make_checkpoint(store, RECIPE, manifest, preflight)
+        make_checkpoint(store, RECIPE, inputs, preflight)
     assert caught.value.code == "PREFLIGHT_NOT_OK" and "TRAIN_CONFIG_WARMUP" in str(caught.value)
     assert not (store.root / "runs").exists()
 
 
 def test_a_preflight_with_errors_is_made_anew_and_a_clean_one_reused(store):
-    manifest = make_manifest(store)
+    inputs = make_inputs(store)
     wrong = tiny(**{"model.context": 8})
-    reports = [make_preflight_report(store, RECIPE, manifest, wrong) for _ in range(3)]
+    reports = [make_preflight_report(store, RECIPE, inputs, wrong) for _ in range(3)]
     assert not any(report.reused for report in reports) and len({report.id for report in reports}) == 1
-    assert [make_preflight_report(store, RECIPE, manifest, tiny()).reused for _ in range(2)] == [False, True]
+    assert [make_preflight_report(store, RECIPE, inputs, tiny()).reused for _ in range(2)] == [False, True]
 
 
 def test_a_preflight_for_other_data_is_refused(chain):
-    other = make_manifest(chain.store, seed=50)
+    other = make_inputs(chain.store, seed=50)
     with pytest.raises(ConfigError) as caught:
         make_checkpoint(chain.store, RECIPE, other, chain.preflight)
     assert caught.value.code == "PREFLIGHT_OTHER_DATA"
@@ -137,12 +138,12 @@ def test_a_preflight_for_other_data_is_refused(chain):
 
 def test_the_gate_refuses_a_preflight_registered_after_training(chain):
     lowered = with_overrides(tiny(), {"gate.rule_threshold": 0.0, "gate.edge_threshold": 0.0})
-    easier = make_preflight_report(chain.store, RECIPE, chain.manifest, lowered)
+    easier = make_preflight_report(chain.store, RECIPE, chain.inputs, lowered)
     with pytest.raises(GateError) as caught:
-        make_gate_report(chain.store, RECIPE, chain.manifest, easier, chain.checkpoint)
+        make_gate_report(chain.store, RECIPE, chain.inputs, easier, chain.checkpoint)
     assert caught.value.code == "GATE_OTHER_PREFLIGHT"
-    again = make_checkpoint(chain.store, RECIPE, chain.manifest, easier)  # the honest way: register, then train
-    report = make_gate_report(chain.store, RECIPE, chain.manifest, easier, again)
+    again = make_checkpoint(chain.store, RECIPE, chain.inputs, easier)  # the honest way: register, then train
+    report = make_gate_report(chain.store, RECIPE, chain.inputs, easier, again)
     assert again.id == chain.checkpoint.id
     assert report.read_json("result.json")["gate"]["registered"]["thresholds"]["rule"] == 0
 
@@ -157,7 +158,7 @@ def test_the_gate_refuses_thresholds_edited_in_place(chain, careful):
     if careful:
         preflight = forge_file_list(chain.preflight.path, "registration.json")
     with pytest.raises(IntegrityError):
-        make_gate_report(chain.store, RECIPE, chain.manifest, preflight, chain.checkpoint)
+        make_gate_report(chain.store, RECIPE, chain.inputs, preflight, chain.checkpoint)
 
 
 def forge_file_list(path, name):
@@ -182,7 +183,7 @@ def test_a_failed_gate_is_published_with_its_reasons(shared):
 
 
 def test_receipts_name_the_corpus_that_was_read_beside_the_manifest(shared):
-    corpus = shared.manifest.read_json("manifest.json")["members"]["walk_corpus"]
+    corpus = shared.inputs["walk_corpus"].id
     for node, names in ((shared.checkpoint, {"manifest", "preflight"}), (shared.report, {"manifest", "checkpoint"})):
         build = json.loads(node.receipt.read_text())["predicate"]["buildDefinition"]
         read = {entry["name"].split("=")[0]: entry["digest"].get("sha256") for entry in build["resolvedDependencies"]}
@@ -203,7 +204,7 @@ def test_the_order_record_says_which_rows_made_every_update(shared):
 
 def test_training_metadata_tells_command_commit_seeds_artifacts_and_result(shared):
     facts = shared.checkpoint.read_json("training.json")
-    assert {"command", "source", "version", "manifest", "preflight", "seeds", "artifacts", "result", "profile"} <= set(
+    assert {"command", "source", "version", "inputs", "preflight", "seeds", "artifacts", "result", "profile"} <= set(
         facts
     )
     derived = facts["seeds"]["derived"]
@@ -214,7 +215,7 @@ def test_training_metadata_tells_command_commit_seeds_artifacts_and_result(share
     assert facts["result"]["train_loss"] == last["loss"] and facts["result"]["val_loss"] > 0
     model = facts["artifacts"]["model.safetensors"]
     assert model == shared.checkpoint.files["model.safetensors"]["sha256"]
-    assert shared.checkpoint.read_json("manifest.json") == shared.manifest.read_json("manifest.json")
+    assert shared.checkpoint.read_json("manifest.json") == shared.inputs["manifest"].read_json("manifest.json")
 
 
 def test_a_checkpoint_that_passed_its_gate_is_kept_for_ever(chain):

@@ -10,14 +10,14 @@ import pytest
 
 from assets_data.lineage import ConfigError, DataError, Store
 from tests.training.recipes.walk_lm.conftest import TINY, tiny
-from tests.training.walks import make_manifest
+from tests.training.walks import make_inputs
 from training.__main__ import main
-from training.branch import Origin
 from training.checkpoint import read_state, stored
 from training.config import save_config
 from training.recipe import discover
 from training.stages import make_checkpoint, make_preflight_report
 from training.trainer import Trainer, train
+from training.training_state import publish_state
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = [option for field, value in TINY.items() for option in ("--set", f"{field}={json.dumps(value)}")]
@@ -37,9 +37,11 @@ TRAIN = BARE + 'runpy.run_module("training", run_name="__main__")'
 
 @pytest.fixture
 def manifest(store):
-    snapshot = make_manifest(store)
-    store.point("text/dataset_manifest", snapshot)
-    return snapshot
+    """What walk_lm reads stands under the names it reads by default; the manifest is returned."""
+    inputs = make_inputs(store)
+    for snapshot in inputs.values():
+        store.point(snapshot.kind, snapshot)
+    return inputs["manifest"]
 
 
 def command(store, *options):
@@ -49,7 +51,7 @@ def command(store, *options):
 def test_train_is_one_line_and_gives_the_checkpoint_the_stages_give(store, manifest, tmp_path):
     trainer = train("walk_lm", "text/dataset_manifest", store=store.root, preset="smoke", overrides=TINY)
     other = Store(tmp_path / "other")
-    recipe, data = discover()["walk_lm"], make_manifest(other)
+    recipe, data = discover()["walk_lm"], make_inputs(other)
     preflight = make_preflight_report(other, recipe, data, trainer.config)
     assert make_checkpoint(other, recipe, data, preflight).id == trainer.checkpoint.id
     assert store.pointed("walk_lm/checkpoint").id == trainer.checkpoint.id
@@ -65,7 +67,7 @@ def test_the_runtime_profile_is_of_the_training(store, manifest):
 
 def test_a_manifest_is_found_by_id_and_by_name(store, manifest):
     for named in (manifest.id, manifest.id.removeprefix("sha256:"), "text/dataset_manifest"):
-        assert Trainer("walk_lm", named, store=store, preset="smoke").manifest.id == manifest.id
+        assert Trainer("walk_lm", named, store=store, preset="smoke").inputs["manifest"].id == manifest.id
     with pytest.raises(DataError):
         Trainer("walk_lm", "text/nothing", store=store, preset="smoke")
     with pytest.raises(ConfigError, match="walk_lm"):
@@ -107,12 +109,13 @@ def test_errors_are_one_line_and_status_1(store, manifest, capsys):
 def test_a_branch_is_another_node_whose_receipt_names_the_origin(store, manifest):
     trainer = train("walk_lm", manifest, store=store, config=tiny())
     run_id = trainer.checkpoint.read_json("training.json")["run_id"]
-    origin = Origin(checkpoint=stored(store.run_dir(run_id) / "checkpoints")[0])
+    origin = publish_state(store, stored(store.run_dir(run_id) / "checkpoints")[0])
     branched = Trainer("walk_lm", manifest, store=store, config=tiny())
     checkpoint = branched.train(origin)
     assert checkpoint.id == trainer.checkpoint.id  # the same rows and config: the same weights
     build = json.loads(checkpoint.receipt.read_text())["predicate"]["buildDefinition"]
-    assert build["externalParameters"]["arguments"]["origin"] == origin.facts()
+    read = {entry["name"]: entry["digest"].get("sha256") for entry in build["resolvedDependencies"]}
+    assert f"sha256:{read['origin=walk_lm/training_state']}" == origin.id
     assert checkpoint.receipt != trainer.checkpoint.receipt
     runs = {path.name for path in (store.root / "runs").iterdir()}
     assert len(runs) == 2

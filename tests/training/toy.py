@@ -10,6 +10,7 @@ from torch import nn
 
 from assets_data.lineage import array_key64, option, with_overrides
 from training.config import OptimizerConfig, ScheduleConfig, TrainConfig
+from training.recipe import Recipe, TableRef
 
 WIDTH = 6
 
@@ -43,12 +44,15 @@ class ToyData:
     rows: np.ndarray
     members: dict[str, str] = field(default_factory=lambda: {"toy": "sha256:toy"})
     items_per_row: float = WIDTH
-    tables: tuple = ()
     validation: ToyData | None = None
 
     @property
     def row_keys(self) -> np.ndarray:
         return array_key64(self.rows)
+
+    @property
+    def tables(self) -> tuple[TableRef, ...]:
+        return (TableRef(self.members["toy"], "rows.arrow"),)
 
 
 def toy_data(rows: int = 20, heldout: int = 9) -> ToyData:
@@ -57,10 +61,11 @@ def toy_data(rows: int = 20, heldout: int = 9) -> ToyData:
     return ToyData(train, validation=ToyData(random.normal(size=(heldout, WIDTH)).astype(np.float32)))
 
 
-class ToyRecipe:
+class ToyRecipe(Recipe):
     name = "toy"
     item = "numbers"
     config_type = ToyConfig
+    presets = {"demo": toy_config}
 
     def model_inputs(self, data, config):
         return {"width": data.rows.shape[1]}

@@ -1,4 +1,4 @@
-"""A small walk corpus that needs no other room: every vertex has neighbours in every block; one step keeps a rule."""
+"""The inputs of walk_lm without another room: a manifest, and a corpus whose vertices have neighbours in every block."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from assets_data.lineage import Snapshot, SnapshotWriter, Store, array_key64, digest_bytes
+from tests.training.triples import make_tokenizer
 
 BLOCKS, PER_BLOCK = 3, 8
 VERTICES = BLOCKS * PER_BLOCK
@@ -52,12 +53,14 @@ def exact_walks(count: int, seed: int, length: int = LENGTH) -> np.ndarray:
     return np.array(walks, np.uint16)
 
 
-def make_manifest(store: Store, train: int = 400, heldout: int = 150, batches: int = 3, seed: int = 0) -> Snapshot:
-    """A dataset manifest over a published walk corpus, its walks in several record batches."""
+def make_inputs(
+    store: Store, train: int = 400, heldout: int = 150, batches: int = 3, seed: int = 0
+) -> dict[str, Snapshot]:
+    """What walk_lm reads: a manifest, and a published walk corpus, its walks in several record batches."""
     return publish(store, exact_walks(train, seed), exact_walks(heldout, seed + 1), batches)
 
 
-def publish(store: Store, train: np.ndarray, heldout: np.ndarray, batches: int = 3) -> Snapshot:
+def publish(store: Store, train: np.ndarray, heldout: np.ndarray, batches: int = 3) -> dict[str, Snapshot]:
     """The same for given walks."""
 
     def build(writer: SnapshotWriter) -> None:
@@ -79,12 +82,19 @@ def publish(store: Store, train: np.ndarray, heldout: np.ndarray, batches: int =
     arguments = {split: digest_bytes(walks.tobytes()) for split, walks in (("train", train), ("heldout", heldout))}
     common = {"module": "assets_data.lineage.errors", "config": Nothing()}
     corpus = store.run_stage(name="text/walk_corpus", parents={}, arguments=arguments, build=build, **common)
-    document = {"members": {"walk_corpus": corpus.id}}
+    return {"manifest": make_manifest(store), "walk_corpus": corpus}
+
+
+def make_manifest(store: Store, note: str = "", **document: object) -> Snapshot:
+    """The manifest of a dataset that has a tokenizer, and further entries of its document."""
+    tokenizer = make_tokenizer(store, note)
     return store.run_stage(
         name="text/dataset_manifest",
-        parents={"walk_corpus": corpus},
-        build=lambda writer: writer.write_json("manifest.json", document),
-        **common,
+        module="assets_data.lineage.errors",
+        config=Nothing(),
+        parents={"tokenizer": tokenizer},
+        arguments={"document": document},
+        build=lambda writer: writer.write_json("manifest.json", {"members": {"tokenizer": tokenizer.id}, **document}),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,8 @@ class Best(Callback):
             self.value, self.update, self.stale = state["value"], state["update"], state["stale"]
 
     def _improves(self, value: float, less: bool, min_delta: float) -> bool:
+        if not math.isfinite(value):
+            return False  # undefined is no improvement, and patience goes on counting
         if self.value is None:
             return True
         return self.value - value > min_delta if less else value - self.value > min_delta

@@ -56,7 +56,10 @@ class Collapse(Callback):
         self.first, self.met = dict(state.get("first", {})), dict(state.get("met", {}))
 
     def _judge(self, update: int, name: str, metrics: Mapping[str, float]) -> None:
-        met = alerts(metrics, self.first.setdefault(name, metrics["pairwise_pred_dist_mean"]))
+        distance = metrics["pairwise_pred_dist_mean"]
+        if math.isfinite(distance):
+            self.first.setdefault(name, distance)
+        met = alerts(metrics, self.first.get(name, distance))
         for criterion in met:
             if criterion not in self.met.get(name, []):
                 value = metrics[criterion]
@@ -71,7 +74,7 @@ def probe(run: Run, rows: np.ndarray) -> Iterator[tuple[str, Tensor, Tensor]]:
         return
     batch, _ = run.batch(data, rows, np.zeros(len(rows), np.int64))
     moved = {name: value.to(run.device) for name, value in batch.items()}
-    with evaluating(run.model), autocast(run.plan, run.device):
+    with evaluating(run.model, run.optimizer), autocast(run.plan, run.device):
         found = states(run.model, run.config, moved)
     for name, (predicted_ND, target_ND) in found.items():
         step = max(1, math.ceil(len(predicted_ND) / VECTORS))

@@ -17,6 +17,8 @@ from torch import Tensor
 from assets_data.lineage import keyed_order
 from training.callbacks.base import Callback
 from training.environment import autocast
+from training.generators import forked_generators
+from training.optimizer_calls import evaluation_weights
 from training.seeds import derived_seed
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ class Validation(Callback):
 
     def step_end(self, run: Run) -> None:
         if len(self._chosen) and run.due(run.plan.validate_every):
-            with evaluating(run.model):
+            with evaluating(run.model, run.optimizer):
                 run.journal.record(run.update, validate(run, self._chosen))
 
 
@@ -41,7 +43,7 @@ class Monitor(Callback):
 
     def step_end(self, run: Run) -> None:
         if run.due(run.plan.monitor_every):
-            with evaluating(run.model), autocast(run.plan, run.device):
+            with evaluating(run.model, run.optimizer), autocast(run.plan, run.device):
                 points = run.recipe.monitor(run.model, run.data, run.config)
             run.journal.record(run.update, points)
 
@@ -71,10 +73,10 @@ def validate(run: Run, rows: np.ndarray) -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def evaluating(model: torch.nn.Module) -> Iterator[None]:
-    """Evaluation mode, uncompiled and without gradients; mode and generators are put back afterwards."""
-    was_training, generators = model.training, range(torch.cuda.device_count())
-    with torch.no_grad(), torch.random.fork_rng(devices=generators), _uncompiled(model):
+def evaluating(model: torch.nn.Module, optimizer: torch.optim.Optimizer | None = None) -> Iterator[None]:
+    """Evaluation mode of model and optimizer, uncompiled and without gradients; everything is put back afterwards."""
+    was_training = model.training
+    with torch.no_grad(), forked_generators(), evaluation_weights(optimizer), _uncompiled(model):
         model.eval()
         try:
             yield

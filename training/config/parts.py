@@ -17,10 +17,14 @@ def _kwargs(doc: str) -> Any:
 class OptimizerConfig:
     """Which optimizer, by name, and its settings."""
 
-    name: str = option("AdamW", "AdamW, Adam, SGD, or any name of the pytorch_optimizer library")
+    name: str = option(
+        "AdamW", "AdamW, Adam, SGD, or a name of the pytorch_optimizer library that one process can drive"
+    )
     lr: float = option(1e-3, "peak learning rate")
     weight_decay: float = option(0.01, "decay of matrices; biases, norms and embeddings are never decayed")
-    kwargs: Mapping[str, Any] = _kwargs("further arguments of the optimizer's constructor, such as betas")
+    kwargs: Mapping[str, Any] = _kwargs(
+        "further arguments of the optimizer's constructor, such as betas; a preset's for another one are left out"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +36,9 @@ class ScheduleConfig:
     )
     warmup: int = option(0, "updates of linear warm-up; cosine takes none")
     lr_min_ratio: float = option(0.0, "the factor never falls below this after warm-up")
-    kwargs: Mapping[str, Any] = _kwargs("arguments of a library schedule's constructor; rates are factors of the peak")
+    kwargs: Mapping[str, Any] = _kwargs(
+        "arguments of a library schedule's constructor; rates are factors of the peak, lengths updates after warm-up"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

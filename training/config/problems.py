@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from training.config.optimizers import optimizer_problems
 from training.config.train import TrainConfig
 
 Problem = tuple[str, str, str]
@@ -52,7 +53,9 @@ UNFIT_LOSSES = {
 
 def problems(config: TrainConfig, prefix: str = "train") -> Iterator[Problem]:
     """Every contradiction inside ``config``; nothing when it can run."""
-    for code, path, message in (*_ranges(config), *_batches(config), *_schedule(config), *_names(config)):
+    for code, path, message in (
+        *_ranges(config), *_batches(config), *optimizer_problems(config), *_schedule(config), *_names(config),
+    ):  # fmt: skip
         yield code, f"{prefix}.{path}", message
 
 

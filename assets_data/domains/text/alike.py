@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -22,8 +23,9 @@ def same_text(snapshots: Iterable[Snapshot], records: Collection[bytes]) -> set[
 
 def _column(documents: Iterable[Snapshot], wanted: str, by: str, values: list[str]) -> set[str]:
     found: set[str] = set()
+    chosen = pc.field(by).isin(pa.array(values, pa.large_string()))  # typed: of no values it would have none
     for snapshot in documents:
         for name in TABLES:
-            table = pq.read_table(snapshot.file(name), columns=[wanted], filters=pc.field(by).isin(values))
+            table = pq.read_table(snapshot.file(name), columns=[wanted], filters=chosen)
             found.update(table[wanted].to_pylist())
     return found

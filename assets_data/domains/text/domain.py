@@ -169,6 +169,7 @@ DOMAIN = Domain(
     standing="assets_data.sources.sources:embedded_slices",
     grown="assets_data.sources.growth:grown_slices",
     preview=f"{HERE}.preview:open_preview",
+    find=f"{HERE}.find:find_text",
     alike=f"{HERE}.alike:same_text",
     commands=f"{HERE}.commands",
     jobs=(

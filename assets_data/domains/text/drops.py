@@ -5,7 +5,10 @@ A slice's triples are made from its own list, so a slice that arrives later and 
 
 from __future__ import annotations
 
+import functools
+import json
 from collections.abc import Collection
+from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
@@ -27,7 +30,7 @@ def make_drops(store: Store, documents: Snapshot, duplicates: Snapshot) -> Snaps
 
     Raises DataError DROPS_SLICE when duplicates were not sought in these documents.
     """
-    if documents.id not in duplicates.read_json("slices.json"):
+    if documents.id not in _lists(duplicates.path, duplicates.id):
         what, action = "duplicates were not sought in this slice", "materialise text/duplicates again"
         raise DataError("DROPS_SLICE", what, found=documents.id, action=action)
     return store.run_stage(
@@ -51,7 +54,8 @@ def list_changes(duplicates: Snapshot, drops: Snapshot, records: Collection[byte
 
     It is where one of them is on it, and where a text comes back to this slice: its owner goes, and of the slices that
     had lost it this is the first. Of near-duplicates, whose successors may be near others in turn, every slice is said
-    to change that was compared.
+    to change that was compared. Where the owner's own slice has the text in another spelling too, it stays there, and
+    this says too much: never too little.
     """
     own, gone = drops.read_json("slice.json")["documents"], [record.hex() for record in records]
     lost = pq.read_table(duplicates.file("drops.parquet"), filters=_concerns(gone)).to_pylist()
@@ -67,13 +71,23 @@ def list_changes(duplicates: Snapshot, drops: Snapshot, records: Collection[byte
     return own in heirs.values()
 
 
+@functools.lru_cache(maxsize=2)
+def _lists(path: Path, _id: str) -> dict[str, pl.DataFrame]:
+    """Every slice's own list, by the id of its documents: read once per process, whatever the number of slices."""
+    empty = pl.DataFrame(schema={"record_id": pl.String, "reason": pl.String})
+    listed = pl.read_parquet(path / "drops.parquet").select("slice", "record_id", "reason").sort("slice", "record_id")
+    found = {key: own.drop("slice") for (key,), own in listed.partition_by("slice", as_dict=True).items()}
+    slices = json.loads((path / "slices.json").read_bytes())
+    return {key: found.get(key, empty) for key in slices}
+
+
 def _concerns(gone: list[str]) -> pc.Expression:
-    return pc.field("kept_record_id").isin(gone) | pc.field("record_id").isin(gone)
+    records = pa.array(gone, pa.large_string())  # typed: of no records it would have none
+    return pc.field("kept_record_id").isin(records) | pc.field("record_id").isin(records)
 
 
 def _build(writer: SnapshotWriter, documents: Snapshot, duplicates: Snapshot) -> None:
-    listed = pl.scan_parquet(duplicates.file("drops.parquet")).filter(pl.col("slice") == documents.id)
-    own = listed.select("record_id", "reason").sort("record_id").collect()
+    own = _lists(duplicates.path, duplicates.id)[documents.id]
     path = writer.part("drops.parquet")
     pq.write_table(own.to_arrow().cast(LIST_SCHEMA), path, compression="zstd")
     writer.write_json("slice.json", {"documents": documents.id})

@@ -1,7 +1,7 @@
 """The duplicates stage: over all slices, which record owns a text, and which are left out in its favour.
 
 Of equal documents the one in the earliest slice is kept, so a slice that sorts after the others changes none of their
-drop lists. Near-duplicates are an option. Memory: a sixteenth of all documents' ids at a time, and the drop lists.
+drop lists. Near-duplicates are an option. Memory: the ids of two million documents at a time, and the drop lists.
 """
 
 from __future__ import annotations
@@ -20,7 +20,14 @@ from assets_data.lineage import Snapshot, SnapshotWriter, Store, read_sections
 from assets_data.lineage.identity.tables import iter_batches
 
 _EXACT, _NEAR = DROP_REASONS
-_RANGES = [bytes([16 * high]) for high in range(16)]  # equal shares of the digests, by their first four bits
+_FOUND = {
+    "slice": pl.UInt32,
+    "record_id": pl.Binary,
+    "reason": pl.String,
+    "kept_slice": pl.UInt32,
+    "kept_record_id": pl.Binary,
+}
+ROWS_AT_A_TIME = 2_000_000  # about 70 bytes each while they are sorted
 
 
 def make_duplicates(
@@ -53,12 +60,10 @@ def _build(writer: SnapshotWriter, ids: Sequence[str], indexes: Sequence[Snapsho
     if config.duplicates.near:
         drops = _with_near(drops, indexes, config.duplicates)
     drops = drops.sort("slice", "record_id")
-    counts = {key: dict.fromkeys(DROP_REASONS, 0) for key in ids}
-    with pq.ParquetWriter(writer.part("drops.parquet"), DROPS_SCHEMA, compression="zstd") as table:
-        for number, key in enumerate(ids):
-            own = drops.filter(pl.col("slice") == number)
-            counts[key] |= dict(own.group_by("reason").len().iter_rows())
-            table.write_table(_listed(own, ids).to_arrow().cast(DROPS_SCHEMA))
+    pq.write_table(_listed(drops, ids).to_arrow().cast(DROPS_SCHEMA), writer.part("drops.parquet"), compression="zstd")
+    counts: dict[str, dict[str, int]] = {key: dict.fromkeys(DROP_REASONS, 0) for key in ids}
+    for number, reason, count in drops.group_by("slice", "reason").len().iter_rows():
+        counts[ids[int(number)]][reason] = count
     writer.write_json("slices.json", counts)
     totals = {reason: sum(count[reason] for count in counts.values()) for reason in DROP_REASONS}
     documents = sum(index.stats["rows"] for index in indexes)
@@ -77,21 +82,28 @@ def _listed(drops: pl.DataFrame, ids: Sequence[str]) -> pl.DataFrame:
 
 
 def _exact(indexes: Sequence[Snapshot]) -> pl.DataFrame:
-    """Every document whose text an earlier slice has: slice, record_id, reason, kept_slice, kept_record_id."""
-    found = [_exact_between(indexes, low, high) for low, high in zip(_RANGES, [*_RANGES[1:], None], strict=True)]
-    return pl.concat(found)
+    """Every document whose text an earlier slice has: slice, record_id, reason, kept_slice, kept_record_id.
+
+    One scan over all slices' indexes per share of the digests; as many shares as keep a share's rows in bounds.
+    """
+    rows = sum(index.stats["rows"] for index in indexes)
+    shares = min(256, 1 + rows // ROWS_AT_A_TIME)
+    bounds = [bytes([256 * share // shares]) for share in range(shares)]
+    empty = pl.DataFrame(schema=_FOUND)
+    found = [_exact_between(indexes, low, high) for low, high in zip(bounds, [*bounds[1:], None], strict=True)]
+    return pl.concat([empty, *found])
 
 
 def _exact_between(indexes: Sequence[Snapshot], low: bytes, high: bytes | None) -> pl.DataFrame:
     text = pl.col("text_id")
-    bounds = text >= low if high is None else (text >= low) & (text < high)
-    scans = [
-        pl.scan_parquet(index.file("documents.parquet"))
-        .filter(bounds)
-        .select("text_id", "record_id", slice=pl.lit(number, pl.UInt32))
-        for number, index in enumerate(indexes)
-    ]
-    documents = pl.concat(scans).collect().sort("text_id", "slice")
+    within = text >= low if high is None else (text >= low) & (text < high)
+    filled = [(number, index) for number, index in enumerate(indexes) if index.stats["rows"]]
+    files = {str(index.file("documents.parquet")): number for number, index in filled}
+    if not files:
+        return pl.DataFrame(schema=_FOUND)
+    scan = pl.scan_parquet(list(files), include_file_paths="file").filter(within)
+    number = pl.col("file").replace_strict(files, return_dtype=pl.UInt32)
+    documents = scan.select("text_id", "record_id", slice=number).collect().sort("text_id", "slice")
     first = text.is_first_distinct()
     owned = [pl.when(first).then(name).forward_fill().alias(f"kept_{name}") for name in ("slice", "record_id")]
     return (

@@ -20,8 +20,11 @@ from assets_data.lineage.errors import IntegrityError
 
 PREFIX = "sha256:"
 MAX_DEPTH = 100  # of a JSON document; ours have fewer than 10 levels
+MAX_JSON = 256 << 20  # bytes of one; a bundle of 30,000 snapshots has some 200 MB
 MAX_HEADER = 4 << 20  # bytes of a safetensors header: some 40,000 tensors, and under 50 MB once parsed
-_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+"|[][{}]')  # a whole string, or a bracket outside of one
+_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[][{}]', re.DOTALL)
+"""A string (to the end of the data where nothing ends it), or a bracket outside of one. Every quote begins or lies in
+a match, so that no byte is looked at twice: a quote tried in vain would cost the rest of the data each time."""
 
 
 def digest_bytes(data: bytes | memoryview) -> str:
@@ -45,12 +48,25 @@ def digest_json(document: Any) -> str:
     return digest_bytes(canonical_json(document))
 
 
+def canonical_form(document: Any, where: object) -> bytes:
+    """:func:`canonical_json` of a document somebody else wrote.
+
+    Raises IntegrityError JSON_NO_CANONICAL naming ``where`` for an integer past 2**53 or half a surrogate pair.
+    """
+    try:
+        return canonical_json(document)
+    except ValueError as error:
+        raise IntegrityError("JSON_NO_CANONICAL", f"it has no canonical form: {error}", where=where) from error
+
+
 def load_json(data: bytes, where: object) -> Any:
-    """Strict JSON: UTF-8, no duplicate keys, no NaN or Infinity, at most 100 levels.
+    """Strict JSON: UTF-8, no duplicate keys, no NaN or Infinity, at most 100 levels and 256 MiB. Costs linear time.
 
     Raises IntegrityError JSON_MALFORMED naming ``where``.
     """
     try:
+        if len(data) > MAX_JSON:
+            raise ValueError(f"{len(data):,} bytes are more than {MAX_JSON:,}")
         _require_shallow(data)
         return json.loads(data.decode(), object_pairs_hook=_unique_keys, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
@@ -80,11 +96,15 @@ def digest_key64(digests: np.ndarray) -> np.ndarray:
 def tensor_entries(path: Path) -> list[list[Any]]:
     """``[name, dtype, shape, sha256 of the bytes]`` per tensor of a safetensors file, sorted by name.
 
-    This list *is* a checkpoint's identity: it does not see the file's header order, alignment or metadata.
+    This list *is* a checkpoint's identity: it does not see the file's header order, alignment or metadata. Raises
+    IntegrityError SAFETENSORS_HEADER, _LAYOUT or _SHORT for a file that safetensors would not load.
     """
+    from assets_data.lineage.identity.tensors import check_layout
+
     with open(path, "rb") as file:
         header_size = _header_size(file.read(8), path)
         header = load_json(file.read(header_size), path)
+        check_layout(header, path.stat().st_size - 8 - header_size, path)
         entries = []
         for name in sorted(set(header) - {"__metadata__"}):
             begin, end = header[name]["data_offsets"]
@@ -112,7 +132,7 @@ def logical_digest(path: Path) -> Any:
     if path.suffix in (".arrow", ".parquet"):
         return table_digest(path)
     if path.suffix == ".json":
-        return digest_json(load_json(path.read_bytes(), path))
+        return digest_bytes(canonical_form(load_json(path.read_bytes(), path), path))
     if path.suffix == ".safetensors":
         return {"tensors": tensor_entries(path)}
     return digest_file(path)

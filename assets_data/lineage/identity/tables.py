@@ -5,7 +5,9 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -50,6 +52,22 @@ def iter_columns(path: Path, names: list[str]) -> Iterator[pa.RecordBatch]:
         for group in range(file.num_row_groups):
             batches = file.iter_batches(batch_size=1 << 16, columns=names, row_groups=[group])
             yield from (batch.select(names) for batch in batches)
+
+
+def take_values(path: Path, column: str, rows: np.ndarray) -> list[Any]:
+    """The values of one column at some rows (ascending). Of a Parquet file only the row groups they are in are read."""
+    if path.suffix != ".parquet":
+        return read_table(path)[column].take(pa.array(rows)).to_pylist()
+    values: list[Any] = []
+    with pq.ParquetFile(path) as file:
+        begin = 0
+        for group in range(file.num_row_groups):
+            end = begin + file.metadata.row_group(group).num_rows
+            if len(inside := rows[(rows >= begin) & (rows < end)]):
+                taken = file.read_row_group(group, columns=[column])[column].take(pa.array(inside - begin))
+                values += taken.to_pylist()
+            begin = end
+    return values
 
 
 def read_table(path: Path) -> pa.Table:

@@ -2,7 +2,8 @@
 
 Promises that a bundle which passes names, for every node, an identity whose digest is its id and at least one receipt
 about it, that every parent is in the bundle, before its children, and that nothing was added, removed or reordered
-since the head was made. Whether the head is somebody's is for the signature to say.
+since the head was made. A bundle of version 2 also names every file of every node; whether the files at hand are those
+is for whoever has them. Whether the head is somebody's is for the signature to say.
 """
 
 from __future__ import annotations
@@ -10,20 +11,25 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from assets_data.lineage.errors import IntegrityError, StemmaError
 from assets_data.lineage.identity.digests import canonical_json, digest_json
-from assets_data.lineage.queries.bundle import BUNDLE, PAYLOAD, head_statement, pre_authentication
+from assets_data.lineage.queries.bundle import BINDS, BUNDLE, PAYLOAD, head_statement, pre_authentication
 from assets_data.lineage.receipts.receipt import parse_bytes
+from assets_data.lineage.storage.snapshot import MANIFEST
 
 Verify = Callable[[bytes, list[dict[str, str]]], bool]
 
+_MEMBERS = {1: {"id", "content", "receipts"}, 2: {"id", "content", "files", "receipts"}}
+
 
 def check_bundle(document: Any, verify: Verify | None = None) -> dict[str, Any]:
-    """``{"root", "kind", "nodes", "receipts", "head", "signed"}`` of a bundle that holds.
+    """``{"root", "kind", "nodes", "receipts", "head", "signed", "version", "binds"}`` of a bundle that holds, and
+    ``"files"`` where it names them: ``binds`` says what a signature over it speaks for.
 
     ``verify(signed bytes, signatures)`` says whether any signature is by a trusted key; without it the signature is
     not looked at. Raises IntegrityError with a BUNDLE_ or RECEIPT_ code for the first thing that does not hold.
@@ -37,11 +43,12 @@ def check_bundle(document: Any, verify: Verify | None = None) -> dict[str, Any]:
 
 
 def _check(document: Mapping[str, Any], verify: Verify | None) -> dict[str, Any]:
-    if set(document) != {"_type", "nodes", "envelope"} or document["_type"] != BUNDLE:
-        raise _refused("BUNDLE_TYPE", "not a lineage bundle of this version")
+    version = next((number for number, name in BUNDLE.items() if name == document["_type"]), None)
+    if set(document) != {"_type", "nodes", "envelope"} or version is None:
+        raise _refused("BUNDLE_TYPE", "not a lineage bundle of a known version")
     seen: dict[str, str] = {}
     for entry in document["nodes"]:
-        _check_node(entry, seen)
+        _check_node(entry, seen, version)
     root = list(seen)[-1]
     statement = canonical_json(head_statement(root, seen[root], document["nodes"]))
     envelope = document["envelope"]
@@ -53,21 +60,36 @@ def _check(document: Mapping[str, Any], verify: Verify | None) -> dict[str, Any]
     if verify and not verify(pre_authentication(payload), list(envelope["signatures"])):
         raise _refused("BUNDLE_SIGNATURE", "no signature of the trusted key")
     facts = head_statement(root, seen[root], document["nodes"])["predicate"]
-    return {"root": root, "kind": seen[root], **facts, "signed": verify is not None}
+    said = {"signed": verify is not None, "version": version, "binds": BINDS[version]}
+    return {"root": root, "kind": seen[root], **facts, **said}
 
 
-def _check_node(entry: Mapping[str, Any], seen: dict[str, str]) -> None:
-    if set(entry) != {"id", "content", "receipts"}:
+def _check_node(entry: Mapping[str, Any], seen: dict[str, str], version: int) -> None:
+    if set(entry) != _MEMBERS[version]:
         raise _refused("BUNDLE_SHAPE", "a node with other members")
     if (found := digest_json(entry["content"])) != entry["id"]:
         raise _refused("BUNDLE_IDENTITY", "a node's content does not give its id", entry["id"], found)
     if entry["id"] in seen:
         raise _refused("BUNDLE_TWICE", "a node is listed twice", found=entry["id"])
+    if version > 1:
+        _check_files(entry)
     if not entry["receipts"]:
         raise _refused("BUNDLE_RECEIPT", "no receipt says how a node was made", found=entry["id"])
     for encoded in entry["receipts"]:
         _check_receipt(base64.b64decode(encoded, validate=True), entry, seen)
     seen[entry["id"]] = entry["content"]["kind"]
+
+
+def _check_files(entry: Mapping[str, Any]) -> None:
+    """Every file is a size and a digest, and every part of the identity lies in one of them."""
+    for name, (size, digest) in entry["files"].items():
+        if type(size) is not int or size < 0 or not re.fullmatch("sha256:[0-9a-f]{64}", digest):
+            raise _refused("BUNDLE_FILES", "a file is not a size and a SHA-256", found=name)
+    stems = {Path(name).stem for name in entry["files"]}
+    if MANIFEST not in entry["files"] or not set(entry["content"]["parts"]) <= stems:
+        raise _refused(
+            "BUNDLE_FILES", "a part of a node, or its snapshot.json, is in none of its files", found=entry["id"]
+        )
 
 
 def _check_receipt(raw: bytes, entry: Mapping[str, Any], seen: Mapping[str, str]) -> None:

@@ -8,15 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
-import numpy as np
-
-from assets_data.lineage.identity.merkle import sorted_records
-from assets_data.lineage.identity.record_ids import among, decode_records, iter_records, record_columns
-from assets_data.lineage.identity.tables import iter_columns, table_schema
 from assets_data.lineage.queries.tree import Node, load_tree
 from assets_data.lineage.receipts.provenance import WITHDRAWN_FROM
+from assets_data.lineage.storage.record_rows import record_splits, records_held
 from assets_data.lineage.storage.records import record_tables
 from assets_data.lineage.storage.snapshot import Snapshot
 from assets_data.lineage.storage.store import Store
@@ -61,7 +56,7 @@ class Reach:
 
 def all_nodes(store: Store) -> dict[str, Node]:
     """Every snapshot in the store, parents first, also those that no name stands for any more."""
-    return load_tree(store, sorted(path.name for path in (store.root / "snapshots").glob("[0-9a-f]*")))
+    return load_tree(store, store.snapshot_ids())
 
 
 def find_reach(nodes: Mapping[str, Node], records: Collection[bytes], rules: Rules) -> Reach:
@@ -114,29 +109,9 @@ def _taught(through: list[str], effects: Mapping[str, Effect]) -> bool:
 
 
 def _rows_held(node: Node, records: Collection[bytes]) -> dict[str, int]:
-    if node.snapshot is None:
-        return {}
-    found = {}
-    for name in record_tables(node.snapshot):
-        if count := _count(node.snapshot.file(name), records):
-            found[name] = count
-    return found
-
-
-def _count(path: Path, records: Collection[bytes]) -> int:
-    wanted = sorted_records(records)
-    return sum(int(among(batch, wanted).sum()) for batch in iter_records(path))
+    return records_held(node.snapshot, records) if node.snapshot else {}
 
 
 def _splits(node: Node, records: Collection[bytes]) -> set[str]:
     """Splits of the records, from every table of a holder that has both columns."""
-    found: set[str] = set()
-    snapshot, wanted = node.snapshot, sorted_records(records)
-    for name in record_tables(snapshot) if snapshot else []:
-        path = snapshot.file(name) if snapshot else Path()
-        names = table_schema(path).names
-        for column in record_columns(names) if "split" in names else []:
-            for batch in iter_columns(path, [column, "split"]):
-                mask = among(decode_records(batch.column(0), path), wanted)
-                found |= {batch.column(1)[int(row)].as_py() for row in np.flatnonzero(mask)}
-    return found
+    return record_splits(node.snapshot, records) if node.snapshot else set()

@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import ast
 import functools
-import importlib.metadata
 import platform
-import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from assets_data.lineage.identity.digests import digest_bytes, digest_json
+from assets_data.lineage.receipts.packages import installed_packages
+from assets_data.lineage.receipts.variables import bit_variables
+from assets_data.lineage.receipts.working_tree import tree_state
 
 ROOT = Path(__file__).parents[3]
 ROOMS = ("assets_data", "training", "pipeline_defs")
+_STARTED = time.time_ns()
 
 
 @functools.cache
@@ -26,54 +31,71 @@ def code_version(*modules: str) -> str:
 
     Naming a package takes in every module below it, for code that is found by discovery rather than imported.
     """
+    return _source_digest(modules)
+
+
+def _source_digest(modules: Iterable[str]) -> str:
     pending = [path for module in modules for path in _sources(module)]
     seen: dict[str, str] = {}
     while pending:
         path = pending.pop()
         name = str(path.relative_to(ROOT))
         if name not in seen:
-            seen[name] = digest_bytes(path.read_bytes())
-            pending += _imports(path)
+            source = path.read_bytes()
+            seen[name] = digest_bytes(source)
+            pending += _imports(path, source)
     return digest_json(seen)
 
 
 @functools.cache
 def commit() -> dict[str, Any]:
-    """``{"commit", "dirty", "diff"}``: the git commit, whether the tree differs, and the digest of how.
+    """``{"commit", "dirty", "diff"}`` as this process first saw it: what it imported, apart from what
+    :func:`changes_since` says was touched. Ask before the work, not after it.
 
     Outside a git checkout the commit is None and the source digest of the rooms stands in for the diff.
     """
-    top = _git("rev-parse", "--show-toplevel")
-    head = _git("rev-parse", "HEAD") if top and Path(top.decode().strip()) == ROOT else None
-    if head is None:  # not a checkout, or one of something else that merely contains these files
-        return {"commit": None, "dirty": None, "diff": code_version(*ROOMS)}
-    diff = _git("diff", "HEAD", "--no-ext-diff", "--no-color", "--binary") or b""
-    names = (_git("ls-files", "-z", "--others", "--exclude-standard") or b"").decode().split("\0")
-    extra = {name: digest_bytes((ROOT / name).read_bytes()) for name in names if name and (ROOT / name).is_file()}
-    dirty = bool(diff or extra)
-    changes = digest_json([digest_bytes(diff), extra]) if dirty else None
-    return {"commit": head.decode().strip(), "dirty": dirty, "diff": changes}
+    return _commit_now()
 
 
-@functools.cache
 def environment() -> dict[str, Any]:
-    """Interpreter, platform, and the installed distributions with a digest over them: the environment's lock."""
-    packages = {dist.metadata["Name"].lower(): dist.version for dist in importlib.metadata.distributions()}
+    """Interpreter, platform, the packages as imported with a digest over them (the environment's lock), and the
+    variables that decide bits."""
+    packages = installed_packages(ROOT)
     return {
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
         "platform": f"{platform.system()}-{platform.machine()}",
         "packages": len(packages),
         "lock": digest_json(packages),
+        "variables": dict(bit_variables()),
     }
 
 
-def _git(*arguments: str) -> bytes | None:
-    try:
-        result = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, timeout=30)
-    except (FileNotFoundError, subprocess.TimeoutExpired):
-        return None
-    return result.stdout if result.returncode == 0 else None
+def changes_since(tree: Mapping[str, Any], surroundings: Mapping[str, Any]) -> dict[str, Any]:
+    """What is not as it was when the work began, as it is now; empty when nothing moved.
+
+    ``commit``, ``dirty`` and ``diff`` where the checkout moved, ``lock`` and ``variables`` where the environment did,
+    ``touched``: files of ours that were written after this process had begun and that it has imported.
+    """
+    now, around = _commit_now(), environment()
+    moved: dict[str, Any] = now if now != dict(tree) else {}
+    moved |= {name: around[name] for name in ("lock", "variables") if around[name] != surroundings[name]}
+    return moved | ({"touched": touched} if (touched := _touched()) else {})
+
+
+def _commit_now() -> dict[str, Any]:
+    return tree_state(ROOT, ROOMS) or {"commit": None, "dirty": None, "diff": _source_digest(ROOMS)}
+
+
+def _touched() -> list[str]:
+    files = {getattr(module, "__file__", None) for name, module in list(sys.modules.items()) if _is_ours(name)}
+    paths = [Path(file) for file in files if file and Path(file).is_relative_to(ROOT)]
+    late = (path for path in paths if not path.exists() or path.stat().st_ctime_ns > _STARTED)
+    return sorted(str(path.relative_to(ROOT)) for path in late)
+
+
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] in ROOMS
 
 
 def _sources(module: str) -> list[Path]:
@@ -84,10 +106,10 @@ def _sources(module: str) -> list[Path]:
 
 
 @functools.cache
-def _imports(path: Path) -> list[Path]:
+def _imports(path: Path, source: bytes) -> list[Path]:
     found: list[Path] = []
     package = path.relative_to(ROOT).with_suffix("").parts[:-1]
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             found += [p for alias in node.names for p in _module_files(alias.name)]
         elif isinstance(node, ast.ImportFrom):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,10 @@ from assets_data.lineage.errors import IntegrityError
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:stemma:stage:v1"
-RECEIPT_SCHEMAS = (1,)  # every version ever released stays readable
+RECEIPT_SCHEMAS = (1, 2)  # every version ever released stays readable; 2 may say what moved during the work
 TREE, LOCK, SOURCE = "source-tree", "environment-lock", "source"
 WITHDRAWN_FROM = "withdrawn_from"  # an input of older receipts: the snapshot that records were taken out of
+ENDED = "at-the-end"
 
 _HEX = {"sha256": re.compile(r"[0-9a-f]{64}\Z"), "gitCommit": re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")}
 
@@ -44,7 +45,8 @@ class SourcePart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """One account of how ``subject`` came to be. ``path`` is the receipt's file."""
+    """One account of how ``subject`` came to be. ``path`` is the receipt's file. Commit and environment are those the
+    work began under; ``ended`` has what of them was another when it ended (see ``code.changes_since``)."""
 
     path: Path
     subject: str
@@ -61,6 +63,7 @@ class Provenance:
     diff: str | None
     lock: str
     environment: Mapping[str, Any]
+    ended: Mapping[str, Any] = field(default_factory=dict)
     started: str
     finished: str
 
@@ -90,8 +93,12 @@ def _parse(document: Mapping[str, Any], path: Path) -> Provenance:
     outside = _keys(build["externalParameters"], {"stage", "config", "arguments", "requested"})
     inside = _keys(build["internalParameters"], {"code_version", "seeds", "schema"})
     _require_schema(inside["schema"], path)
+    if build["buildType"] != BUILD_TYPE or subject["name"] != outside["stage"]:
+        raise ValueError("a receipt is of one stage, which its subject is named after")
     details = _keys(predicate["runDetails"], {"builder", "metadata", "byproducts"})
-    (environment,) = details["byproducts"]
+    _keys(details["metadata"], {"startedOn", "finishedOn"})
+    _text(_keys(details["builder"], {"id"})["id"])
+    environment, ended = _byproducts(details["byproducts"], inside["schema"])
     parents, sources, (tree, lock) = _dependencies(build["resolvedDependencies"], path)
     return Provenance(
         path=path,
@@ -105,10 +112,11 @@ def _parse(document: Mapping[str, Any], path: Path) -> Provenance:
         parents=parents,
         sources=sources,
         commit=_digest(tree, path).get("gitCommit"),
-        dirty=tree["annotations"]["dirty"],
+        dirty=_whether(tree["annotations"]["dirty"]),
         diff=_digest(tree, path).get("sha256"),
         lock=_digest(lock, path)["sha256"],
         environment=_object(environment["annotations"]),
+        ended=_object(ended["annotations"]),
         started=_text(details["metadata"]["startedOn"]),
         finished=_text(details["metadata"]["finishedOn"]),
     )
@@ -119,17 +127,31 @@ def _dependencies(
 ) -> tuple[tuple[Parent, ...], tuple[SourcePart, ...], tuple[dict[str, Any], dict[str, Any]]]:
     """Parents, then source parts, then the tree and the lock: the order in which they are written."""
     *read, tree, lock = entries
+    _keys(_keys(tree, {"name", "digest", "annotations"})["annotations"], {"dirty"})
+    _keys(lock, {"name", "digest"})
     if (tree["name"], lock["name"]) != (TREE, LOCK):
         raise ValueError("the last two dependencies are the source tree and the environment's lock")
     parents: list[Parent] = []
     sources: list[SourcePart] = []
     for entry in read:
         digest, (role, _, name) = _digest(entry, path)["sha256"], entry["name"].partition("=")
+        _keys(entry, {"name", "digest", *({"uri"} & set(entry))})
         if role == SOURCE and "uri" in entry:
             sources.append(SourcePart(name, digest, _text(entry["uri"])))
         else:
             parents.append(Parent(role, name, f"sha256:{digest}"))
     return tuple(parents), tuple(sources), (tree, lock)
+
+
+def _byproducts(entries: list[Any], schema: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The environment, and what was another at the end, which schema 1 cannot say and schema 2 says where it was."""
+    environment, *rest = entries
+    ended = rest.pop() if rest and schema > 1 else {"name": ENDED, "annotations": {}}
+    _keys(environment, {"name", "annotations"})
+    _keys(ended, {"name", "annotations"})
+    if rest or (environment["name"], ended["name"]) != ("environment", ENDED):
+        raise ValueError("the byproducts are the environment and what was another at the end")
+    return environment, ended
 
 
 def _digest(entry: Mapping[str, Any], path: Path) -> dict[str, str]:
@@ -167,6 +189,12 @@ def _keys(document: Mapping[str, Any], expected: set[str]) -> Mapping[str, Any]:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"expected text, found {value!r}")
+    return value
+
+
+def _whether(value: Any) -> bool | None:
+    if value is not None and not isinstance(value, bool):
+        raise TypeError(f"expected true, false or null, found {value!r}")
     return value
 
 

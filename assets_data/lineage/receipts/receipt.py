@@ -2,7 +2,8 @@
 
 Owns writing and reading the document; ``provenance`` says what its members mean. Subjects are ids out;
 ``resolvedDependencies`` are the ids *actually read*, the outside files, the commit and the environment;
-``externalParameters`` hold the whole config. Same content by another route: same id, another receipt.
+``externalParameters`` hold the whole config. Commit and environment are those the work began under;
+what was another at its end is said beside them. Same content by another route: same id, another receipt.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from assets_data.lineage.identity.digests import canonical_json, digest_bytes, l
 from assets_data.lineage.receipts import code
 from assets_data.lineage.receipts.provenance import (
     BUILD_TYPE,
+    ENDED,
     LOCK,
     PREDICATE,
     RECEIPT_SCHEMAS,
@@ -35,7 +37,8 @@ from assets_data.lineage.storage.snapshot import Snapshot
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Build:
-    """What a receipt says about one run of a stage, apart from its result."""
+    """What a receipt says about one run of a stage, apart from its result. Make it before the work: the checkout and
+    the environment are those of that moment."""
 
     stage: str
     code_version: str
@@ -46,6 +49,8 @@ class Build:
     seeds: Mapping[str, int]
     sources: Sequence[SourcePart] = ()
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    tree: Mapping[str, Any] = field(default_factory=lambda: code.commit())
+    environment: Mapping[str, Any] = field(default_factory=lambda: code.environment())
 
     @property
     def parent_ids(self) -> dict[str, list[str]]:
@@ -55,7 +60,9 @@ class Build:
 
 def statement(build: Build, result: Snapshot) -> dict[str, Any]:
     """The in-toto Statement for ``result``: plain JSON, ready for canonical form or for a DSSE envelope."""
-    git = code.commit()
+    byproducts = [{"name": "environment", "annotations": dict(build.environment)}]
+    if ended := code.changes_since(build.tree, build.environment):
+        byproducts.append({"name": ENDED, "annotations": ended})
     parameters = {
         "stage": build.stage,
         "config": build.config,
@@ -75,12 +82,12 @@ def statement(build: Build, result: Snapshot) -> dict[str, Any]:
                     "seeds": build.seeds,
                     "schema": RECEIPT_SCHEMAS[-1],
                 },
-                "resolvedDependencies": [*_parents(build), *_sources(build), *_tools(git)],
+                "resolvedDependencies": [*_parents(build), *_sources(build), *_tools(build)],
             },
             "runDetails": {
                 "builder": {"id": "urn:stemma:builder:local"},
                 "metadata": {"startedOn": _time(build.started), "finishedOn": _time(datetime.now(UTC))},
-                "byproducts": [{"name": "environment", "annotations": code.environment()}],
+                "byproducts": byproducts,
             },
         },
     }
@@ -149,8 +156,9 @@ def _parents(build: Build) -> list[dict[str, Any]]:
     ]
 
 
-def _tools(git: Mapping[str, Any]) -> list[dict[str, Any]]:
-    lock = {"name": LOCK, "digest": {"sha256": _hex(code.environment()["lock"])}}
+def _tools(build: Build) -> list[dict[str, Any]]:
+    git = build.tree
+    lock = {"name": LOCK, "digest": {"sha256": _hex(build.environment["lock"])}}
     tree: dict[str, Any] = {"name": TREE, "digest": {}, "annotations": {"dirty": git["dirty"]}}
     if git["commit"]:
         tree["digest"]["gitCommit"] = git["commit"]

@@ -12,7 +12,7 @@ import numpy as np
 
 from assets_data.lineage.errors import DataError
 from assets_data.lineage.identity.merkle import WIDTH
-from assets_data.lineage.identity.record_ids import among, iter_records, record_columns, table_records
+from assets_data.lineage.identity.record_ids import record_columns, table_records
 from assets_data.lineage.identity.tables import table_schema
 from assets_data.lineage.storage.snapshot import Snapshot
 
@@ -37,14 +37,6 @@ def all_records(snapshot: Snapshot) -> np.ndarray:
         raise DataError("RECORDS_NONE", "no table of this snapshot names source records", where=snapshot.path)
     chosen = [name for name in names if Path(name).stem == "records"] or names
     return np.concatenate([table_records(snapshot.file(name)) for name in chosen])
-
-
-def holds_any(snapshot: Snapshot, records: np.ndarray) -> bool:
-    """Whether any table of a snapshot names one of ``records`` (uint8[n, 32], ascending)."""
-    if not len(records):
-        return False
-    batches = (batch for name in record_tables(snapshot) for batch in iter_records(snapshot.file(name)))
-    return any(bool(among(batch, records).any()) for batch in batches)
 
 
 def parse_record(text: str) -> bytes:

@@ -87,9 +87,9 @@ def _without(writer: SnapshotWriter, snapshot: Snapshot, gone: np.ndarray) -> No
             writer.write_table(name, _rows_left(snapshot.table(name), gone, name))
         else:
             shutil.copyfile(snapshot.file(name), writer.part(name) if entry["part"] else writer.sidecar(name))
-    left = all_records(snapshot)
-    writer.records(left[~among(left, gone)])
-    writer.stats |= {**snapshot.stats, WITHDRAWN: len(gone)}
+    held = all_records(snapshot)
+    writer.records(held[~among(held, gone)])
+    writer.stats |= {**snapshot.stats, WITHDRAWN: len(_hex(snapshot, gone))}
 
 
 def _rows_left(table: pa.Table, gone: np.ndarray, where: str) -> pa.Table:

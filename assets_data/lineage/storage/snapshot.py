@@ -7,16 +7,25 @@ with size and SHA-256, for fast verification. Sidecars are listed and hashed but
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from assets_data.lineage.errors import DataError, IntegrityError
-from assets_data.lineage.identity.digests import canonical_json, digest_file, digest_json, load_json, logical_digest
+from assets_data.lineage.errors import DataError, IntegrityError, StemmaError
+from assets_data.lineage.identity.digests import (
+    canonical_form,
+    canonical_json,
+    digest_file,
+    digest_json,
+    load_json,
+    logical_digest,
+)
 from assets_data.lineage.identity.merkle import Records, fold, sorted_records
 from assets_data.lineage.identity.tables import read_table
 from assets_data.lineage.storage import atomic
@@ -84,8 +93,7 @@ class Snapshot:
 
     def check_list(self) -> None:
         """The directory holds what the list names and, of the parts, what the identity names; nothing is hashed."""
-        found = {str(p.relative_to(self.path)) for p in self.path.rglob("*") if not p.is_dir()}
-        for extra in sorted(found - set(self.files) - {MANIFEST}):
+        for extra in sorted(set(_entries(self.path)) - set(self.files) - {MANIFEST} - _folders(self.files)):
             raise _broken("SNAPSHOT_EXTRA_FILE", "a file nobody published", self.path / extra)
         listed = sorted(Path(name).stem for name, entry in self.files.items() if entry["part"])
         if listed != sorted(self.content["parts"]):
@@ -94,9 +102,14 @@ class Snapshot:
             )
 
     def check_file(self, name: str, *, again: bool = True) -> None:
-        """One file against its listed size and SHA-256, which is computed ``again`` or as this process knows it."""
+        """One file against its listed size and SHA-256, which is computed ``again`` or as this process knows it.
+
+        A link, or a file behind one, is none of the snapshot's.
+        """
         path, entry = self.path / name, self.files[name]
-        if not path.is_file() or path.is_symlink():
+        if link := _link(self.path, name):
+            raise _broken("SNAPSHOT_LINK", "a link stands where a file or folder was published", link)
+        if not path.is_file():
             raise _broken("SNAPSHOT_FILE_MISSING", "a listed file is gone", path)
         if path.stat().st_size != entry["bytes"]:
             raise _broken("SNAPSHOT_FILE_SIZE", "a file has another size", path, entry["bytes"], path.stat().st_size)
@@ -104,7 +117,7 @@ class Snapshot:
             raise _broken("SNAPSHOT_FILE_DIGEST", "a file's bytes changed", path, entry["sha256"], digest)
 
     def _verify_parts(self) -> None:
-        parts = {Path(n).stem: logical_digest(self.path / n) for n, entry in self.files.items() if entry["part"]}
+        parts = {Path(n).stem: _part_digest(self.path / n) for n, entry in self.files.items() if entry["part"]}
         if canonical_json(parts) != canonical_json(self.content["parts"]):
             raise _broken("SNAPSHOT_CONTENT", "the parts do not say what the identity says", self.path)
 
@@ -154,9 +167,11 @@ class SnapshotWriter:
 
     def finish(self) -> str:
         """Hash and sync every file, write ``snapshot.json``, return the id. Refuses a file that was never announced."""
-        for path in self.path.rglob("*"):
-            if path.is_file() and str(path.relative_to(self.path)) not in self._names:
-                raise DataError("SNAPSHOT_UNKNOWN_FILE", "a file was written but not announced", where=path)
+        for name in sorted(set(_entries(self.path)) - set(self._names) - _folders(self._names)):
+            raise DataError("SNAPSHOT_UNKNOWN_FILE", "a file was written but not announced", where=self.path / name)
+        for name in self._names:
+            if link := _link(self.path, name):
+                raise DataError("SNAPSHOT_LINK", "a link cannot be published", where=link)
         content = {
             "kind": self.kind,
             "schema": SCHEMA,
@@ -177,6 +192,32 @@ class SnapshotWriter:
         return {"bytes": path.stat().st_size, "sha256": digest, "part": is_part}
 
 
+def _part_digest(path: Path) -> Any:
+    try:
+        return logical_digest(path)
+    except StemmaError:
+        raise
+    except Exception as error:  # a reader met bytes that nobody wrote: whatever it says, the file is not what it was
+        raise _broken("SNAPSHOT_UNREADABLE", f"a part cannot be read: {error}", path) from error
+
+
+def _entries(folder: Path) -> Iterator[str]:
+    """Every file, link and folder below, relative; links are not followed."""
+    for parent, folders, files in os.walk(folder):
+        yield from (str((Path(parent) / name).relative_to(folder)) for name in (*folders, *files))
+
+
+def _link(folder: Path, name: str) -> Path | None:
+    """The first link on the way from the snapshot's folder to one of its files."""
+    way = [folder / part for part in (PurePosixPath(name), *PurePosixPath(name).parents)][:-1]
+    return next((path for path in reversed(way) if path.is_symlink()), None)
+
+
+def _folders(names: Mapping[str, Any]) -> set[str]:
+    """The folders that the listed files lie in."""
+    return {str(folder) for name in names for folder in PurePosixPath(name).parents}
+
+
 def _read_manifest(path: Path) -> Mapping[str, Any]:
     manifest = path / MANIFEST
     if not manifest.is_file():
@@ -185,6 +226,7 @@ def _read_manifest(path: Path) -> Mapping[str, Any]:
     if not raw:
         raise _broken("SNAPSHOT_EMPTY", "snapshot.json is empty", manifest)
     document = load_json(raw, manifest)
+    canonical_form(document, manifest)  # an identity without a canonical form has no digest
     if isinstance(document, dict) and isinstance(document.get("content"), dict):
         if (version := document["content"].get("schema")) != SCHEMA:
             raise _broken("SNAPSHOT_VERSION", "written by another schema version", manifest, SCHEMA, version)
@@ -203,13 +245,41 @@ def _shape_problems(document: Any) -> Iterator[str]:
     content, files = document["content"], document["files"]
     if not isinstance(content, dict) or set(content) != {"kind", "schema", "parts", "splits", "records"}:
         yield "the content does not have the five expected members"
-    elif not isinstance(content["kind"], str) or not isinstance(content["parts"], dict):
-        yield "the content's kind or parts are of another type"
+    else:
+        yield from _content_problems(content)
     for name, entry in files.items() if isinstance(files, dict) else ():
-        if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
+        if not _is_inside(name):
             yield f"{name!r} lies outside the snapshot"
-        if not isinstance(entry, dict) or {k: type(v) for k, v in entry.items()} != _ENTRY:
+        if not isinstance(entry, dict) or {k: type(v) for k, v in entry.items()} != _ENTRY or entry["bytes"] < 0:
             yield f"the entry of {name!r} is not a size, a digest and whether it is a part"
+
+
+def _content_problems(content: Mapping[str, Any]) -> Iterator[str]:
+    splits, records = content["splits"], content["records"]
+    if not isinstance(content["kind"], str) or not isinstance(content["parts"], dict):
+        yield "the content's kind or parts are of another type"
+    if not isinstance(splits, dict) or not all(type(rows) is int for rows in splits.values()):
+        yield "the splits are not numbers of rows"
+    if records is not None and not (
+        isinstance(records, dict)
+        and set(records) == {"count", "root"}
+        and type(records["count"]) is int
+        and isinstance(records["root"], str)
+        and re.fullmatch("[0-9a-f]{64}", records["root"])
+    ):
+        yield "the records are not a count and a root"
+
+
+def _is_inside(name: str) -> bool:
+    """Whether a file's name is a plain relative path: one spelling, and nothing that leads out of the snapshot."""
+    path = PurePosixPath(name)
+    return (
+        bool(path.parts)
+        and str(path) == name
+        and not path.is_absolute()
+        and ".." not in path.parts
+        and "\0" not in name
+    )
 
 
 def _broken(code: str, what: str, where: Path, expected: object = None, found: object = None) -> IntegrityError:

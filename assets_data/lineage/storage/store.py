@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import fcntl
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -26,7 +27,7 @@ from assets_data.lineage.receipts.provenance import SourcePart
 from assets_data.lineage.receipts.receipt import Build, read_receipt, write_receipt
 from assets_data.lineage.storage import atomic
 from assets_data.lineage.storage.names import require_kind, require_name
-from assets_data.lineage.storage.records import holds_any
+from assets_data.lineage.storage.record_rows import holds_any, keep_index
 from assets_data.lineage.storage.snapshot import Snapshot, SnapshotWriter
 from assets_data.lineage.storage.tombstones import withdrawn_records
 
@@ -36,12 +37,14 @@ class Store:
     """Everything Stemma keeps, under ``root``. Cheap to make; nothing is created before the first write.
 
     ``requested`` is what a person asked for (preset and overrides): noted in receipts, never part of an identity.
-    ``withdrawing`` are records (32 bytes each) that are being withdrawn, before the withdrawal is in force.
+    ``withdrawing`` are records (32 bytes each) that are being withdrawn, before the withdrawal is in force. With
+    ``only_find`` a stage is found or refused, never made.
     """
 
     root: Path
     requested: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     withdrawing: frozenset[bytes] = frozenset()
+    only_find: bool = False
 
     @property
     def withdrawn(self) -> np.ndarray:
@@ -70,6 +73,11 @@ class Store:
     def receipts(self, snapshot_id: str) -> list[Path]:
         """Every receipt for this id, by name."""
         return sorted((self.root / "receipts" / snapshot_id.removeprefix("sha256:")).glob("*.json"))
+
+    def snapshot_ids(self, folder: str = "snapshots") -> list[str]:
+        """Every id that has a folder, sorted; what dead writers left and odd names are none. Likewise ``receipts``."""
+        names = (path.name for path in (self.root / folder).glob("[0-9a-f]*"))
+        return sorted(f"sha256:{name}" for name in names if re.fullmatch("[0-9a-f]{64}", name))
 
     def point(self, name: str, snapshot: Snapshot) -> None:
         """Make ``name`` (its kind, and which one of it) stand for this snapshot from now on.
@@ -144,7 +152,8 @@ class Store:
         What holds a withdrawn record is never returned; it is made again.
         ``arguments`` are identity-relevant inputs that are neither config nor snapshots (a source digest);
         ``sources`` are the outside files behind them, named in the receipt and in nothing else.
-        Raises IntegrityError before any work when a parent's files changed, StorageError when the disk refuses.
+        Raises IntegrityError before any work when a parent's files changed, StorageError when the disk refuses, and
+        DataError STAGE_NOT_MADE for what a store that only finds does not have.
         """
         work = Build(
             stage=name,
@@ -159,12 +168,15 @@ class Store:
         for parent in (snapshot for group in work.parents.values() for snapshot in group):
             parent.verify()
         record = self._record(work)
+        if self.only_find:
+            return self._published(record) or _not_made(name)
         with lease(record.with_suffix(".lock")):
             atomic.sweep_temps(record)
             return self._published(record) or self._publish(record, work, build)
 
     def _published(self, record: Path) -> Snapshot | None:
         """What an equal call published, if record, receipt and every file still say so; else it is built again."""
+        withdrawn = self.withdrawn  # one that cannot be read ends the work here: it is no fault of the snapshot
         try:
             entry = load_json(record.read_bytes(), record)
             receipt = self.root / entry["receipt"]
@@ -173,7 +185,7 @@ class Store:
             return None
         try:
             snapshot = dataclasses.replace(self.snapshot(entry["snapshot"]), reused=True, receipt=receipt)
-            return None if holds_any(snapshot, self.withdrawn) else snapshot
+            return None if holds_any(snapshot, withdrawn) else snapshot
         except IntegrityError as error:
             self.quarantine(self.snapshot_path(entry["snapshot"]), error)
             return None
@@ -196,6 +208,7 @@ class Store:
         snapshot = Snapshot.open(final)
         snapshot = dataclasses.replace(snapshot, receipt=write_receipt(self.root / "receipts", work, snapshot))
         self._remember(record, work.stage, snapshot)
+        keep_index(snapshot)
         return snapshot
 
     def adopt(self, work: Build, snapshot: Snapshot) -> None:
@@ -229,6 +242,10 @@ class Store:
             atomic.write_json(
                 target.with_suffix(".json"), {"code": reason.code, "reason": str(reason), "was": str(path)}
             )
+
+
+def _not_made(kind: str) -> Snapshot:
+    raise DataError("STAGE_NOT_MADE", "this was not made yet, or is not what it was", found=kind)
 
 
 def stage_key(work: Build) -> str:

@@ -112,7 +112,33 @@ def _trust_store() -> ssl.SSLContext:
 
 
 def is_public(address: str) -> bool:
-    """Whether an address is one of the internet: not loopback, private, link-local, reserved or multicast."""
+    """Whether an address is one of the internet: not loopback, private, link-local, reserved or multicast.
+
+    An IPv6 address that stands for an IPv4 one, or leads through one, is public only if that one is too.
+    """
     ip = ipaddress.ip_address(address.partition("%")[0])
-    ip = getattr(ip, "ipv4_mapped", None) or ip
-    return ip.is_global and not ip.is_multicast
+    if isinstance(ip, ipaddress.IPv4Address):
+        return ip.is_global and not ip.is_multicast
+    carried = _carried(ip)
+    if not all(is_public(str(v4)) for v4 in carried):
+        return False
+    if carried and any(ip in network for network in _TRANSLATED):
+        return True
+    return ip.is_global and not ip.is_multicast and not ip.is_site_local
+
+
+def _carried(ip: ipaddress.IPv6Address) -> list[ipaddress.IPv4Address]:
+    """The IPv4 addresses inside an IPv6 one: mapped, compatible and translated, NAT64, 6to4, Teredo, ISATAP."""
+    last = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    if any(ip in network for network in _IN_LAST_BITS) or (int(ip) >> 32) & 0xFDFFFFFF == _ISATAP:
+        return [last]
+    teredo = ip.teredo or ()
+    return [v4 for v4 in (ip.sixtofour, *teredo) if v4 is not None]
+
+
+_TRANSLATED = tuple(map(ipaddress.IPv6Network, ("::ffff:0:0/96", "64:ff9b::/96")))
+"""Mapped (RFC 4291) and NAT64 (RFC 6052): what they reach is the IPv4 address in them and nothing else."""
+_IN_LAST_BITS = (*_TRANSLATED, *map(ipaddress.IPv6Network, ("::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48")))
+"""And IPv4-compatible (RFC 4291), IPv4-translated (RFC 2765) and the NAT64 of a local network (RFC 8215)."""
+_ISATAP = 0x00005EFE
+"""The interface identifier of ISATAP (RFC 5214), whose universal bit may be set or not."""

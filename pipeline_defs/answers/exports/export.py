@@ -17,14 +17,14 @@ from pipeline_defs.answers.exports.cyclonedx import cyclonedx
 from pipeline_defs.answers.exports.hf_folder import write_hf_folder
 from pipeline_defs.answers.exports.json_text import pretty
 from pipeline_defs.answers.exports.openlineage import run_events
-from pipeline_defs.answers.nodes import default_store, find_id
+from pipeline_defs.answers.nodes import find_home
 
 Tree = Mapping[str, Node]
 
 
 def export(options: Namespace) -> Answer:
     """Write the export; the answer lists what was written."""
-    store, root = default_store(), find_id(options.node)
+    store, root = find_home(options.node)
     tree = load_tree(store, [root])
     for node in tree.values():
         if node.fault:

@@ -74,7 +74,7 @@ def model_card(tree: Mapping[str, Node], root: str) -> str:
 def _results(facts: ModelFacts) -> list[dict[str, object]]:
     metrics = [{"type": name, "value": value} for name, value in sorted(facts.metrics.items())]
     dataset = {"name": facts.datasets[0].kind, "type": facts.datasets[0].id} if facts.datasets else {}
-    return [{"task": {"type": "text-generation"}, "dataset": dataset, "metrics": metrics}] if metrics else []
+    return [{"task": {"type": facts.task}, "dataset": dataset, "metrics": metrics}] if metrics else []
 
 
 def _cell(value: object) -> str:

@@ -6,17 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from assets_data.lineage import Snapshot, StemmaError
+from assets_data.lineage import Snapshot, StemmaError, Store
 from assets_data.lineage.queries.tree import Node, newest
-from pipeline_defs.answers.nodes import default_store
+
+TASK = "other"
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """One checkpoint: ``metrics`` come from a gate report that judged it, and are empty where there is none."""
+    """One checkpoint: ``metrics`` come from a gate report that judged it, and are empty where there is none.
+
+    ``task`` is what its training says it is for, in the words of Hugging Face's list; ``other`` where it does not say.
+    """
 
     name: str
     recipe: str
+    task: str
     training: Mapping[str, Any]
     config: Mapping[str, Any]
     datasets: list[Node]
@@ -31,12 +36,13 @@ def model_facts(tree: Mapping[str, Node], root: str) -> ModelFacts:
     training = snapshot.read_json("training.json") if snapshot and "training.json" in snapshot.files else {}
     parents = [tree[parent.id] for parent in account.parents if not parent.kind.endswith("/preflight_report")]
     recipe = node.kind.partition("/")[0]
-    metrics, verdict = _judgement(recipe, root)
-    return ModelFacts(recipe, recipe, training, account.config, parents, metrics, verdict)
+    metrics, verdict = _judgement(snapshot, recipe, root)
+    task = training.get("task") or TASK
+    return ModelFacts(recipe, recipe, task, training, account.config, parents, metrics, verdict)
 
 
-def _judgement(recipe: str, root: str) -> tuple[dict[str, Any], str]:
-    report = _report(recipe)
+def _judgement(checkpoint: Snapshot | None, recipe: str, root: str) -> tuple[dict[str, Any], str]:
+    report = _report(Store(checkpoint.path.parents[1]), recipe) if checkpoint else None
     document = report.read_json("result.json") if report and "result.json" in report.files else {}
     if document.get("metadata", {}).get("checkpoint") != root:
         return {}, "not judged"
@@ -44,8 +50,9 @@ def _judgement(recipe: str, root: str) -> tuple[dict[str, Any], str]:
     return scalars, document["gate"]["verdict"]
 
 
-def _report(recipe: str) -> Snapshot | None:
+def _report(store: Store, recipe: str) -> Snapshot | None:
+    """The gate report in the checkpoint's own store: another store's is about another history."""
     try:
-        return default_store().pointed(f"{recipe}/gate_report")
+        return store.pointed(f"{recipe}/gate_report")
     except StemmaError:
         return None

@@ -15,7 +15,7 @@ from assets_data.lineage import IntegrityError, Snapshot, Store
 from assets_data.lineage.queries.reach import HOLDS, LEARNED
 from assets_data.lineage.queries.tree import load_node, newest
 from assets_data.lineage.receipts.provenance import Provenance
-from assets_data.lineage.receipts.receipt import Build
+from assets_data.lineage.receipts.receipt import Build, read_provenance
 from assets_data.lineage.storage.redaction import redact, source_call
 from assets_data.lineage.storage.tombstones import write_tombstone
 from assets_data.stage import load
@@ -116,8 +116,7 @@ class _Work:
 
 
 def _began(made: Snapshot, trained: bool) -> dict[str, int]:
-    """After which step a checkpoint's training began, as it says itself."""
-    if not trained:
+    """After which step a checkpoint's training began, as its receipt says."""
+    if not trained or made.receipt is None:
         return {}
-    facts = made.read_json("training.json")
-    return {"from_step": (facts.get("taken_over") or facts.get("origin") or {}).get("update", 0)}
+    return {"from_step": read_provenance(made.receipt).arguments.get("taken_over", {}).get("update", 0)}

@@ -14,6 +14,7 @@ from assets_data.lineage.queries.bundle_check import check_bundle
 from assets_data.lineage.queries.tree import load_tree
 from assets_data.lineage.receipts.code import ROOT
 from tests.assets_data.lineage.mini_chain import make_chain
+from tests.assets_data.lineage.test_provenance import DEFECTS, RECEIPTS
 from tests.assets_data.lineage.vectors import FOLDER, VECTORS, key_path, vector_bytes
 
 VERIFIER = ROOT / "docs" / "verifier" / "verify_bundle.py"
@@ -53,13 +54,40 @@ def test_both_verifiers_judge_every_vector_as_it_is_listed(vector):
     assert (stemma_accepts(vector), stranger_accepts(vector)) == (expected, expected)
 
 
+class Known(dict):
+    """Every parent that a receipt names, as if it were listed before."""
+
+    def __init__(self, document):
+        read = document["predicate"]["buildDefinition"]["resolvedDependencies"][:-2]
+        super().__init__({f"sha256:{e['digest']['sha256']}": e["name"].partition("=")[2] for e in read})
+
+
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_the_stranger_refuses_every_receipt_that_stemma_refuses(defect):
+    stranger, raw = load_verifier(), RECEIPTS[0].read_bytes()
+    document = json.loads(raw)
+    subject = document["subject"][0]
+    named = f"sha256:{subject['digest']['sha256']}", subject["name"], Known(document)
+    stranger.check_receipt(raw, *named)
+    with pytest.raises(stranger.Refused):
+        stranger.check_receipt(DEFECTS[defect][0](raw), *named)
+
+
+@pytest.mark.parametrize("path", RECEIPTS, ids=lambda path: path.stem[:12])
+def test_the_stranger_reads_every_receipt_ever_released(path):
+    document = json.loads(path.read_bytes())
+    subject = document["subject"][0]
+    named = f"sha256:{subject['digest']['sha256']}", subject["name"], Known(document)
+    load_verifier().check_receipt(path.read_bytes(), *named)
+
+
 def test_the_corpus_is_large_and_has_both_sides():
     assert len(VECTORS) >= 100 and len({vector["name"] for vector in VECTORS}) == len(VECTORS)
     assert 10 <= sum(vector["expect"] == "accept" for vector in VECTORS) <= len(VECTORS) / 2
 
 
 def test_the_stranger_needs_nothing_but_python_and_is_short():
-    assert len(VERIFIER.read_text().splitlines()) <= 300
+    assert len(VERIFIER.read_text().splitlines()) <= 340
     command = [sys.executable, "-I", "-S", str(VERIFIER), str(FOLDER / "base.json"), "--key", str(FOLDER / "key.pub")]
     held = subprocess.run(command, capture_output=True, text=True)
     refused = subprocess.run([*command[:-1], str(FOLDER / "other.pub")], capture_output=True, text=True)

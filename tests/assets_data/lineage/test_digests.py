@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from assets_data.lineage import DataError, IntegrityError, array_key64, canonical_json, digest_json
-from assets_data.lineage.identity.digests import load_json, table_digest, tensor_entries
+from assets_data.lineage.identity.digests import load_json, logical_digest, table_digest, tensor_entries
 
 TABLE = pa.table(
     {
@@ -130,3 +130,119 @@ def test_row_keys_are_the_start_of_each_rows_sha256():
     rows = np.array([[1, 2], [3, 4]], dtype=np.uint16)
     expected = int.from_bytes(hashlib.sha256(struct.pack("<2H", 3, 4)).digest()[:8], "big")
     assert array_key64(rows)[1] == expected
+
+
+QUADRATIC = [
+    rb"\"" * 20_000,
+    b'["' + rb"\"" * 20_000,
+    rb"\"" * 20_000 + b"\\",
+    b'"' * 30_001,
+    b'"a\\\n' * 9_000,
+    (b'"' + rb"\n") * 9_000 + b"\\",
+]
+
+
+def tokens():
+    from assets_data.lineage.identity import digests
+    from tests.assets_data.lineage.test_bundle import load_verifier
+
+    return {"ours": digests._BRACKETS, "the stranger's": load_verifier().TOKEN}
+
+
+@pytest.mark.parametrize("whose", ["ours", "the stranger's"])
+@pytest.mark.parametrize("number", range(len(QUADRATIC)))
+def test_no_quote_is_tried_in_vain_so_the_scan_is_linear(whose, number):
+    """A quote that begins no match has been followed to the end of the data; counted, not timed."""
+    data, at, vain = QUADRATIC[number], 0, 0
+    for found in tokens()[whose].finditer(data):
+        vain += data.count(b'"', at, found.start())
+        at = found.end()
+    assert vain + data.count(b'"', at) == 0
+
+
+def test_both_scans_see_the_same_depth_as_a_parser(tmp_path):
+    from tests.assets_data.lineage.test_bundle import load_verifier
+
+    stranger = load_verifier()
+    for text, fine in [
+        ("[" * 100 + "]" * 100, True),
+        ("[" * 101 + "]" * 101, False),
+        (json.dumps(["[" * 500, '"' + "{" * 500, "\\" * 9 + '"[']), True),
+        ('{"a\\\\":' + "[" * 100 + "]" * 100 + "}", False),
+    ]:
+        for load, refused in ((lambda data: load_json(data, "x"), IntegrityError), (stranger.load, stranger.Refused)):
+            try:
+                load(text.encode())
+                assert fine
+            except refused:
+                assert not fine
+
+
+def test_a_document_past_the_cap_is_refused_before_it_is_read(monkeypatch):
+    from assets_data.lineage.identity import digests
+
+    monkeypatch.setattr(digests, "MAX_JSON", 10)
+    assert load_json(b"[1,2,3,45]", "here") == [1, 2, 3, 45]
+    with pytest.raises(IntegrityError, match="JSON_MALFORMED"):
+        load_json(b"[1,2,3,456]", "here")
+
+
+@pytest.mark.parametrize("text", ["[9007199254740993]", '["\\ud800"]', "[1e400]"])
+def test_a_json_part_without_a_canonical_form_is_refused_by_name(tmp_path, text):
+    path = tmp_path / "a.json"
+    path.write_text(text)
+    with pytest.raises(IntegrityError) as error:
+        logical_digest(path)
+    assert error.value.code.startswith("JSON_") and error.value.where == path
+
+
+def container(header, body):
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + body
+
+
+def tensor(begin, end, shape=None, dtype="U8", **more):
+    return {"dtype": dtype, "shape": [end - begin] if shape is None else shape, "data_offsets": [begin, end], **more}
+
+
+ILL = {
+    "a byte behind": ({"a": tensor(0, 4)}, bytes(5)),
+    "bytes and no tensor": ({}, bytes(3)),
+    "a gap": ({"a": tensor(0, 4), "b": tensor(6, 8)}, bytes(8)),
+    "a gap in front": ({"a": tensor(2, 4)}, bytes(4)),
+    "an overlap": ({"a": tensor(0, 4), "b": tensor(2, 6)}, bytes(6)),
+    "the same bytes twice": ({"a": tensor(0, 4), "b": tensor(0, 4)}, bytes(4)),
+    "too short": ({"a": tensor(0, 8)}, bytes(4)),
+    "a shape of another size": ({"a": tensor(0, 4, [5])}, bytes(4)),
+    "an unknown type": ({"a": tensor(0, 4, dtype="U7")}, bytes(4)),
+    "a negative offset": ({"a": {"dtype": "U8", "shape": [1], "data_offsets": [-1, 0]}}, bytes(0)),
+    "turned offsets": ({"a": {"dtype": "U8", "shape": [2], "data_offsets": [2, 0]}}, bytes(2)),
+    "an offset that is text": ({"a": {"dtype": "U8", "shape": [1], "data_offsets": ["0", "1"]}}, bytes(1)),
+    "an offset that is a float": ({"a": {"dtype": "U8", "shape": [1], "data_offsets": [0.0, 1.0]}}, bytes(1)),
+    "no offsets": ({"a": {"dtype": "U8", "shape": [1]}}, bytes(1)),
+    "a tensor that is a list": ({"a": [1]}, bytes(1)),
+    "a header that is a list": ([], b""),
+    "metadata that is a number": ({"__metadata__": {"a": 1}}, b""),
+}
+
+
+@pytest.mark.parametrize("case", ILL)
+def test_what_safetensors_refuses_is_refused_with_a_code(tmp_path, case):
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    data = container(*ILL[case])
+    with pytest.raises((SafetensorError, ValueError, KeyError, TypeError)):
+        load(data)
+    (tmp_path / "x.safetensors").write_bytes(data)
+    with pytest.raises(IntegrityError) as error:
+        tensor_entries(tmp_path / "x.safetensors")
+    assert error.value.code.startswith("SAFETENSORS_")
+
+
+def test_what_safetensors_writes_is_accepted(tmp_path):
+    from safetensors.numpy import save_file
+
+    arrays = {f"{kind}{n}": np.zeros(n, kind) for kind in ("u1", "f2", "f4", "i8", "?") for n in (0, 1, 3)}
+    save_file({**arrays, "scalar": np.array(3.0)}, tmp_path / "x.safetensors", {"k": "v"})
+    assert len(tensor_entries(tmp_path / "x.safetensors")) == len(arrays) + 1

@@ -25,7 +25,7 @@ def test_every_receipt_of_every_released_schema_is_read(path):
 
 def test_every_schema_version_has_golden_receipts():
     assert {f"schema-{version}" for version in RECEIPT_SCHEMAS} == {path.parent.name for path in RECEIPTS}
-    assert len(RECEIPTS) >= 8
+    assert len(RECEIPTS) >= 16 and any(read_provenance(path).ended for path in RECEIPTS)
 
 
 def test_outside_files_are_named_beside_the_parents(store):
@@ -101,7 +101,27 @@ DEFECTS = {
     "a space": (lambda raw: raw.replace(b'"schema":1', b'"schema": 1'), "RECEIPT_SPELLING"),
     "an escape for a letter": (lambda raw: raw.replace(b"CPython", b"\\u0043Python"), "RECEIPT_SPELLING"),
     "no canonical form": (lambda raw: raw.replace(b'"schema":1', b'"schema":9007199254740993'), "RECEIPT_SPELLING"),
-    "a later schema": (lambda raw: raw.replace(b'"schema":1', b'"schema":2'), "RECEIPT_VERSION"),
+    "a later schema": (lambda raw: raw.replace(b'"schema":1', b'"schema":3'), "RECEIPT_VERSION"),
+    "schema 0": (lambda raw: raw.replace(b'"schema":1', b'"schema":0'), "RECEIPT_VERSION"),
+    "an end that schema 1 cannot have": (lambda raw: _edited(raw, lambda d: _ended(d)), "RECEIPT_SHAPE"),
+    "another build type": (lambda raw: raw.replace(b"urn:stemma:stage:v1", b"urn:stemma:stage:v9"), "RECEIPT_SHAPE"),
+    "another subject": (lambda raw: _edited(raw, lambda d: d["subject"][0].update(name="x")), "RECEIPT_SHAPE"),
+    "more of a builder": (lambda raw: _edited(raw, lambda d: _details(d)["builder"].update(x=1)), "RECEIPT_SHAPE"),
+    "a moment more": (lambda raw: _edited(raw, lambda d: _details(d)["metadata"].update(x=1)), "RECEIPT_SHAPE"),
+    "an environment's member more": (
+        lambda raw: _edited(raw, lambda d: _details(d)["byproducts"][0].update(x=1)), "RECEIPT_SHAPE",
+    ),
+    "a dependency more": (lambda raw: _edited(raw, lambda d: _dependencies(d)[0].update(x=1)), "RECEIPT_SHAPE"),
+    "a lock's member more": (lambda raw: _edited(raw, lambda d: _dependencies(d)[-1].update(x=1)), "RECEIPT_SHAPE"),
+    "a tree that is dirty as text": (
+        lambda raw: _edited(raw, lambda d: _dependencies(d)[-2].update(annotations={"dirty": "no"})), "RECEIPT_SHAPE",
+    ),
+    "a tree that is dirty as a number": (
+        lambda raw: _edited(raw, lambda d: _dependencies(d)[-2].update(annotations={"dirty": 0})), "RECEIPT_SHAPE",
+    ),
+    "a third byproduct": (lambda raw: _edited(raw, lambda d: (_second(d), _ended(d), _ended(d))), "RECEIPT_SHAPE"),
+    "another byproduct": (lambda raw: _edited(raw, lambda d: (_second(d), _ended(d, "sbom"))), "RECEIPT_SHAPE"),
+    "an end that is a list": (lambda raw: _edited(raw, lambda d: (_second(d), _ended(d, says=[]))), "RECEIPT_SHAPE"),
     "true for one": (lambda raw: raw.replace(b'"schema":1', b'"schema":true'), "RECEIPT_VERSION"),
     "a weaker algorithm": (lambda raw: raw.replace(b'{"sha256":"', b'{"md5":"', 1), "RECEIPT_ALGORITHM"),
     "a digest cut short": (lambda raw: _shorter_digest(raw), "RECEIPT_ALGORITHM"),
@@ -166,6 +186,14 @@ def _dependencies(document):
 
 def _details(document):
     return document["predicate"]["runDetails"]
+
+
+def _second(document):
+    document["predicate"]["buildDefinition"]["internalParameters"]["schema"] = 2
+
+
+def _ended(document, name="at-the-end", says=None):
+    _details(document)["byproducts"].append({"name": name, "annotations": {} if says is None else says})
 
 
 def _parameters(document):

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import re
 import resource
 import shutil
 import signal
@@ -261,3 +262,101 @@ def test_f18_f19_a_full_or_read_only_disk_is_refused_and_what_was_there_stays(tm
     shell = ["unshare", "-Urm", "sh", "-ec", script]
     result = subprocess.run(shell, capture_output=True, text=True, cwd=ROOT, timeout=60)
     assert result.stdout.split("\n")[:2] == [f"{code} True", "True []"], result.stderr
+
+
+def edited_manifest(snapshot, change):
+    path = snapshot.path / "snapshot.json"
+    text = change(path.read_text())
+    assert text != path.read_text()
+    path.write_text(text)
+    return path
+
+
+UNSPEAKABLE = {
+    "an integer past 2**53 in a fact": (lambda t: t.replace('"stats":{', '"stats":{"n":9007199254740993,'), "JSON_"),
+    "an integer past 2**53 in the identity": (lambda t: t.replace('"all":100', '"all":9007199254740993'), "JSON_"),
+    "half a surrogate in the identity": (lambda t: t.replace("test/counts", r"test/\ud800"), "JSON_"),
+    "half a surrogate among the facts": (lambda t: t.replace('"stats":{', r'"stats":{"n":"\udfff",'), "JSON_"),
+    "half a surrogate in a file's name": (lambda t: t.replace("squares.json", r"\ud83dsquares.json"), "JSON_"),
+    "records that are a list": (lambda t: t.replace('"records":null', '"records":[]'), "SNAPSHOT_SHAPE"),
+    "a record root of another length": (
+        lambda t: t.replace('"records":null', '"records":{"count":1,"root":"00"}'), "SNAPSHOT_SHAPE",
+    ),
+    "splits that are text": (lambda t: t.replace('"all":100', '"all":"100"'), "SNAPSHOT_SHAPE"),
+    "a file of a negative size": (lambda t: re.sub(r'"bytes":\d+', '"bytes":-1', t, count=1), "SNAPSHOT_SHAPE"),
+    "a file of two spellings": (lambda t: t.replace('"squares.json"', '"./squares.json"'), "SNAPSHOT_SHAPE"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("defect", UNSPEAKABLE)
+def test_a_snapshot_json_that_nobody_could_have_written_is_refused_by_name(store, defect):
+    change, code = UNSPEAKABLE[defect]
+    snapshot = make_counts(store, CountConfig())
+    path = edited_manifest(snapshot, change)
+    with pytest.raises(IntegrityError) as error:
+        store.snapshot(snapshot.id)
+    assert error.value.code.startswith(code) and error.value.where == path
+
+
+def linked_folder(path, elsewhere):
+    (path / "extra").symlink_to(elsewhere)
+
+
+def linked_file(path, elsewhere):
+    (path / "squares.json").rename(elsewhere / "squares.json")
+    (path / "squares.json").symlink_to(elsewhere / "squares.json")
+
+
+def dangling(path, elsewhere):
+    (path / "extra").symlink_to(elsewhere / "nothing")
+
+
+def empty_folder(path, elsewhere):
+    (path / "extra").mkdir()
+
+
+@pytest.mark.parametrize("attack", [linked_folder, linked_file, dangling, empty_folder])
+def test_links_and_folders_nobody_published_are_found(store, tmp_path, attack):
+    snapshot = make_counts(store, CountConfig())
+    (tmp_path / "elsewhere").mkdir()
+    attack(snapshot.path, tmp_path / "elsewhere")
+    with pytest.raises(IntegrityError) as error:
+        snapshot.verify()
+    assert error.value.code in ("SNAPSHOT_EXTRA_FILE", "SNAPSHOT_LINK")
+
+
+@pytest.mark.parametrize("levels", [1, 2])
+def test_a_listed_file_behind_a_linked_folder_is_no_part_of_the_snapshot(store, tmp_path, levels):
+    folder = "/".join("ab"[:levels])
+
+    def build(writer):
+        (writer.path / folder).mkdir(parents=True)
+        writer.write_json(f"{folder}/one.json", 1)
+
+    snapshot = store.run_stage(
+        name="test/nested", module="assets_data.lineage.storage.store", config=CountConfig(), parents={}, build=build
+    )
+    snapshot.verify(deep=True)
+    shutil.move(snapshot.path / "a", tmp_path / "elsewhere")
+    (snapshot.path / "a").symlink_to(tmp_path / "elsewhere")
+    for check in (snapshot.verify, lambda: snapshot.check_file(f"{folder}/one.json")):
+        with pytest.raises(IntegrityError) as error:
+            check()
+        assert error.value.code in ("SNAPSHOT_LINK", "SNAPSHOT_EXTRA_FILE")
+
+
+@pytest.mark.parametrize("where", ["squares.json", "sub"])
+def test_a_stage_cannot_publish_a_link(store, tmp_path, where):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "a.json").write_text("1")
+
+    def build(writer):
+        target = tmp_path / "elsewhere" / ("a.json" if where.endswith("json") else "")
+        (writer.path / where).symlink_to(target)
+        writer.part(where if where.endswith("json") else "sub/a.json")
+
+    with pytest.raises(DataError) as error:
+        store.run_stage(
+            name="test/link", module="assets_data.lineage.storage.store", config=CountConfig(), parents={}, build=build
+        )
+    assert error.value.code == "SNAPSHOT_LINK" and not leftovers(store)

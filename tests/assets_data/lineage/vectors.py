@@ -18,7 +18,7 @@ VECTORS = json.loads((FOLDER / "vectors.json").read_bytes())
 
 def vector_bytes(vector: dict[str, Any]) -> bytes:
     """The bundle of a vector, as a file would hold it."""
-    bundle, text = json.loads((FOLDER / "base.json").read_bytes()), None
+    bundle, text = json.loads((FOLDER / vector.get("base", "base.json")).read_bytes()), None
     for operation, *operands in vector["edits"]:
         if operation in ("raw", "text", "spell"):
             text = _spelled(operation, operands, bundle)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from assets_data.lineage import GateError, Snapshot, Store
+from assets_data.stage import One
 from training.config import Problem
 from training.generation import Sampling
 from training.recipe import Evaluation, Findings, Recipe
@@ -31,6 +32,7 @@ class HrmLm(Recipe):
     presets = PRESETS
     config_type = HrmLmConfig
     task = "text-generation"
+    inputs = {"manifest": One("text/dataset_manifest")}
 
     def check(self, config: HrmLmConfig) -> Iterator[Problem]:
         """Contradictions in the config alone."""

@@ -11,10 +11,9 @@ from assets_data.domains.text.export import FORMATS, export_triples, import_trip
 from assets_data.domains.text.mix import MixConfig, make_mix
 from assets_data.domains.text.read import SPLITS, TripleTable
 from assets_data.domains.text.tokenizer import load_tokenizer
-from assets_data.domains.text.triples import make_triples
 from assets_data.lineage import DataError, IntegrityError, StorageError, Store
 from assets_data.lineage.receipts.code import ROOT
-from tests.assets_data.domains.text.corpora import TEXT, documents, raw_of, trained
+from tests.assets_data.domains.text.corpora import documents, raw_of, trained, triples_of
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +23,7 @@ def chain(tmp_path_factory):
     store = Store(root / "store")
     raw = raw_of(store, root / "in", documents(40))
     tokenizer = trained(store, raw)
-    triples = make_triples(store, raw, tokenizer, TEXT)
+    triples = triples_of(store, raw, tokenizer)
     return store, tokenizer, {"triples": triples, "mix": make_mix(store, {"a": [triples]}, MixConfig(train=60_000))}
 
 

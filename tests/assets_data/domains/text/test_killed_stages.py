@@ -6,15 +6,13 @@ import sys
 
 import pytest
 
-from assets_data.domains.text.duplicates import make_duplicates
 from assets_data.domains.text.quality_summary import make_quality_summary
 from assets_data.domains.text.raw_slice import make_raw_slice
-from assets_data.domains.text.triples import make_triples
 from assets_data.lineage import Store
 from assets_data.lineage.receipts.code import ROOT
-from tests.assets_data.domains.text.corpora import TEXT, documents, source_of, trained, write_rows
+from tests.assets_data.domains.text.corpora import chain_of, documents, source_of, write_rows
 
-SLOW = ("text/raw_slice", "text/document_index", "text/triples", "text/quality_summary")
+SLOW = ("text/raw_slice", "text/documents", "text/document_index", "text/drops", "text/triples", "text/quality_summary")
 # Ends itself as the kernel would: when the first bucket is read back, or when a stage's files are all written.
 SCRIPT = """
 import os, signal, sys
@@ -40,11 +38,10 @@ publish_all(Store(Path(sys.argv[1]) / "store"), Path(sys.argv[1]) / "in")
 def publish_all(store, folder):
     """Every text stage up to the summary; the ids by kind."""
     raw = make_raw_slice(store, "files-0", source_of(folder, shuffle=True))
-    tokenizer = trained(store, raw)
-    duplicates = make_duplicates(store, {"files-0": raw}, TEXT)
-    triples = make_triples(store, raw, tokenizer, TEXT, duplicates)
-    summary = make_quality_summary(store, {"files-0": raw}, {"files-0": triples})
-    return {snapshot.kind: snapshot.id for snapshot in (raw, tokenizer, duplicates, triples, summary)}
+    chain = chain_of(store, {"files-0": raw})
+    summary = make_quality_summary(store, chain.raw, chain.triples)
+    by_slice = [made["files-0"] for made in (chain.raw, chain.documents, chain.index, chain.drops, chain.triples)]
+    return {snapshot.kind: snapshot.id for snapshot in (*by_slice, chain.tokenizer, chain.duplicates, summary)}
 
 
 @pytest.fixture(scope="module")

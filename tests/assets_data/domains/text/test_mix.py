@@ -10,30 +10,25 @@ from assets_data.domains.text.checks import label_leaks, misplaced_rows, split_o
 from assets_data.domains.text.manifest import make_dataset_manifest
 from assets_data.domains.text.mix import MixConfig, make_mix
 from assets_data.domains.text.read import SPLITS, TripleTable
-from assets_data.domains.text.tokenizer import make_tokenizer
-from assets_data.domains.text.triples import iter_windows, make_triples
+from assets_data.domains.text.triples import iter_windows
 from assets_data.lineage import ConfigError, DataError, Store, from_dict
 from assets_data.lineage.receipts.receipt import read_receipt
-from tests.assets_data.domains.text.corpora import TEXT, documents, raw_of
-from tests.assets_data.domains.text.tampered import publish
+from tests.assets_data.domains.text.corpora import TEXT, documents, raw_of, trained, triples_of
 
 
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory):
     """Three slices under one tokenizer, the first two sharing ten documents; a manifest over those. Read-only."""
-    import pyarrow as pa
-
     root = tmp_path_factory.mktemp("mix")
     store = Store(root / "store")
     shared = documents(10, seed=9)
     texts = [documents(40, 0) + shared, documents(40, 1) + shared, documents(120, 2)]
     raw = [raw_of(store, root / str(i), part) for i, part in enumerate(texts)]
-    tokenizer = make_tokenizer(store, raw, TEXT)
+    tokenizer = trained(store, raw, TEXT)
     small = dataclasses.replace(TEXT, triples=dataclasses.replace(TEXT.triples, batch_bytes=2000))
-    a, b, c = (make_triples(store, part, tokenizer, small) for part in raw)
-    walks = publish(store, "text/walk_corpus", {"train.arrow": pa.table({"row_key": [1]})}, {}, "walks")
-    manifest = make_dataset_manifest(store, {"a": a, "b": b}, tokenizer, walks)
-    return store, raw, tokenizer, (a, b, c), walks, manifest
+    a, b, c = (triples_of(store, part, tokenizer, small) for part in raw)
+    manifest = make_dataset_manifest(store, {"a": a, "b": b}, tokenizer)
+    return store, raw, tokenizer, (a, b, c), manifest
 
 
 def rows_of(mix, split="train"):
@@ -50,7 +45,7 @@ def taken(mix, split="train"):
 
 
 def test_rows_come_in_the_shares_asked_for_to_the_row_and_repeat_as_evenly_as_can_be(chain):
-    store, _, _, (a, b, c), _, _ = chain
+    store, _, _, (a, b, c), _ = chain
     config = MixConfig(weights={"first": 1, "second": 2.5}, by="rows", train=1001, validation=10, test=3)
     mix = make_mix(store, {"first": [a], "second": [c]}, config)
     assert by_source(mix) == {"first": 286, "second": 715} and mix.content["splits"]["train"] == 1001
@@ -63,7 +58,7 @@ def test_rows_come_in_the_shares_asked_for_to_the_row_and_repeat_as_evenly_as_ca
 
 
 def test_by_tokens_shares_hold_to_the_row(chain):
-    store, _, _, (a, b, c), _, _ = chain
+    store, _, _, (a, b, c), _ = chain
     mix = make_mix(store, {"first": [a], "second": [c]}, MixConfig(weights={"first": 3, "second": 1}, train=40_000))
     for name, quota in (("first", 30_000), ("second", 10_000)):
         assert taken(mix)[name]["quota"] == quota <= taken(mix)[name]["tokens"] < quota + 32
@@ -72,7 +67,7 @@ def test_by_tokens_shares_hold_to_the_row(chain):
 
 
 def test_without_a_size_no_row_repeats_and_a_source_is_used_up(chain):
-    store, _, _, (a, b, c), _, _ = chain
+    store, _, _, (a, b, c), _ = chain
     mix = make_mix(store, {"first": [a], "second": [c]}, MixConfig(by="rows"))
     assert by_source(mix) == dict.fromkeys(("first", "second"), a.content["splits"]["train"])
     rows = [(row["record_id"], row["start"]) for split in SPLITS for row in rows_of(mix, split)]
@@ -80,7 +75,7 @@ def test_without_a_size_no_row_repeats_and_a_source_is_used_up(chain):
 
 
 def test_every_row_is_its_sources_row_and_names_record_and_snapshot(chain):
-    store, _, _, members, _, manifest = chain
+    store, _, _, members, manifest = chain
     mix = make_mix(store, {"both": [manifest], "other": [members[2]]}, MixConfig(by="rows", train=900))
     sources = mix.read_json("layout.json")["sources"]
     assert [(source["name"], source["snapshot"]) for source in sources] == [
@@ -105,7 +100,7 @@ def test_every_row_is_its_sources_row_and_names_record_and_snapshot(chain):
 
 
 def test_row_keys_are_distinct_although_rows_repeat_and_sources_share_records(chain):
-    store, _, _, (a, b, _), _, _ = chain
+    store, _, _, (a, b, _), _ = chain
     mix = make_mix(store, {"a": [a], "b": [b]}, MixConfig(by="rows", train=3000))
     keys = mix.table("train.arrow")["row_key"].to_numpy()
     assert len(np.unique(keys)) == 3000
@@ -114,7 +109,7 @@ def test_row_keys_are_distinct_although_rows_repeat_and_sources_share_records(ch
 
 
 def test_sources_are_interleaved_by_keys(chain):
-    store, _, _, (a, _, c), _, _ = chain
+    store, _, _, (a, _, c), _ = chain
     mix = make_mix(store, {"first": [a], "second": [c]}, MixConfig(by="rows", train=400))
     for place in (0, 1):
         in_quarters = np.split(mix.table("train.arrow")["source"].to_numpy() == place, 4)
@@ -124,18 +119,18 @@ def test_sources_are_interleaved_by_keys(chain):
 
 
 def test_it_trains_like_triples_and_a_manifest_over_it_passes_the_checks(chain):
-    store, _, tokenizer, (a, _, c), walks, _ = chain
+    store, _, tokenizer, (a, _, c), _ = chain
     mix = make_mix(store, {"first": [a], "second": [c]}, MixConfig(by="rows", train=700))
     assert label_leaks(mix).passed and misplaced_rows(mix).passed and split_overlaps([mix]).passed
     assert len(TripleTable(mix.file("train.arrow"))) == 700 and sum(1 for _ in iter_windows(mix, "train"))
-    document = make_dataset_manifest(store, {"mix": mix}, tokenizer, walks).read_json("manifest.json")
+    document = make_dataset_manifest(store, {"mix": mix}, tokenizer).read_json("manifest.json")
     assert document["members"]["triples"] == {"mix": mix.id} and document["splits"]["triples"]["train"] == 700
     again = make_mix(store, {"mixed": [mix], "more": [c]}, MixConfig(by="rows", train=100))
     assert again.table("train.arrow").schema == mix.table("train.arrow").schema
 
 
 def test_the_receipt_names_every_source_and_the_sources_still_verify(chain):
-    store, _, _, members, _, manifest = chain
+    store, _, _, members, manifest = chain
     mix = make_mix(store, {"both": [manifest], "other": [members[2]]}, MixConfig())
     parents = read_receipt(mix.receipt)["predicate"]["buildDefinition"]["resolvedDependencies"]
     named = {parent["digest"].get("sha256") for parent in parents}
@@ -145,7 +140,7 @@ def test_the_receipt_names_every_source_and_the_sources_still_verify(chain):
 
 
 def test_seed_weights_and_sizes_change_the_id_the_order_of_sources_does_not(chain, tmp_path):
-    store, _, _, (a, _, c), _, _ = chain
+    store, _, _, (a, _, c), _ = chain
     config = MixConfig(by="rows", train=300, weights={"first": 1, "second": 1})
     mix = make_mix(store, {"first": [a], "second": [c]}, config)
     assert make_mix(Store(tmp_path), {"second": [c], "first": [a]}, config).id == mix.id
@@ -156,23 +151,23 @@ def test_seed_weights_and_sizes_change_the_id_the_order_of_sources_does_not(chai
 
 
 def test_sources_under_different_tokenizers_are_refused_naming_both_until_one_is_chosen(chain):
-    store, raw, tokenizer, (a, _, _), _, _ = chain
+    store, raw, tokenizer, (a, _, _), _ = chain
     other = dataclasses.replace(TEXT, tokenizer=dataclasses.replace(TEXT.tokenizer, vocab_size=300))
-    small = make_tokenizer(store, raw, other)
-    foreign = make_triples(store, raw[2], small, other)
+    small = trained(store, raw, other)
+    foreign = triples_of(store, raw[2], small, other)
     for config in (MixConfig(), MixConfig(tokenizer=tokenizer.id), MixConfig(tokenizer=small.id)):
         with pytest.raises(DataError) as error:
             make_mix(store, {"ours": [a], "theirs": [foreign]}, config)
         assert error.value.code == "MIX_TOKENIZER"
         assert tokenizer.id in str(error.value) and small.id in str(error.value) and "theirs" in str(error.value)
-    chosen = make_triples(store, raw[2], tokenizer, TEXT)
+    chosen = triples_of(store, raw[2], tokenizer, TEXT)
     make_mix(store, {"ours": [a], "theirs": [chosen]}, MixConfig(tokenizer=tokenizer.id))
     with pytest.raises(DataError, match="another tokenizer"):
         make_mix(store, {"ours": [a]}, MixConfig(tokenizer=small.id))
 
 
 def test_sources_weights_and_splits_that_cannot_be_are_refused(chain, store, tmp_path):
-    home, _, tokenizer, (a, _, c), _, _ = chain
+    home, _, tokenizer, (a, _, c), _ = chain
     for sources, weights in (({}, None), ({"a": []}, None), ({"a": [a]}, {"b": 1}), ({"a": [a], "c": [c]}, {"a": 1})):
         with pytest.raises(DataError) as error:
             make_mix(home, sources, MixConfig(weights=weights))
@@ -181,7 +176,7 @@ def test_sources_weights_and_splits_that_cannot_be_are_refused(chain, store, tmp
         with pytest.raises(ConfigError, match="positive|at least"):
             MixConfig(**settings)
     assert from_dict(MixConfig, {"weights": {"a": 1}, "by": "rows"}) == MixConfig(weights={"a": 1}, by="rows")
-    (one_split,) = [make_triples(home, raw_of(home, tmp_path, documents(1)), tokenizer, TEXT)]
+    (one_split,) = [triples_of(home, raw_of(home, tmp_path, documents(1)), tokenizer, TEXT)]
     (only,) = [split for split, rows in one_split.content["splits"].items() if rows]
     with pytest.raises(DataError) as error:
         make_mix(home, {"a": [a], "one": [one_split]}, MixConfig(**{s: 10 for s in SPLITS if s != only}))

@@ -5,10 +5,8 @@ import pytest
 from assets_data.domains.text.quality_summary import MEASURES, TOTAL, make_quality_summary
 from assets_data.domains.text.read import SPLITS
 from assets_data.domains.text.schemas import schema_failures
-from assets_data.domains.text.tokenizer import make_tokenizer
-from assets_data.domains.text.triples import make_triples
 from assets_data.lineage import DataError
-from tests.assets_data.domains.text.corpora import TEXT, documents, raw_of
+from tests.assets_data.domains.text.corpora import documents, raw_of, trained, triples_of
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +17,8 @@ def made(tmp_path_factory):
     store = Store(root / "store")
     texts = {"files-2": documents(40), "files-10": [*documents(25, seed=1), "short", *documents(3, seed=1)]}
     raw = {name: raw_of(store, root / name, lines) for name, lines in texts.items()}
-    tokenizer = make_tokenizer(store, list(raw.values()), TEXT)
-    triples = {name: make_triples(store, snapshot, tokenizer, TEXT) for name, snapshot in raw.items()}
+    tokenizer = trained(store, raw.values())
+    triples = {name: triples_of(store, snapshot, tokenizer) for name, snapshot in raw.items()}
     return texts, raw, triples, make_quality_summary(store, raw, triples), store
 
 

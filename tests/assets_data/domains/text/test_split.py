@@ -1,24 +1,20 @@
 """The split: a function of the cleaned text alone, so no duplicate can straddle it."""
 
-from collections import Counter
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from assets_data.domains.text.config import DocumentsConfig
-from assets_data.domains.text.documents import iter_documents
 from assets_data.domains.text.split import assign_splits
 from assets_data.lineage import ConfigError, text_key64
-from tests.assets_data.domains.text.corpora import TEXT, documents, raw_of
+from tests.assets_data.domains.text.corpora import documents, documents_of, raw_of, rows_of
 
 keys = st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=20).map(lambda values: np.array(values, np.uint64))
 
 
-def split_of(raw, dropped=None):
-    frames = iter_documents(raw, TEXT.documents, Counter() if dropped is None else dropped)
-    return {row["text"]: row["split"] for frame in frames for row in frame.to_dicts()}
+def split_of(store, folder, texts):
+    return {row["text"]: row["split"] for row in rows_of(documents_of(store, raw_of(store, folder, texts)))}
 
 
 @given(keys, st.integers(-5, 5))
@@ -46,23 +42,22 @@ def test_no_held_out_share_means_everything_trains():
 def test_texts_that_are_equal_once_cleaned_are_one_document_and_share_a_split_across_slices(store, tmp_path):
     texts = documents(60)
     variants = [f"\ufeff{text}  \r\n\n\n".replace("é", "e\u0301") for text in texts]
-    dropped = Counter()
-    one = split_of(raw_of(store, tmp_path / "a", [*texts, *variants]), dropped)
-    other = split_of(raw_of(store, tmp_path / "b", [*reversed(variants), *documents(20, seed=1)]))
+    one = split_of(store, tmp_path / "a", [*texts, *variants])
+    other = split_of(store, tmp_path / "b", [*reversed(variants), *documents(20, seed=1)])
+    dropped = documents_of(store, raw_of(store, tmp_path / "a", [*texts, *variants])).read_json("dropped.json")
     assert dropped["duplicate"] == len(one) == len(texts)
     assert {text: other[text] for text in texts} == one
     assert set(one.values()) == {"train", "validation", "test"}
 
 
 def test_a_document_that_arrives_moves_no_other(store, tmp_path):
-    few = split_of(raw_of(store, tmp_path / "a", documents(40)))
-    many = split_of(raw_of(store, tmp_path / "b", [*documents(40, seed=1), *documents(40)]))
+    few = split_of(store, tmp_path / "a", documents(40))
+    many = split_of(store, tmp_path / "b", [*documents(40, seed=1), *documents(40)])
     assert few.items() < many.items()
 
 
 def test_the_first_of_equal_texts_is_kept_with_its_origin_and_text_id(store, tmp_path):
     text = documents(1)[0]
-    (frame,) = iter_documents(raw_of(store, tmp_path, [text + "\n", text]), TEXT.documents, Counter())
-    (row,) = frame.to_dicts()
+    (row,) = rows_of(documents_of(store, raw_of(store, tmp_path, [text + "\n", text])))
     assert row["origin"] == "rows.jsonl#line:1,byte:0"
     assert int(row["text_id"][:16], 16) == text_key64([text])[0]  # the split's key is the digest's first 8 bytes

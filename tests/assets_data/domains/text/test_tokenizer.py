@@ -1,17 +1,15 @@
 """The tokenizer: lossless, blind to held-out text, the same for slices in any order, and pinned."""
 
 import dataclasses
-from collections import Counter
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assets_data.domains.text.config import TokenizerConfig
-from assets_data.domains.text.documents import iter_documents
-from assets_data.domains.text.tokenizer import BOS, EOS, PAD, SPECIALS, UNK, load_tokenizer, make_tokenizer
+from assets_data.domains.text.tokenizer import BOS, EOS, PAD, SPECIALS, UNK, load_tokenizer
 from assets_data.lineage import IntegrityError, Store
-from tests.assets_data.domains.text.corpora import TEXT, documents, raw_of, trained
+from tests.assets_data.domains.text.corpora import TEXT, documents, documents_of, raw_of, rows_of, trained
 
 RETRAIN = dataclasses.replace(TEXT, tokenizer=TokenizerConfig(vocab_size=320, retrain=True))
 
@@ -50,8 +48,7 @@ def test_specials_spelled_out_in_a_text_are_text(encoder):
 def test_held_out_documents_leave_no_trace_and_training_documents_do(store, tmp_path):
     texts = documents(60)
     raw = raw_of(store, tmp_path / "all", texts)
-    (frame,) = iter_documents(raw, TEXT.documents, Counter())
-    training = frame.filter(frame["split"] == "train")["text"].to_list()
+    training = [row["text"] for row in rows_of(documents_of(store, raw)) if row["split"] == "train"]
     assert 0 < len(training) < len(texts)
     full = trained(store, raw, RETRAIN)
     assert vocabulary(trained(store, raw_of(store, tmp_path / "some", training), RETRAIN)) == vocabulary(full)
@@ -64,18 +61,18 @@ def test_the_order_of_slices_and_slices_given_twice_change_nothing(tmp_path):
     for name, order in (("a", (0, 1, 2)), ("b", (2, 0, 1)), ("c", (1, 0, 2, 1))):
         store = Store(tmp_path / name)
         raw = [raw_of(store, tmp_path / str(seed), documents(15, seed)) for seed in range(3)]
-        ids.add(make_tokenizer(store, [raw[i] for i in order], TEXT).id)
+        ids.add(trained(store, [raw[i] for i in order]).id)
     assert len(ids) == 1
 
 
 def test_once_published_it_is_pinned_whatever_slices_arrive_until_retraining_is_asked_for(store, tmp_path):
     first, second = (raw_of(store, tmp_path / str(seed), documents(20, seed)) for seed in range(2))
-    pinned = make_tokenizer(store, [first], TEXT)
-    later = make_tokenizer(store, [first, second], TEXT)
+    pinned = trained(store, first)
+    later = trained(store, [first, second])
     assert later.id == pinned.id and later.reused and later.receipt == pinned.receipt
-    retrained = make_tokenizer(store, [first, second], RETRAIN)
+    retrained = trained(store, [first, second], RETRAIN)
     assert retrained.id != pinned.id and not retrained.reused
-    assert make_tokenizer(store, [second], TEXT).id == retrained.id
+    assert trained(store, second).id == retrained.id
 
 
 def test_other_settings_have_a_pin_of_their_own(store, tmp_path):

@@ -14,17 +14,27 @@ import pytest
 
 from assets_data.domains.text.checks import label_leaks, misplaced_rows
 from assets_data.domains.text.config import PRESETS, TextConfig, TriplesConfig
-from assets_data.domains.text.documents import iter_documents
+from assets_data.domains.text.manifest import make_dataset_manifest
 from assets_data.domains.text.prefetch import ahead
 from assets_data.domains.text.raw_slice import make_raw_slice
 from assets_data.domains.text.read import SPANS, SPLITS, TripleTable
 from assets_data.domains.text.rows import rows_schema
+from assets_data.domains.text.schemas import schema_failures
 from assets_data.domains.text.tokenizer import BOS, EOS, load_tokenizer
 from assets_data.domains.text.triples import iter_windows, make_triples
 from assets_data.lineage import DataError, IntegrityError, Store
 from assets_data.lineage.receipts.code import ROOT
 from assets_data.sources.extract_config import ExtractConfig, QaConfig
-from tests.assets_data.domains.text.corpora import TEXT, documents, raw_of, source_of, trained
+from tests.assets_data.domains.text.corpora import (
+    TEXT,
+    documents,
+    documents_of,
+    raw_of,
+    rows_of,
+    source_of,
+    trained,
+    triples_of,
+)
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +45,10 @@ def chain(tmp_path_factory):
     texts = documents(60)
     raw = raw_of(store, root / "in", [*texts, *texts[:3], "short", "1234, " * 20])
     tokenizer = trained(store, raw)
-    return store, raw, tokenizer, make_triples(store, raw, tokenizer, TEXT)
+    return store, raw, tokenizer, triples_of(store, raw, tokenizer, TEXT)
 
 
-def rows_of(triples):
+def stored_rows(triples):
     return [(split, row) for split in SPLITS for row in triples.table(f"{split}.arrow").to_pylist()]
 
 
@@ -49,13 +59,13 @@ def flip_byte(path):
 
 
 def test_windows_are_the_documents_tokens_in_order_and_in_their_split(chain):
-    _, raw, tokenizer, triples = chain
+    store, raw, tokenizer, triples = chain
     encoder = load_tokenizer(tokenizer)
     for split in SPLITS:
         expected = []
-        for frame in iter_documents(raw, TEXT.documents, Counter()):
-            for text in frame.filter(frame["split"] == split)["text"]:
-                ids = encoder.encode(text, add_special_tokens=False).ids
+        for row in rows_of(documents_of(store, raw)):
+            if row["split"] == split:
+                ids = encoder.encode(row["text"], add_special_tokens=False).ids
                 expected += [ids[i : i + 32] for i in range(0, len(ids), 32) if len(ids[i : i + 32]) >= 4]
         found = []
         for values, offsets in iter_windows(triples, split):
@@ -90,7 +100,7 @@ def texts_of(tokenizer, views):
 def test_a_pairs_encoder_reads_the_prompt_and_its_labels_are_the_response(pairs, tmp_path, truncate):
     _, raw, tokenizer, config, rows = pairs
     config = dataclasses.replace(config, triples=dataclasses.replace(config.triples, truncate_prompts=truncate))
-    triples = make_triples(Store(tmp_path), raw, tokenizer, config)
+    triples = triples_of(Store(tmp_path), raw, tokenizer, config)
     encoder = load_tokenizer(tokenizer)
     expected, long = {}, 0
     for row in rows[:-1]:
@@ -117,17 +127,18 @@ def test_a_pairs_encoder_reads_the_prompt_and_its_labels_are_the_response(pairs,
 
 
 def test_the_tokenizer_is_trained_on_prompts_and_responses(pairs):
-    _, raw, tokenizer, config, _ = pairs
-    frames = [f.filter(f["split"] == "train") for f in iter_documents(raw, config.documents, Counter())]
-    characters = sum(len(text) for frame in frames for name in ("prompt", "text") for text in frame[name])
+    store, raw, tokenizer, config, _ = pairs
+    training = [row for row in rows_of(documents_of(store, raw, config)) if row["split"] == "train"]
+    assert any(row["prompt"] for row in training)
+    characters = sum(len(row["prompt"]) + len(row["text"]) for row in training)
     assert tokenizer.read_json("trained_on.json")["characters"] == characters
-    assert tokenizer.read_json("trained_on.json")["documents"] == sum(map(len, frames))
+    assert tokenizer.read_json("trained_on.json")["documents"] == len(training)
 
 
 def test_overlapping_windows_share_tokens_with_the_one_before_and_stay_in_one_split(chain, tmp_path):
     _, raw, tokenizer, triples = chain
     config = dataclasses.replace(TEXT, triples=dataclasses.replace(TEXT.triples, overlap=8))
-    overlapping = make_triples(Store(tmp_path), raw, tokenizer, config)
+    overlapping = triples_of(Store(tmp_path), raw, tokenizer, config)
     assert overlapping.stats["rows"] > triples.stats["rows"] and label_leaks(overlapping).passed
     windows, split_of = {}, {}
     for split in SPLITS:
@@ -142,7 +153,7 @@ def test_overlapping_windows_share_tokens_with_the_one_before_and_stay_in_one_sp
 def test_any_row_of_the_table_is_read_by_its_number_across_batches(chain, tmp_path):
     _, raw, tokenizer, triples = chain
     config = dataclasses.replace(TEXT, triples=dataclasses.replace(TEXT.triples, batch_bytes=3000))
-    many = make_triples(Store(tmp_path), raw, tokenizer, config)
+    many = triples_of(Store(tmp_path), raw, tokenizer, config)
     table = TripleTable(many.file("train.arrow"))
     assert len(table.table.to_batches()) > 5 and len(table) == many.content["splits"]["train"]
     for number, row in enumerate(table.table.to_pylist()):
@@ -177,7 +188,7 @@ def test_a_triple_is_three_views_of_one_row_of_the_mapped_file(chain):
 def test_documents_name_record_origin_split_and_text_of_every_row(chain):
     _, raw, _, triples = chain
     split_of = {row["record_id"]: row["split"] for row in triples.table("records.parquet").to_pylist()}
-    assert {row["record_id"]: split for split, row in rows_of(triples)} == split_of
+    assert {row["record_id"]: split for split, row in stored_rows(triples)} == split_of
     origins = {row["record_id"]: row["origin"] for row in raw.table("records.parquet").to_pylist()[::-1]}
     assert all(origins[row["record_id"]] == row["origin"] for row in triples.table("records.parquet").to_pylist())
     assert triples.content["records"]["count"] == len(split_of) == 60
@@ -198,15 +209,15 @@ def test_what_is_dropped_is_counted_by_reason(chain):
 def test_a_document_without_a_window_is_not_listed(chain, tmp_path):
     _, raw, tokenizer, triples = chain
     strict = dataclasses.replace(TEXT, triples=dataclasses.replace(TEXT.triples, window=200, min_window=200))
-    fewer = make_triples(Store(tmp_path), raw, tokenizer, strict)
+    fewer = triples_of(Store(tmp_path), raw, tokenizer, strict)
     listed = set(fewer.table("records.parquet")["record_id"].to_pylist())
-    assert listed == {row["record_id"] for _, row in rows_of(fewer)}
+    assert listed == {row["record_id"] for _, row in stored_rows(fewer)}
     assert len(listed) == fewer.content["records"]["count"] < triples.content["records"]["count"]
 
 
 def test_row_keys_are_distinct_and_starts_are_token_positions(chain):
     _, _, _, triples = chain
-    rows = rows_of(triples)
+    rows = stored_rows(triples)
     assert len({row["row_key"] for _, row in rows}) == len(rows)
     for split, row in rows:
         assert row["start"] % 32 == 0 and row["encoder_begin"] == 0 and row["decoder_end"] == len(row["tokens"]), split
@@ -216,16 +227,15 @@ def test_the_size_of_batches_changes_nothing(chain, tmp_path):
     _, raw, tokenizer, triples = chain
     for size in (1, 5_000):
         config = dataclasses.replace(TEXT, triples=dataclasses.replace(TEXT.triples, batch_bytes=size))
-        assert make_triples(Store(tmp_path / str(size)), raw, tokenizer, config).id == triples.id
+        assert triples_of(Store(tmp_path / str(size)), raw, tokenizer, config).id == triples.id
 
 
 def test_roots_threads_and_hash_seeds_change_nothing(tmp_path):
     script = (
         "import sys; from pathlib import Path; from assets_data.lineage import Store; "
-        "from assets_data.domains.text.triples import make_triples; "
         "from tests.assets_data.domains.text.corpora import *; "
         "store = Store(Path(sys.argv[1])); raw = raw_of(store, store.root / 'in', documents(100)); "
-        "tokenizer = trained(store, raw); print(raw.id, tokenizer.id, make_triples(store, raw, tokenizer, TEXT).id)"
+        "tokenizer = trained(store, raw); print(raw.id, tokenizer.id, triples_of(store, raw, tokenizer, TEXT).id)"
     )
 
     def ids(threads):
@@ -252,47 +262,56 @@ def test_window_pivot_and_seed_change_the_id(chain, tmp_path):
         {"seed": 8},
     ):
         config = dataclasses.replace(TEXT, triples=dataclasses.replace(TEXT.triples, **change))
-        assert make_triples(Store(tmp_path / str(change)), raw, tokenizer, config).id != triples.id, change
+        assert triples_of(Store(tmp_path / str(change)), raw, tokenizer, config).id != triples.id, change
 
 
 def test_a_tokenizer_that_saw_another_training_split_is_refused(chain):
     store, raw, tokenizer, _ = chain
     other = dataclasses.replace(TEXT, documents=dataclasses.replace(TEXT.documents, seed=99))
     with pytest.raises(DataError) as error:
-        make_triples(store, raw, tokenizer, other)
+        triples_of(store, raw, tokenizer, other)
     assert error.value.code == "TRIPLES_TOKENIZER_SPLIT"
 
 
-def test_a_slice_without_a_window_is_refused(chain, store, tmp_path):
-    _, _, tokenizer, _ = chain
+def test_a_slice_without_a_window_is_a_slice_and_a_dataset_of_nothing_else_is_refused(chain, store, tmp_path):
+    _, _, tokenizer, whole = chain
+    empty = triples_of(store, raw_of(store, tmp_path / "in", ["short"]), tokenizer, TEXT)
+    assert empty.content["splits"] == dict.fromkeys(SPLITS, 0) and empty.content["records"]["count"] == 0
+    assert stored_rows(empty) == [] and schema_failures(empty) == []
+    assert +Counter(empty.read_json("dropped.json")) == {"too_short": 1}
     with pytest.raises(DataError) as error:
-        make_triples(store, raw_of(store, tmp_path / "in", ["short"]), tokenizer, TEXT)
-    assert error.value.code == "TRIPLES_EMPTY" and error.value.found["too_short"] == 1
+        make_dataset_manifest(store, {"files-0": empty}, tokenizer)
+    assert error.value.code == "MANIFEST_EMPTY" and error.value.found["files-0"]["too_short"] == 1
+    manifest = make_dataset_manifest(store, {"files-0": empty, "files-1": whole}, tokenizer)
+    assert manifest.read_json("manifest.json")["splits"]["triples"] == whole.content["splits"]
 
 
-def test_f13_a_raw_slice_changed_after_it_was_published_stops_the_work(store, tmp_path):
+def test_f13_a_raw_slice_or_documents_changed_after_they_were_published_stop_the_work(store, tmp_path):
     raw = raw_of(store, tmp_path / "in", documents(20))
-    tokenizer = trained(store, raw)
+    tokenizer, documents_made = trained(store, raw), documents_of(store, raw)
     flip_byte(raw.file("records.parquet"))
     with pytest.raises(IntegrityError, match=r"records\.parquet"):
-        make_triples(store, raw, tokenizer, TEXT)
+        triples_of(store, raw, tokenizer, TEXT)
+    flip_byte(documents_made.file("documents.parquet"))
+    with pytest.raises(IntegrityError, match=r"documents\.parquet"):
+        make_triples(store, documents_made, tokenizer, TEXT)
 
 
 def test_f14_a_flipped_byte_is_found_and_the_same_call_heals_it(store, tmp_path):
     raw = raw_of(store, tmp_path / "in", documents(20))
     tokenizer = trained(store, raw)
-    triples = make_triples(store, raw, tokenizer, TEXT)
+    triples = triples_of(store, raw, tokenizer, TEXT)
     flip_byte(triples.file("train.arrow"))
     with pytest.raises(IntegrityError, match=r"train\.arrow"):
         triples.verify()
-    healed = make_triples(store, raw, tokenizer, TEXT)
+    healed = triples_of(store, raw, tokenizer, TEXT)
     healed.verify(deep=True)
     assert healed.id == triples.id and not healed.reused
 
 
 def test_f22_splits_swapped_with_each_other_are_found(store, tmp_path):
     raw = raw_of(store, tmp_path / "in", documents(20))
-    triples = make_triples(store, raw, trained(store, raw), TEXT)
+    triples = triples_of(store, raw, trained(store, raw), TEXT)
     train, test = triples.file("train.arrow"), triples.file("test.arrow")
     content = train.read_bytes()
     train.write_bytes(test.read_bytes())

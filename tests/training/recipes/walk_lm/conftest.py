@@ -3,7 +3,7 @@
 import pytest
 
 from assets_data.lineage import Store, with_overrides
-from tests.training.walks import make_manifest
+from tests.training.walks import make_inputs
 from training.recipe import discover
 from training.recipes.walk_lm.config import WalkLmConfig
 
@@ -37,8 +37,8 @@ def walk_store(tmp_path_factory) -> Store:
 
 
 @pytest.fixture(scope="session")
-def manifest(walk_store):
-    return make_manifest(walk_store)
+def inputs(walk_store):
+    return make_inputs(walk_store)
 
 
 @pytest.fixture
@@ -47,5 +47,5 @@ def recipe():
 
 
 @pytest.fixture
-def data(walk_store, manifest, recipe):
-    return recipe.open_data(walk_store, manifest, tiny())
+def data(walk_store, inputs, recipe):
+    return recipe.open_data(walk_store, inputs, tiny())

@@ -4,8 +4,8 @@ import pytest
 from assets_data.lineage import DataError, Store
 from tests.training.recipes.walk_lm.conftest import tiny
 from tests.training.walks import LENGTH, exact_walks, publish
+from training.job import named_inputs
 from training.order import Order
-from training.recipes.walk_lm.data import open_corpus
 
 
 def test_rows_are_the_chunks_of_every_walk_in_order(data):
@@ -19,8 +19,8 @@ def test_rows_come_in_the_order_asked_for_across_record_batches(data):
     assert (data.rows(rows) == exact_walks(400, 0).reshape(1200, 16)[rows]).all()
 
 
-def test_the_remainder_of_a_walk_is_left_out(walk_store, manifest, recipe):
-    data = recipe.open_data(walk_store, manifest, tiny(**{"model.context": 19}))
+def test_the_remainder_of_a_walk_is_left_out(walk_store, inputs, recipe):
+    data = recipe.open_data(walk_store, inputs, tiny(**{"model.context": 19}))
     assert len(data.row_keys) == 800 and data.rows(np.array([1]))[0].tolist() == exact_walks(400, 0)[0, 20:40].tolist()
 
 
@@ -44,16 +44,10 @@ def test_withdrawing_a_walk_leaves_every_batch_before_its_first_use_as_it_was(tm
     assert batches[0][:-1] == batches[1][:-1] and batches[0][-1] != batches[1][-1]
 
 
-def test_a_manifest_without_walks_is_refused(store):
-    from tests.training.walks import Nothing
-
-    manifest = store.run_stage(
-        name="text/dataset_manifest",
-        module="assets_data.lineage.errors",
-        config=Nothing(),
-        parents={},
-        build=lambda writer: writer.write_json("manifest.json", {"members": {"triples": {}}}),
-    )
+@pytest.mark.parametrize("missing", ["walk_corpus", "manifest"])
+def test_inputs_without_one_that_the_recipe_reads_are_refused_by_name(inputs, recipe, missing):
+    given = {name: snapshot for name, snapshot in inputs.items() if name != missing}
     with pytest.raises(DataError) as caught:
-        open_corpus(store, manifest)
-    assert caught.value.code == "MANIFEST_NO_MEMBER"
+        named_inputs(recipe, given)
+    assert caught.value.code == "RECIPE_INPUTS" and f"no ['{missing}']" in str(caught.value)
+    assert recipe.inputs[missing].kind in str(caught.value)

@@ -9,13 +9,12 @@ import pytest
 
 from assets_data.domains.text import config as text
 from assets_data.domains.text.raw_slice import make_raw_slice
-from assets_data.domains.text.tokenizer import make_tokenizer
-from assets_data.domains.text.triples import make_triples
 from assets_data.domains.text.walks.config import DcsbmGraph, RulesConfig, WalkConfig, smoke
 from assets_data.domains.text.walks.corpus import make_walk_corpus
 from assets_data.lineage import Snapshot, Store
 from assets_data.sources import config as fetch
 from assets_data.sources.sources import slice_names
+from tests.assets_data.domains.text.corpora import trained, triples_of
 
 SMALL = replace(smoke(), train_walks=3200, heldout_walks=200)
 BLOCK_MODEL = WalkConfig(
@@ -43,12 +42,17 @@ def text_snapshots(tmp_path_factory) -> Text:
 
 def publish_text(store: Store) -> Text:
     raw = [make_raw_slice(store, name, fetch.smoke()) for name in slice_names(fetch.smoke())[:2]]
-    tokenizer = make_tokenizer(store, raw, text.smoke())
-    return Text(store, [make_triples(store, part, tokenizer, text.smoke()) for part in raw], tokenizer)
+    tokenizer = trained(store, raw, text.smoke())
+    return Text(store, [triples_of(store, part, tokenizer, text.smoke()) for part in raw], tokenizer)
 
 
 def make(text: Text, store: Store, config: WalkConfig = SMALL, triples: list[Snapshot] | None = None) -> Snapshot:
-    return make_walk_corpus(store, triples or text.triples, text.tokenizer, config)
+    return make_walk_corpus(store, by_name(triples or text.triples), text.tokenizer, config)
+
+
+def by_name(triples: list[Snapshot]) -> dict[str, Snapshot]:
+    """The slices as the stage is given them; the same one may stand under two names."""
+    return {f"slice-{number}": snapshot for number, snapshot in enumerate(triples)}
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,8 @@ from assets_data.domains.text.tokenizer import load_tokenizer
 from assets_data.domains.text.triples import iter_windows
 from assets_data.domains.text.walks import config
 from assets_data.domains.text.walks.config import RulesConfig
-from assets_data.domains.text.walks.corpus import iter_walks, read_graph, read_rules
+from assets_data.domains.text.walks.corpus import read_graph
+from assets_data.domains.text.walks.read import iter_walks, open_graph
 from assets_data.domains.text.walks.rules import rule_chances
 from assets_data.lineage import DataError, Store, array_key64
 
@@ -26,7 +27,7 @@ def walks_of(corpus, split):
 
 
 def test_every_promise_is_kept_in_both_splits(corpus):
-    graph, rules = read_graph(corpus), read_rules(corpus)
+    graph, rules = read_graph(corpus), open_graph(corpus).rules
     for split in ("train", "heldout"):
         broken, checks = broken_promises(graph, rules, walks_of(corpus, split)[:500])
         assert broken == []
@@ -73,7 +74,7 @@ def test_what_is_published_is_what_it_says(corpus):
     graph, stats = read_graph(corpus), corpus.stats
     assert (stats["vertices"], stats["edges"]) == (graph.n_vertices, graph.n_edges)
     assert stats["blocks"] == np.bincount(graph.blocks).tolist()
-    for rule, facts in zip(read_rules(corpus), stats["rules"], strict=True):
+    for rule, facts in zip(open_graph(corpus).rules, stats["rules"], strict=True):
         assert (facts["vertex"], facts["r"], facts["target_block"]) == (rule.vertex, rule.r, rule.target_block)
         assert facts["kept"] == facts["encounters"] > 0 and facts["paths"] >= 3
 
@@ -104,9 +105,9 @@ def test_a_balanced_corpus_meets_every_rule_as_often_as_asked_for(text_snapshots
     walks = config.train_walks + config.heldout_walks
     met = [rule["encounters"] / walks for rule in balanced.stats["rules"]]
     assert met == pytest.approx([0.6] * len(met), rel=0.15)
-    chances = rule_chances(read_graph(balanced), read_rules(balanced))
+    chances = rule_chances(read_graph(balanced), open_graph(balanced).rules)
     assert [rule["chance"] for rule in balanced.stats["rules"]] == pytest.approx(chances, abs=1e-6)
-    assert read_rules(balanced) == read_rules(corpora["text"])
+    assert open_graph(balanced).rules == open_graph(corpora["text"]).rules
 
 
 @pytest.mark.parametrize("workers", [1, 5])
@@ -141,9 +142,10 @@ KILLED = """
 import sys, pathlib
 from assets_data.lineage import Store
 from assets_data.domains.text.walks.corpus import make_walk_corpus
+from tests.assets_data.domains.text.walks.conftest import by_name
 from tests.assets_data.domains.text.walks.test_corpus import LARGE
 text, store = Store(pathlib.Path(sys.argv[1])), Store(pathlib.Path(sys.argv[2]))
-make_walk_corpus(store, [text.snapshot(i) for i in sys.argv[4:]], text.snapshot(sys.argv[3]), LARGE)
+make_walk_corpus(store, by_name([text.snapshot(i) for i in sys.argv[4:]]), text.snapshot(sys.argv[3]), LARGE)
 """
 
 
@@ -164,7 +166,7 @@ def test_f15_killed_while_it_writes_a_second_run_makes_the_same_corpus(text_snap
 @pytest.mark.slow
 def test_every_promise_is_kept_in_the_whole_anchor_corpus(text_snapshots, store):
     anchor = make(text_snapshots, store, config.anchor())
-    graph, rules = read_graph(anchor), read_rules(anchor)
+    graph, rules = read_graph(anchor), open_graph(anchor).rules
     edges = np.zeros((graph.n_vertices, graph.n_vertices), bool)
     edges[graph.sources, graph.targets] = True
     checks = 0

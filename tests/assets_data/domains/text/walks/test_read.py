@@ -1,15 +1,39 @@
+from dataclasses import asdict
+
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from assets_data.domains.text.walks import read as scoring
-from assets_data.domains.text.walks.read import Count, Rule, WalkGraph, score_corpus
-from tests.training.walks import RULES, VERTICES, exact_walks, make_manifest, neighbours
+from assets_data.domains.text.walks.read import Count, Rule, WalkGraph, check_rules, score_corpus
+from assets_data.lineage import Store
+from tests.assets_data.domains.text.tampered import publish
+from tests.training.walks import RULES, VERTICES, exact_walks, neighbours
+
+
+def planted() -> list[Rule]:
+    return [Rule(vertex=vertex, r=r, target_block=target) for vertex, r, target in RULES]
+
+
+def published(store, train: np.ndarray, heldout: np.ndarray):
+    """A corpus of these walks over the small graph, each split in three record batches."""
+    edges = neighbours()
+    sources = np.repeat(np.arange(VERTICES, dtype=np.uint32), edges.shape[1])
+    tables = {
+        "vertices.arrow": pa.table({"block": (np.arange(VERTICES) // 8).astype(np.uint16)}),
+        "edges.arrow": pa.table({"source": sources, "target": edges.ravel().astype(np.uint32)}),
+        "rules.arrow": pa.Table.from_pylist([asdict(rule) for rule in planted()]),
+    }
+    for split, walks in (("train", train), ("heldout", heldout)):
+        parts = [pa.FixedSizeListArray.from_arrays(w.ravel(), w.shape[1]) for w in np.array_split(walks, 3)]
+        tables[f"{split}.arrow"] = pa.table({"tokens": pa.chunked_array(parts)})
+    return publish(store, "text/walk_corpus", tables, {}, "walks")
 
 
 def small_graph() -> WalkGraph:
     edges = neighbours()
     sources = np.repeat(np.arange(VERTICES), edges.shape[1])
-    return WalkGraph(sources, edges.ravel(), np.arange(VERTICES) // 8, [Rule(*rule) for rule in RULES])
+    return WalkGraph(sources, edges.ravel(), np.arange(VERTICES) // 8, planted())
 
 
 def brute_force(tokens: np.ndarray) -> tuple[int, int, dict[int, list[int]]]:
@@ -71,8 +95,23 @@ def test_zero_checks_have_no_rate():
 
 
 def test_a_corpus_is_scored_whole_over_all_its_batches(store):
-    manifest = make_manifest(store, train=50, heldout=20)
-    corpus = store.snapshot(manifest.read_json("manifest.json")["members"]["walk_corpus"])
+    corpus = published(store, exact_walks(50, 0), exact_walks(20, 1))
+    assert len(corpus.table("train.arrow").to_batches()) == 3
     score = score_corpus(corpus)
     whole = small_graph().score(np.concatenate([exact_walks(50, 0), exact_walks(20, 1)]))
     assert score == whole and score.edges.checks == 70 * 47
+
+
+def test_the_check_passes_exact_walks_and_fails_one_broken_rule_or_step_in_either_split(store, tmp_path):
+    train, heldout = exact_walks(50, 0), exact_walks(20, 1)
+    sound = check_rules(store, published(store, train, heldout))
+    assert sound.passed and sound.facts["rule_compliance"] == sound.facts["edge_compliance"] == 1.0
+    checks = sound.facts["rule_checks"]
+    vertex, r, target = RULES[0]
+    row, step = np.argwhere(heldout[:, :-r] == vertex)[0]
+    heldout[row, step + r] = ((target + 1) % 3) * 8  # a vertex of another block
+    off_rule = check_rules(store, published(Store(tmp_path / "rule"), train, heldout))
+    assert not off_rule.passed and 1 - 8 / checks < off_rule.facts["rule_compliance"] < 1
+    train[7, 5] = train[7, 4]  # no vertex is its own neighbour
+    off_edge = check_rules(store, published(Store(tmp_path / "edge"), train, exact_walks(20, 1)))
+    assert not off_edge.passed and off_edge.facts["edge_compliance"] < 1

@@ -1,0 +1,32 @@
+"""From a sentence to the records that say it: a search through the texts of raw slices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from assets_data.lineage import Snapshot
+
+AROUND = 40  # characters shown before and behind what was found
+
+
+def find_text(snapshots: Iterable[Snapshot], wanted: str) -> dict[bytes, tuple[str, str]]:
+    """Record -> ``(origin, excerpt)`` of every raw record whose text or prompt holds ``wanted``, letter by letter."""
+    found: dict[bytes, tuple[str, str]] = {}
+    for snapshot in snapshots:
+        if snapshot.kind != "text/raw_slice":
+            continue
+        with pq.ParquetFile(snapshot.file("records.parquet")) as file:
+            for batch in file.iter_batches(columns=["record_id", "origin", "prompt", "text"]):
+                hits = [pc.match_substring(batch.column(name), wanted) for name in ("prompt", "text")]  # type: ignore[attr-defined]
+                for row in batch.filter(pc.or_(*hits)).to_pylist():  # type: ignore[attr-defined]
+                    found[bytes.fromhex(row["record_id"])] = (row["origin"], _excerpt(row, wanted))
+    return found
+
+
+def _excerpt(row: dict[str, str], wanted: str) -> str:
+    text = row["text"] if wanted in row["text"] else row["prompt"]
+    place = text.index(wanted)
+    return text[max(0, place - AROUND) : place + len(wanted) + AROUND]

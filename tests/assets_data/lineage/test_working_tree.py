@@ -1,0 +1,162 @@
+"""The checkout as it is, whatever git was told: an edit cannot be hidden, and no other repository answers for it."""
+
+import os
+import subprocess
+
+import pytest
+
+from assets_data.lineage.receipts import working_tree
+from assets_data.lineage.receipts.working_tree import tree_state
+
+ROOMS = ("room",)
+
+
+def git(root, *arguments):
+    names = {f"GIT_{who}_{what}": "a@b.example" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    command, variables = ["git", "-C", str(root), *arguments], {**os.environ, **names}
+    return subprocess.run(command, check=True, capture_output=True, text=True, env=variables).stdout.strip()
+
+
+def repository(root, text="A = 1\n"):
+    (root / "room").mkdir(parents=True)
+    (root / "room" / "code.py").write_text(text)
+    (root / "notes.txt").write_text("notes\n")
+    (root / "link").symlink_to("notes.txt")
+    (root / ".gitignore").write_text("ignored*\n")
+    git(root, "init", "-q")
+    git(root, "add", "-A")
+    git(root, "commit", "-q", "-m", "first")
+    return root
+
+
+@pytest.fixture
+def root(tmp_path):
+    return repository(tmp_path / "repository")
+
+
+def state(root):
+    return tree_state(root, ROOMS)
+
+
+def test_a_checkout_as_committed_is_clean_and_an_edit_gives_a_digest_of_its_own(root):
+    assert state(root) == {"commit": git(root, "rev-parse", "HEAD"), "dirty": False, "diff": None}
+    digests = set()
+    for text in ("A = 2\n", "A = 3\n"):
+        (root / "room" / "code.py").write_text(text)
+        found = state(root)
+        assert found["dirty"] and found["diff"].startswith("sha256:")
+        digests.add(found["diff"])
+    (root / "room" / "code.py").write_text("A = 1\n")
+    assert len(digests) == 2 and not state(root)["dirty"]
+
+
+def assume_unchanged(root):
+    git(root, "update-index", "--assume-unchanged", "room/code.py")
+    (root / "room" / "code.py").write_text("A = 2\n")
+
+
+def skip_worktree(root):
+    git(root, "update-index", "--skip-worktree", "room/code.py")
+    (root / "room" / "code.py").write_text("A = 2\n")
+
+
+def a_filter(root):
+    """A clean filter that shows git what was committed, whatever lies there."""
+    git(root, "config", "filter.hide.clean", "printf 'A = 1\\n'")
+    (root / ".git" / "info").mkdir(exist_ok=True)
+    (root / ".git" / "info" / "attributes").write_text("*.py filter=hide\n")
+    (root / "room" / "code.py").write_text("A = 2\n")
+
+
+def an_exclude(root):
+    (root / ".git" / "info").mkdir(exist_ok=True)
+    (root / ".git" / "info" / "exclude").write_text("room/\n")
+    (root / "room" / "more.py").write_text("B = 1\n")
+
+
+def an_ignored_module(root):
+    (root / "room" / "ignored.py").write_text("B = 1\n")
+
+
+def an_ignored_library(root):
+    (root / "room" / "ignored.so").write_bytes(b"\x7fELF")
+
+
+def a_replaced_object(root):
+    old = git(root, "rev-parse", "HEAD:room/code.py")
+    (root / "room" / "code.py").write_text("A = 2\n")
+    git(root, "replace", old, git(root, "hash-object", "-w", "room/code.py"))
+
+
+def a_replaced_tree(root):
+    first = git(root, "rev-parse", "HEAD^{tree}")
+    (root / "room" / "code.py").write_text("A = 2\n")
+    git(root, "add", "-A")
+    git(root, "replace", first, git(root, "write-tree"))
+
+
+def same_size_and_time(root):
+    path = root / "room" / "code.py"
+    before = path.stat()
+    path.write_text("A = 2\n")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def a_deleted_file(root):
+    git(root, "update-index", "--assume-unchanged", "notes.txt")
+    (root / "notes.txt").unlink()
+
+
+def a_staged_file(root):
+    (root / "room" / "more.py").write_text("B = 1\n")
+    git(root, "add", "-A")
+
+
+def a_link_for_a_file(root):
+    (root / "notes.txt").rename(root / "elsewhere.txt")
+    (root / "notes.txt").symlink_to("elsewhere.txt")
+    (root / ".git" / "info").mkdir(exist_ok=True)
+    (root / ".git" / "info" / "exclude").write_text("elsewhere.txt\n")
+
+
+def a_link_turned(root):
+    (root / "link").unlink()
+    (root / "link").symlink_to("room/code.py")
+
+
+HIDDEN = [
+    assume_unchanged, skip_worktree, a_filter, an_exclude, an_ignored_module, an_ignored_library, a_replaced_object,
+    a_replaced_tree, same_size_and_time, a_deleted_file, a_staged_file, a_link_for_a_file, a_link_turned,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("seen", [False, True], ids=["at first sight", "after it was seen clean"])
+@pytest.mark.parametrize("hide", HIDDEN)
+def test_an_edit_cannot_be_hidden(root, hide, seen, monkeypatch):
+    if seen:
+        monkeypatch.setattr(working_tree, "_SETTLED_NS", -1)  # as if the checkout were old
+        assert not state(root)["dirty"]
+    hide(root)
+    found = state(root)
+    assert found["dirty"] and found["diff"] and found["commit"] == git(root, "rev-parse", "HEAD")
+
+
+@pytest.mark.parametrize("variable", ["GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE", "GIT_OBJECT_DIRECTORY"])
+def test_the_environment_names_no_other_repository(root, tmp_path, monkeypatch, variable):
+    before = state(root)
+    other = repository(tmp_path / "other", "A = 9\n")
+    paths = {"GIT_INDEX_FILE": ".git/index", "GIT_WORK_TREE": "", "GIT_OBJECT_DIRECTORY": ".git/objects"}
+    monkeypatch.setenv(variable, str(other / paths.get(variable, ".git")))
+    assert state(root) == before
+
+
+def test_a_folder_that_is_no_checkout_or_lies_in_one_of_something_else_has_no_commit(root, tmp_path):
+    (tmp_path / "plain").mkdir()
+    assert state(tmp_path / "plain") is None and state(root / "room") is None
+
+
+def test_what_git_is_told_to_ignore_and_is_no_code_is_no_edit(root):
+    (root / "ignored.txt").write_text("x")
+    (root / "room" / "__pycache__").mkdir()
+    (root / "room" / "__pycache__" / "ignored.pyc").write_bytes(b"x")
+    assert not state(root)["dirty"]
