@@ -36,7 +36,8 @@ def refused(words: list[str]) -> str | None:
             settings = chosen_settings(None, [f"{prefix}{setting}" for setting in getattr(options, "set", [])])
             overrides = stage_overrides(settings, list(catalogue().stages.values()))[kind]
             given = {"source": "http_index"} if words[1] == "slices" else {}  # as `slices` itself takes for granted
-            resolve(catalogue().stage(kind).presets or {}, "demo", {**given, **overrides})
+            if overrides:
+                resolve(catalogue().stage(kind).presets or {}, "demo", {**given, **overrides})
     except SystemExit:
         return "the parser refuses it"
     except StemmaError as error:
