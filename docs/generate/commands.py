@@ -13,7 +13,8 @@ HEAD = """# Commands
 
 What `--help` says, command by command. A NODE is an id, the first characters of one, a name such as
 `walk_lm/checkpoint`, or a path. Every command exits with 0 for yes, 1 for no or an error, 2 for unusable arguments and
-3 for neither yes nor no; `--json` prints the answer for programs. The store is below `STEMMA_ROOT`, or `.stemma` in the working directory.
+3 for neither yes nor no; `--json` prints the answer for programs. The store is below `STEMMA_ROOT`, or `.stemma` in the
+working directory.
 """
 
 
