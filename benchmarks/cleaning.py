@@ -20,8 +20,8 @@ from typing import Any, Literal
 import polars as pl
 
 from assets_data.domains.text.clean import cleaned, drop_reason, measures
+from assets_data.domains.text.cleaned import iter_cleaned
 from assets_data.domains.text.config import DocumentsConfig
-from assets_data.domains.text.documents import iter_documents
 from assets_data.domains.text.raw_slice import make_raw_slice
 from assets_data.lineage import Snapshot, Store
 from assets_data.lineage.receipts.code import ROOT
@@ -51,7 +51,7 @@ def source_of(folder: Path) -> SourceConfig:
 
 def clean_ours(raw: Snapshot) -> int:
     """Documents kept."""
-    return sum(len(batch) for batch in iter_documents(raw, CONFIG, Counter()))
+    return sum(len(documents) for documents, _ in iter_cleaned(raw, CONFIG, Counter()))
 
 
 def clean_bare(raw: Snapshot, engine: Literal["streaming", "in-memory"]) -> int:

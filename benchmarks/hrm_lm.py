@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,11 @@ import torch
 from assets_data.domains.text.config import PRESETS as TEXT
 from assets_data.domains.text.manifest import make_dataset_manifest
 from assets_data.domains.text.raw_slice import make_raw_slice
-from assets_data.domains.text.tokenizer import make_tokenizer
-from assets_data.domains.text.triples import make_triples
-from assets_data.domains.text.walks.config import PRESETS as WALKS
-from assets_data.domains.text.walks.corpus import make_walk_corpus
 from assets_data.lineage import Snapshot, Store, with_overrides
 from assets_data.sources.config import PRESETS as SOURCES
 from assets_data.sources.sources import slice_names
 from benchmarks.result import save
+from benchmarks.text_chain import make_text
 from training.recipe import discover
 from training.recipes.hrm_lm.config import HrmLmConfig
 from training.stages import make_checkpoint, make_gate_report, make_preflight_report
@@ -48,10 +46,8 @@ def dataset(store: Store, preset: str) -> Snapshot:
     """The manifest that the text presets of this name make; for sums, the smallest one, as it is only an anchor."""
     name = "demo" if preset == "demo" else "smoke"
     raw = {slice_: make_raw_slice(store, slice_, SOURCES[name]()) for slice_ in slice_names(SOURCES[name]())}
-    tokenizer = make_tokenizer(store, list(raw.values()), TEXT[name]())
-    triples = {slice_: make_triples(store, raw[slice_], tokenizer, TEXT[name]()) for slice_ in raw}
-    walks = make_walk_corpus(store, list(triples.values()), tokenizer, WALKS["smoke"]())
-    return make_dataset_manifest(store, triples, tokenizer, walks)
+    text = make_text(store, raw, TEXT[name]())
+    return make_dataset_manifest(store, text.triples, text.tokenizer)
 
 
 def parameters(config: HrmLmConfig, vocab_size: int) -> int:
@@ -72,11 +68,11 @@ def without_core(config: HrmLmConfig, vocab_size: int) -> HrmLmConfig:
     return min(candidates, key=lambda candidate: abs(parameters(candidate, vocab_size) - wanted))
 
 
-def run(store: Store, manifest: Snapshot, config: HrmLmConfig) -> dict[str, Any]:
+def run(store: Store, inputs: Mapping[str, Snapshot], config: HrmLmConfig) -> dict[str, Any]:
     """Preflight, training, gate; what came of it."""
-    preflight = make_preflight_report(store, RECIPE, manifest, config)
-    checkpoint = make_checkpoint(store, RECIPE, manifest, preflight)
-    result = make_gate_report(store, RECIPE, manifest, preflight, checkpoint).read_json("result.json")
+    preflight = make_preflight_report(store, RECIPE, inputs, config)
+    checkpoint = make_checkpoint(store, RECIPE, inputs, preflight)
+    result = make_gate_report(store, RECIPE, inputs, preflight, checkpoint).read_json("result.json")
     scalars = result["metrics"]["scalars"]
     return {
         "parameters": scalars["parameters"],
@@ -98,14 +94,14 @@ def main() -> None:
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         store = Store((options.root or Path(folder)) / "store")
-        manifest = dataset(store, options.preset)
+        inputs = dict.fromkeys(RECIPE.inputs, dataset(store, options.preset))
         config = RECIPE.presets[options.preset]()
-        inputs = RECIPE.model_inputs(RECIPE.open_data(store, manifest, config), config)
-        plain = without_core(config, inputs["vocab_size"])
+        facts = RECIPE.model_inputs(RECIPE.open_data(store, inputs, config), config)
+        plain = without_core(config, facts["vocab_size"])
         figures: dict[str, list[dict[str, Any]]] = {"core": [], "no_core": []}
         for seed in SEEDS[options.preset]:
             for name, made in (("core", config), ("no_core", plain)):
-                outcome = run(store, manifest, with_overrides(made, {"train.seed": seed}))
+                outcome = run(store, inputs, with_overrides(made, {"train.seed": seed}))
                 print(name, seed, outcome, flush=True)
                 figures[name].append({"seed": seed, **outcome})
     save("hrm_lm", ["torch", "numpy"], figures, options.preset)

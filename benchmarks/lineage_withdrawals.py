@@ -30,6 +30,7 @@ from pipeline_defs.answers.withdrawal.apply import apply_plan
 from pipeline_defs.answers.withdrawal.plan import KEEP, REBUILD, make_plan
 
 LEARNERS = ("text/tokenizer", "text/walk_corpus")
+LISTS = "text/drops"  # read a part of the duplicates: touched where that part is another one
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +68,11 @@ class Finished:
         after, begun = {name: copy.pointed(name) for name in self.chain}, moved[checkpoint]["from_step"]
         how = "the_beginning" if not begun else "the_last_state" if begun == UPDATES else "a_state_between"
         named = {copy.pointed(name).path for name in copy.all_names()}
-        affected, truth = set(plan.reach.effects), touched(self.store, record)
+        same = {name for name, one in self.chain.items() if _kind(name) == LISTS and never[name].id == one.id}
+        truth = touched(self.store, record, {self.chain[name].id for name in same})
+        affected = set(plan.reach.effects)
         remade = {name for name in plan.remake if not name.startswith("pins/")}  # a pinned tokenizer has a name too
-        must = different(self.chain, never)
+        must = different(self.chain, never) - same
         return {
             "bit_equal_checkpoints": after[checkpoint].id == never[checkpoint].id,
             "checkpoints_that_changed": after[checkpoint].id != self.chain[checkpoint].id,

@@ -16,36 +16,64 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from assets_data.lineage import Store
+from assets_data.lineage import Snapshot, Store
 from assets_data.lineage.receipts.code import ROOT
 from benchmarks.result import save
 
-STAGES = ("text", "raw_slice", "tokenizer", "triples", "checks", "mix", "verify")
+STAGES = (
+    "text",
+    "raw_slice",
+    "documents",
+    "document_index",
+    "duplicates",
+    "drops",
+    "tokenizer",
+    "triples",
+    "checks",
+    "mix",
+    "verify",
+)
 
 
 def run_stage(stage: str, folder: Path, megabytes: float) -> None:
     """One stage, in the process that calls it; what it needs from before it finds by name in the store."""
     from assets_data.domains.text.config import TextConfig
+    from assets_data.domains.text.document_index import make_document_index
+    from assets_data.domains.text.documents import make_documents
+    from assets_data.domains.text.drops import make_drops
+    from assets_data.domains.text.duplicates import make_duplicates
     from assets_data.domains.text.mix import MixConfig, make_mix
     from assets_data.domains.text.tokenizer import make_tokenizer
     from assets_data.domains.text.triples import make_triples
     from benchmarks.corpus import raw_slice_of, write_made
 
     store, config = Store(folder / "store"), TextConfig()
-    made: dict[str, Callable[[], Any]] = {
+
+    def made_before(name: str) -> Snapshot:
+        return store.pointed(f"text/{name}")
+
+    def slices(name: str) -> dict[str, Snapshot]:
+        return {"files-0": made_before(name)}
+
+    made: dict[str, Callable[[], Snapshot]] = {
         "raw_slice": lambda: raw_slice_of(store, folder / "rows.jsonl"),
-        "tokenizer": lambda: make_tokenizer(store, [store.pointed("raw_slice")], config),
-        "triples": lambda: make_triples(store, store.pointed("raw_slice"), store.pointed("tokenizer"), config),
-        "mix": lambda: make_mix(store, {"a": [store.pointed("triples")]}, MixConfig()),
+        "documents": lambda: make_documents(store, made_before("raw_slice"), config),
+        "document_index": lambda: make_document_index(store, made_before("documents"), config),
+        "duplicates": lambda: make_duplicates(store, slices("documents"), slices("document_index"), config),
+        "drops": lambda: make_drops(store, made_before("documents"), made_before("duplicates")),
+        "tokenizer": lambda: make_tokenizer(store, slices("documents"), config),
+        "triples": lambda: make_triples(
+            store, made_before("documents"), made_before("tokenizer"), config, made_before("drops")
+        ),
+        "mix": lambda: make_mix(store, {"a": [made_before("triples")]}, MixConfig()),
     }
     if stage in made:
-        store.point(stage, made[stage]())
+        store.point(f"text/{stage}", made[stage]())
     elif stage == "text":
         write_made(folder / "rows.jsonl", megabytes)
     elif stage == "verify":
-        store.pointed("triples").verify(deep=True)
+        made_before("triples").verify(deep=True)
     else:
         run_checks(store)
 
@@ -54,7 +82,7 @@ def run_checks(store: Store) -> None:
     """The leakage checks of a manifest."""
     from assets_data.domains.text.checks import label_leaks, misplaced_rows, split_overlaps
 
-    triples = store.pointed("triples")
+    triples = store.pointed("text/triples")
     found = label_leaks(triples).count + misplaced_rows(triples).count + split_overlaps([triples]).count
     if found:
         raise SystemExit(f"{found} leaks in made text")

@@ -22,30 +22,26 @@ PAIRS = 3
 def run_plain(store: Store) -> None:
     """The whole smoke chain as plain function calls."""
     from assets_data.domains.text.config import smoke as text
-    from assets_data.domains.text.duplicates import make_duplicates
     from assets_data.domains.text.manifest import make_dataset_manifest
     from assets_data.domains.text.quality_summary import make_quality_summary
     from assets_data.domains.text.raw_slice import make_raw_slice
-    from assets_data.domains.text.tokenizer import make_tokenizer
-    from assets_data.domains.text.triples import make_triples
     from assets_data.domains.text.walks.config import PRESETS as WALKS
     from assets_data.domains.text.walks.corpus import make_walk_corpus
     from assets_data.sources.config import smoke as source
     from assets_data.sources.sources import slice_names
+    from benchmarks.text_chain import make_text
     from training.recipe import discover
     from training.stages import make_checkpoint, make_gate_report, make_preflight_report
 
     raw = {name: make_raw_slice(store, name, source()) for name in slice_names(source())}
-    tokenizer = make_tokenizer(store, list(raw.values()), text())
-    duplicates = make_duplicates(store, raw, text())
-    triples = {name: make_triples(store, raw[name], tokenizer, text(), duplicates) for name in raw}
-    walks = make_walk_corpus(store, list(triples.values()), tokenizer, WALKS["smoke"]())
-    manifest = make_dataset_manifest(store, triples, tokenizer, walks)
-    make_quality_summary(store, raw, triples)
-    recipe = discover()["walk_lm"]
-    preflight = make_preflight_report(store, recipe, manifest, recipe.presets["smoke"]())
-    checkpoint = make_checkpoint(store, recipe, manifest, preflight)
-    make_gate_report(store, recipe, manifest, preflight, checkpoint)
+    made = make_text(store, raw, text())
+    walks = make_walk_corpus(store, made.triples, made.tokenizer, WALKS["smoke"]())
+    manifest = make_dataset_manifest(store, made.triples, made.tokenizer)
+    make_quality_summary(store, raw, made.triples)
+    recipe, inputs = discover()["walk_lm"], {"manifest": manifest, "walk_corpus": walks}
+    preflight = make_preflight_report(store, recipe, inputs, recipe.presets["smoke"]())
+    checkpoint = make_checkpoint(store, recipe, inputs, preflight)
+    make_gate_report(store, recipe, inputs, preflight, checkpoint)
 
 
 def seconds(command: list[str], root: Path) -> float:

@@ -152,9 +152,9 @@ def run_hugging_face(config: WalkLmConfig, data: MadeUpRows) -> None:
             use_cpu=True,
             remove_unused_columns=False,
         )
-        rows = [{"tokens": row} for tokens in batches(config, data) for row in tokens]
-        peer = transformers.Trainer(model=Wrapped(), args=arguments, train_dataset=rows, data_collator=stack)  # type: ignore[arg-type]
-        peer._get_train_sampler = lambda *_: torch.utils.data.SequentialSampler(rows)  # type: ignore[method-assign]
+        loader = torch.utils.data.DataLoader(Named(config, data), batch_size=None)
+        peer = transformers.Trainer(model=Wrapped(), args=arguments, train_dataset=loader.dataset)
+        peer.get_train_dataloader = lambda: loader  # type: ignore[method-assign]
         peer.train()
 
 
@@ -168,6 +168,8 @@ class Stream(torch.utils.data.IterableDataset):
         return batches(self.config, self.data)
 
 
-def stack(rows: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Rows to one batch."""
-    return {"tokens": torch.stack([row["tokens"] for row in rows])}
+class Named(Stream):
+    """The same batches by name, as Hugging Face's Trainer hands them to a model."""
+
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:  # type: ignore[override]
+        return ({"tokens": tokens} for tokens in batches(self.config, self.data))

@@ -1,10 +1,11 @@
 """Tokens per second of the triples stage against bare ``Tokenizer.encode_batch_fast``, datasets.map and datatrove.
 
 All on the same text and cores, in turn, median of the rounds. Bare: encodings of texts already cleaned and in memory,
-thrown away. The stage: from the raw slice to the published, hashed, synced snapshot (verification, cleaning,
-duplicates, split, windows, pivots); its tokens are those it kept. datasets: the same Parquet file to windows with a
-pivot in its Arrow cache, by one process with the tokenizer's threads and by one process per core. datatrove: Parquet
-files of the cleaned texts to its token files, one task per core, unshuffled. The peers clean and split nothing.
+thrown away. The stage: documents and triples, from the raw slice to the published, hashed, synced snapshots
+(verification, cleaning, duplicates, split, windows, pivots); its tokens are those it kept. datasets: the same Parquet
+file to windows with a pivot in its Arrow cache, by one process with the tokenizer's threads and by one process per
+core. datatrove: Parquet files of the cleaned texts to its token files, one task per core, unshuffled. The peers clean
+and split nothing.
 
     python -m benchmarks.triples --megabytes 100 --rounds 3
 """
@@ -17,7 +18,6 @@ import os
 import statistics
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,13 @@ import pyarrow.parquet as pq
 from tokenizers import Tokenizer
 
 from assets_data.domains.text.config import TextConfig
-from assets_data.domains.text.documents import iter_documents
-from assets_data.domains.text.tokenizer import BOS, EOS, load_tokenizer, make_tokenizer
+from assets_data.domains.text.documents import make_documents, read_documents
+from assets_data.domains.text.tokenizer import BOS, EOS, load_tokenizer
 from assets_data.domains.text.triples import make_triples
 from assets_data.lineage import Snapshot, Store
 from benchmarks.corpus import raw_slice_of, write_library
 from benchmarks.result import save
+from benchmarks.text_chain import make_trained_tokenizer
 
 CONFIG = TextConfig()
 TRAINING_MB = 8  # text the tokenizer is trained on
@@ -54,6 +55,11 @@ def batched(texts: list[str]) -> list[list[str]]:
 def encode_bare(tokenizer: Tokenizer, batches: list[list[str]]) -> int:
     """Tokens of all batches; the encodings are dropped."""
     return sum(len(e) for batch in batches for e in tokenizer.encode_batch_fast(batch, add_special_tokens=False))
+
+
+def run_stages(store: Store, raw: Snapshot, tokenizer: Snapshot) -> Snapshot:
+    """Documents and triples of the raw slice, in an empty store."""
+    return make_triples(store, make_documents(store, raw, CONFIG), tokenizer, CONFIG)
 
 
 def run_datasets(folder: Path, raw: Snapshot, tokenizer: Tokenizer, processes: int | None) -> None:
@@ -107,7 +113,7 @@ def contenders(folder: Path, raw: Snapshot, tokenizer: Snapshot, texts: list[str
     bare, batches = load_tokenizer(tokenizer), batched(texts)
     runs: dict[str, Callable[[], Any]] = {
         "bare": lambda: encode_bare(bare, batches),
-        "stage": lambda: make_triples(Store(folder / f"{time.monotonic_ns()}"), raw, tokenizer, CONFIG),
+        "stage": lambda: run_stages(Store(folder / f"{time.monotonic_ns()}"), raw, tokenizer),
     }
     if importlib.util.find_spec("datasets"):
         runs["datasets_threads"] = lambda: run_datasets(folder, raw, bare, None)
@@ -126,8 +132,9 @@ def measure(folder: Path, megabytes: float, rounds: int) -> dict[str, Any]:
         (folder / name).mkdir()
         write_library(folder / name / "rows.jsonl", size)
         raw[name] = raw_slice_of(store, folder / name / "rows.jsonl")
-    tokenizer = make_tokenizer(store, [raw["training"]], CONFIG)
-    texts = [text for frame in iter_documents(raw["text"], CONFIG.documents, Counter()) for text in frame["text"]]
+    tokenizer = make_trained_tokenizer(store, raw["training"], CONFIG)
+    documents = make_documents(store, raw["text"], CONFIG)
+    texts = [text for frame in read_documents(documents) for text in frame["text"]]
     runs, seconds = contenders(folder, raw["text"], tokenizer, texts), dict[str, list[float]]()
     results = {}
     for _ in range(rounds):

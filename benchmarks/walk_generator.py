@@ -22,7 +22,6 @@ import numpy as np
 
 from assets_data.domains.text.config import smoke as text
 from assets_data.domains.text.raw_slice import make_raw_slice
-from assets_data.domains.text.tokenizer import make_tokenizer
 from assets_data.domains.text.walks.census import Census
 from assets_data.domains.text.walks.config import WalkConfig, anchor
 from assets_data.domains.text.walks.corpus import make_walk_corpus
@@ -35,6 +34,7 @@ from assets_data.lineage.receipts.code import ROOT
 from assets_data.sources.config import smoke as source
 from assets_data.sources.sources import slice_names
 from benchmarks.result import save
+from benchmarks.text_chain import make_trained_tokenizer
 
 WALKS, ROUNDS, POOL = 20_000, 5, 256
 FIRST_DRAW = """
@@ -122,10 +122,10 @@ def corpus_seconds(workers: int) -> dict[str, float]:
     """The whole anchor corpus through the stage: drawing, keys, checks, files, digests, receipt."""
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
-        raw = [make_raw_slice(store, name, source()) for name in slice_names(source())[:1]]
-        tokenizer = make_tokenizer(store, raw, text())
+        raw = make_raw_slice(store, slice_names(source())[0], source())
+        tokenizer = make_trained_tokenizer(store, raw, text())
         began = time.perf_counter()
-        corpus = make_walk_corpus(store, [], tokenizer, replace(anchor(), workers=workers))
+        corpus = make_walk_corpus(store, {}, tokenizer, replace(anchor(), workers=workers))
         seconds = time.perf_counter() - began
         redraws = corpus.stats["train_redraws"] + corpus.stats["heldout_redraws"]
         walks = sum(corpus.content["splits"].values())

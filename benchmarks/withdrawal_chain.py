@@ -7,18 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from assets_data.domains.text.config import smoke as text
-from assets_data.domains.text.duplicates import make_duplicates
 from assets_data.domains.text.manifest import make_dataset_manifest
 from assets_data.domains.text.quality_summary import make_quality_summary
 from assets_data.domains.text.raw_slice import make_raw_slice
-from assets_data.domains.text.tokenizer import make_tokenizer
-from assets_data.domains.text.triples import make_triples
 from assets_data.domains.text.walks.config import smoke as walks
 from assets_data.domains.text.walks.corpus import make_walk_corpus
 from assets_data.lineage import Snapshot, Store, with_overrides
 from assets_data.sources.config import FilesConfig, SourceConfig
 from assets_data.sources.config import smoke as library
 from assets_data.sources.sources import slice_names
+from benchmarks.text_chain import make_text
 from training.recipe import discover
 from training.stages import make_checkpoint, make_gate_report, make_preflight_report
 
@@ -49,29 +47,24 @@ def write_texts(store: Store, folder: Path) -> dict[str, list[str]]:
 def make_chain(store: Store, recipe: str, folder: Path, learners: Mapping[str, Snapshot]) -> dict[str, Snapshot]:
     """The chain over ``folder`` by plain functions, name to snapshot; under the given tokenizer and graph, if any."""
     raw = {p.name: make_raw_slice(store, "files-0", _source(p)) for p in sorted(folder.iterdir())}
-    tokenizer = learners.get("text/tokenizer") or make_tokenizer(store, list(raw.values()), text())
-    duplicates = make_duplicates(store, raw, text())
-    triples = {name: make_triples(store, raw[name], tokenizer, text(), duplicates) for name in raw}
-    corpus = learners.get("text/walk_corpus") or make_walk_corpus(store, list(triples.values()), tokenizer, walks())
-    manifest = make_dataset_manifest(store, triples, tokenizer, corpus)
-    return {
-        **{f"text/raw_slice/{name}": snapshot for name, snapshot in raw.items()},
-        "text/tokenizer": tokenizer,
-        "text/duplicates": duplicates,
-        **{f"text/triples/{name}": snapshot for name, snapshot in triples.items()},
+    made = make_text(store, raw, text(), learners.get("text/tokenizer"))
+    corpus = learners.get("text/walk_corpus") or make_walk_corpus(store, made.triples, made.tokenizer, walks())
+    nodes = {
+        **made.named(),
         "text/walk_corpus": corpus,
-        "text/dataset_manifest": manifest,
-        "text/quality_summary": make_quality_summary(store, raw, triples),
-        **train(store, recipe, manifest),
+        "text/dataset_manifest": make_dataset_manifest(store, made.triples, made.tokenizer),
+        "text/quality_summary": make_quality_summary(store, raw, made.triples),
     }
+    return {**nodes, **train(store, recipe, nodes)}
 
 
-def train(store: Store, name: str, manifest: Snapshot) -> dict[str, Snapshot]:
-    """The recipe's three nodes."""
+def train(store: Store, name: str, nodes: Mapping[str, Snapshot]) -> dict[str, Snapshot]:
+    """The recipe's three nodes, over what it reads of ``nodes``."""
     recipe = discover()[name]
-    preflight = make_preflight_report(store, recipe, manifest, with_overrides(recipe.presets["smoke"](), SHORTER))
-    checkpoint = make_checkpoint(store, recipe, manifest, preflight)
-    report = make_gate_report(store, recipe, manifest, preflight, checkpoint)
+    inputs = {given: nodes[read.kind] for given, read in recipe.inputs.items()}
+    preflight = make_preflight_report(store, recipe, inputs, with_overrides(recipe.presets["smoke"](), SHORTER))
+    checkpoint = make_checkpoint(store, recipe, inputs, preflight)
+    report = make_gate_report(store, recipe, inputs, preflight, checkpoint)
     return {f"{name}/preflight_report": preflight, f"{name}/checkpoint": checkpoint, f"{name}/gate_report": report}
 
 

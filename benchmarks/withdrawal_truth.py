@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 from assets_data.lineage import Snapshot, Store
 
 
-def touched(store: Store, record: str) -> set[str]:
-    """The ids of every snapshot that names the record (64 hex characters), and of all that was made from those."""
+def touched(store: Store, record: str, unchanged: Collection[str] = ()) -> set[str]:
+    """The ids of every snapshot that names the record (64 hex characters), and of all that was made from those; but not
+    of what is ``unchanged`` without it, nor of what reads only that."""
     children: dict[str, set[str]] = {}
     for receipt in (store.root / "receipts").glob("*/*.json"):
         for parent in _parents(receipt):
@@ -22,7 +23,7 @@ def touched(store: Store, record: str) -> set[str]:
     pending = [path.name for path in map(store.snapshot_path, store.snapshot_ids()) if record in records_named(path)]
     found: set[str] = set()
     while pending:
-        if (key := pending.pop()) not in found:
+        if (key := pending.pop()) not in found and f"sha256:{key}" not in unchanged:
             found.add(key)
             pending += children.get(key, ())
     return {f"sha256:{key}" for key in found}

@@ -20,12 +20,11 @@ from assets_data.lineage.identity.digests import tensor_entries
 from training import checkpoint
 from training.config import pin_length
 from training.metrics import EMPTY
-from training.order import Order, OrderDigest
-from training.recipe import Data, fixed_members
+from training.order import OrderDigest
+from training.recipe import Data, Recipe, fixed_members
 from training.resume import differing, restore
-from training.run import Run
+from training.run import Run, run_order
 from training.run_directory import METRICS
-from training.seeds import derived_seed
 
 FIXED = ("recipe", "config.train.seed", "config.train.batch_rows")
 """What a branch cannot change, besides the optimizer and its settings other than the rate."""
@@ -34,11 +33,12 @@ FIXED = ("recipe", "config.train.seed", "config.train.batch_rows")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
     """A checkpoint folder to begin from. ``reset_progress`` takes its weights only and begins at update 0; ``same_run``
-    says that the run would pass through this very state."""
+    says that the run would pass through this very state. ``published`` is the id of the snapshot that it is."""
 
     checkpoint: Path
     reset_progress: bool = False
     same_run: bool = False
+    published: str = ""
 
     def facts(self) -> dict[str, Any]:
         """What identifies the origin wherever it lies. Raises IntegrityError when the checkpoint does not verify."""
@@ -58,17 +58,17 @@ class Origin:
 def published_origin(snapshot: Snapshot, reset_progress: bool = False) -> Origin:
     """The origin that a published snapshot is: a training state whole, or the weights of either kind."""
     weights_only = reset_progress or checkpoint.STATE not in snapshot.files
-    return Origin(checkpoint=snapshot.path, reset_progress=weights_only)
+    return Origin(checkpoint=snapshot.path, reset_progress=weights_only, published=snapshot.id)
 
 
-def same_run(newest: Path, config: Any, data: Data) -> Path | None:
+def same_run(newest: Path, recipe: Recipe, config: Any, data: Data) -> Path | None:
     """The last state up to ``newest``, in the same folder, that a run of ``config`` over ``data`` would pass through.
 
-    That is one of the same config, of the same parents but those that hold the rows, and of the same batches before it.
-    None: the run can only begin at update 0.
+    That is one of the same config, of the same parents but those that hold the rows, and of the same batches before it,
+    of a run that itself began at update 0 with new weights. None: the run can only begin there, too.
     """
     config = pin_length(config, len(data.row_keys))
-    order = Order(derived_seed(config.train.seed, "order"), data.row_keys, config.train.batch_rows)
+    order = run_order(recipe, config, data)
     digest, digests = OrderDigest(), [OrderDigest().hex()]
     for update in range(int(newest.name)):
         digest.add(order.keys(update))
@@ -77,7 +77,7 @@ def same_run(newest: Path, config: Any, data: Data) -> Path | None:
         if int(path.name) < len(digests) and (saved := _readable(path)):
             then = saved["fingerprint"]
             same = then["config"] == to_dict(config) and then.get("fixed") == fixed_members(data)
-            if same and saved["rows_digest"] == digests[saved["update"]]:
+            if same and not then["origin"] and saved["rows_digest"] == digests[saved["update"]]:
                 return path
     return None
 
@@ -104,8 +104,8 @@ def begin_from(run: Run, origin: Origin) -> None:
     changed = [d for d in differing(saved["fingerprint"], run.fingerprint) if not d[0].startswith("origin")]
     _refuse(run, saved, changed, origin.checkpoint)
     restore(run, origin.checkpoint, saved)
-    if origin.same_run:
-        run.taken_over = {"update": saved["update"], "run": digest_json(saved["fingerprint"])}
+    there = {"update": saved["update"], "run": digest_json(saved["fingerprint"])}
+    run.taken_over = there if origin.same_run else {}
     run.inexact += [f"{path} changed from {old!r} to {new!r}" for path, old, new in changed if path[:6] != "corpus"]
     run.journal.adopt(_history(origin.checkpoint), saved["history"])
     run.ended = saved["ended"] and not any(path.startswith("config.") for path, _, _ in changed)

@@ -25,6 +25,7 @@ from safetensors.torch import load_file, save_file
 from assets_data.lineage import IntegrityError, StorageError, TrainingError, digest_json
 from assets_data.lineage.identity.digests import load_json, tensor_entries
 from assets_data.lineage.storage import atomic
+from assets_data.lineage.storage.snapshot import MANIFEST
 from assets_data.lineage.storage.verified import known_digest
 from training.state import Tensors
 
@@ -79,7 +80,10 @@ def read_state(path: Path) -> dict[str, Any]:
             raise IntegrityError(
                 "CHECKPOINT_FILE", "a file was changed", where=path / name, expected=digest, found=found
             )
-    for extra in sorted({entry.name for entry in path.iterdir()} - {STATE, *document["files"]}):
+    published = (path / MANIFEST).is_file()  # a snapshot lists all that it holds itself
+    for extra in (
+        sorted({entry.name for entry in path.iterdir()} - {STATE, *document["files"]}) if not published else ()
+    ):
         log.warning("ignored a file that does not belong to checkpoint %s: %r", path.name, extra)
     return document
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from assets_data.lineage import Snapshot, SnapshotWriter, Store, digest_json, to_dict
+from assets_data.lineage.queries.explain import ORIGIN
 from assets_data.lineage.receipts.code import commit
 from training import stages
 from training.branch import Origin
-from training.callbacks import evaluating
+from training.callbacks import Callback, evaluating
 from training.checkpoint import link, read_state
 from training.environment import autocast, reproducible
 from training.gate import judge
@@ -31,9 +32,12 @@ from training.seeds import derived_seeds
 FACTS_SCHEMA, RESULT_SCHEMA = 2, 2
 
 
-def train_and_publish(writer: SnapshotWriter, job: Job, code: str, origin: Origin | None = None) -> None:
+def train_and_publish(
+    writer: SnapshotWriter, job: Job, code: str, origin: Origin | None = None, callbacks: Sequence[Callback] = ()
+) -> None:
     """Train in the run directory of (preflight, code, origin) and write the checkpoint's snapshot."""
     facts = origin.facts() if origin and not origin.same_run else {}
+    mother = {ORIGIN: origin.published} if origin and origin.published else {}
     identity = [job.preflight.id, code, *([facts] if facts else [])]
     run_id = f"{job.recipe.name}-{digest_json(identity).removeprefix('sha256:')[:16]}"
     run = train(
@@ -42,8 +46,9 @@ def train_and_publish(writer: SnapshotWriter, job: Job, code: str, origin: Origi
         job.data,
         job.store.run_dir(run_id),
         code=code,
+        callbacks=callbacks,
         origin=origin,
-        references=references(job),
+        references={**references(job), **mother},
     )
     shutil.copyfile(run.final / "model.safetensors", writer.part("model.safetensors"))
     for name in (METRICS, TIMINGS, LOG):
@@ -110,6 +115,7 @@ def _training_facts(run: Run, run_id: str, job: Job) -> dict[str, Any]:
     return {
         "run_id": run_id,
         "recipe": run.recipe.name,
+        "task": run.recipe.task,
         "schema_version": FACTS_SCHEMA,
         "inputs": {name: snapshot.id for name, snapshot in job.inputs.items()},
         "preflight": job.preflight.id,

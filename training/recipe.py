@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from torch import Tensor, nn
 
+    from training.order import OrderKind
+
 STAGES = ("preflight_report", "checkpoint", "gate_report")
 """What every recipe makes, in this order; see ``training.stages.recipe_stages``."""
 
@@ -148,6 +150,8 @@ class Recipe:
     - ``states(model, config, batch) -> {name: (predicted_ND, target_ND)}``: vectors for the collapse monitor.
     - ``generate(model, inputs, prompt_ids, sampling) -> ids``: the answer to one prompt, without specials, for ``stemma
       generate``; ``inputs["tokenizer"]`` is then the id of a tokenizer's snapshot, or ``generation.BYTES``.
+    - ``order(config) -> OrderKind``: another order than the uniform one; the data then offers ``order_values``,
+      float64[n], which are the values of the column that the kind names.
     - ``export(checkpoint, folder)``: add what other programs need to an export folder.
 
     A model may offer ``checkpoint_gradients()``, which makes it recompute activations in the backward pass; without it
@@ -165,6 +169,7 @@ class Recipe:
     items: Callable[..., int] | None = None
     states: Callable[..., Any] | None = None
     generate: Callable[..., Any] | None = None
+    order: Callable[..., OrderKind] | None = None
     export: Callable[..., Any] | None = None
 
     @property

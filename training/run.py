@@ -22,7 +22,7 @@ from training.module import build_module
 from training.optim import build_optimizer
 from training.optimizer_arguments import inherited_kwargs
 from training.optimizer_calls import OptimizerCalls
-from training.order import Order, OrderDigest
+from training.order import EACH_ONCE, Order, OrderDigest
 from training.precision import Precision
 from training.profile import Profile
 from training.recipe import Data, Recipe, Rows, fixed_members
@@ -135,6 +135,14 @@ class Run:
             self.timings.close()
 
 
+def run_order(recipe: Recipe, config: Any, data: Data) -> Order:
+    """The order of a run: of the recipe's kind, with the values that its data offers for it."""
+    plan: TrainConfig = config.train
+    seed, kind = derived_seed(plan.seed, "order"), recipe.order(config) if recipe.order else EACH_ONCE
+    values = getattr(data, "order_values", None)
+    return Order(seed, data.row_keys, plan.batch_rows, kind=kind, values=values)
+
+
 def open_run(
     recipe: Recipe,
     config: Any,
@@ -169,7 +177,7 @@ def open_run(
         calls=OptimizerCalls(optimizer, plan.optimizer.name),
         precision=Precision(plan, device),
         schedule=build_schedule(plan.schedule, plan.updates),
-        order=Order(derived_seed(plan.seed, "order"), data.row_keys, plan.batch_rows),
+        order=run_order(recipe, config, data),
         guard=FiniteGuard(optimizer, device),
         journal=Journal(directory / METRICS),
         timings=JsonLines(directory / TIMINGS),

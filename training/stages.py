@@ -7,11 +7,12 @@ made under another preflight is not judged, and a preflight whose bytes changed 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assets_data.lineage import GateError, Snapshot, SnapshotWriter, Store, from_dict
+from assets_data.lineage.queries.explain import ORIGIN
 from assets_data.lineage.receipts.code import code_version, environment
 from assets_data.lineage.receipts.receipt import read_provenance
 from assets_data.stage import NOTHING, Check, One, Stage
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from training.branch import Origin
+    from training.callbacks import Callback
 
 REPORT = "preflight.json"
-ORIGIN = "origin"  # the input name of the snapshot that a branched or fine-tuned training began from
 
 
 def recipe_stages(recipe: Recipe) -> tuple[Stage, ...]:
@@ -115,13 +116,15 @@ def make_checkpoint(
     origin: Snapshot | None = None,
     state: Path | None = None,
     reset_progress: bool = False,
+    callbacks: Sequence[Callback] = (),
 ) -> Snapshot:
     """Train under a clean preflight, or continue where a killed process left off, and publish the final weights.
 
     ``origin`` is a published checkpoint whose weights the run begins from, or a published training state that it takes
     over whole, or only its weights with ``reset_progress``; it becomes a parent. ``state`` is a checkpoint folder of a
     run that this one would pass through bit for bit (see :func:`training.branch.same_run`): it saves the updates before
-    and changes nothing else.
+    and changes nothing else. ``callbacks`` look on and are no part of any identity: of a checkpoint that was published
+    before they see nothing.
 
     Raises ConfigError PREFLIGHT_NOT_OK listing the errors, and what :func:`training.loop.train` raises.
     """
@@ -131,7 +134,7 @@ def make_checkpoint(
     def build(writer: SnapshotWriter) -> None:
         from training.publication import train_and_publish
 
-        train_and_publish(writer, job, code_version(*code), _origin(origin, state, reset_progress))
+        train_and_publish(writer, job, code_version(*code), _origin(origin, state, reset_progress), callbacks)
 
     return store.run_stage(
         name=f"{recipe.name}/checkpoint",

@@ -5,13 +5,16 @@ The same stages as the assets run, one after the other: preflight, checkpoint, g
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from assets_data.lineage import Snapshot, Store, resolve
 from training.recipe import Recipe, find_recipe
 from training.stages import make_checkpoint, make_gate_report, make_preflight_report
+
+if TYPE_CHECKING:
+    from training.callbacks import Callback
 
 
 class Trainer:
@@ -43,16 +46,24 @@ class Trainer:
         self.preflight: Snapshot | None = None
         self.checkpoint: Snapshot | None = None
 
-    def train(self, origin: Snapshot | None = None, *, reset_progress: bool = False) -> Snapshot:
+    def train(
+        self, origin: Snapshot | None = None, *, reset_progress: bool = False, callbacks: Sequence[Callback] = ()
+    ) -> Snapshot:
         """The checkpoint: trained now, resumed, or as it was published before (``reused``).
 
         It begins from ``origin``, a published checkpoint (its weights) or training state (all of it, or the weights
-        only with ``reset_progress``).
+        only with ``reset_progress``). ``callbacks`` look on while it trains; a checkpoint that is reused fires none.
         """
         self.preflight = make_preflight_report(self.store, self.recipe, self.inputs, self.config)
         self._point("preflight_report", self.preflight)
         self.checkpoint = make_checkpoint(
-            self.store, self.recipe, self.inputs, self.preflight, origin, reset_progress=reset_progress
+            self.store,
+            self.recipe,
+            self.inputs,
+            self.preflight,
+            origin,
+            reset_progress=reset_progress,
+            callbacks=callbacks,
         )
         return self._point("checkpoint", self.checkpoint)
 
@@ -78,12 +89,18 @@ class Trainer:
 
 
 def train(
-    recipe: str | Recipe, manifest: str | Snapshot | None = None, *, origin: Snapshot | None = None, **choices: Any
+    recipe: str | Recipe,
+    manifest: str | Snapshot | None = None,
+    *,
+    origin: Snapshot | None = None,
+    reset_progress: bool = False,
+    callbacks: Sequence[Callback] = (),
+    **choices: Any,
 ) -> Trainer:
     """Train and return the trainer; ``choices`` are those of :class:`Trainer` (store, inputs, preset, overrides,
-    config)."""
+    config), the others those of :meth:`Trainer.train`."""
     trainer = Trainer(recipe, manifest, **choices)
-    trainer.train(origin)
+    trainer.train(origin, reset_progress=reset_progress, callbacks=callbacks)
     return trainer
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from assets_data.lineage import Snapshot, SnapshotWriter, Store, digest_json
 from assets_data.lineage.identity.digests import load_json
+from assets_data.lineage.queries.explain import ORIGIN
 from assets_data.lineage.receipts.code import code_version
 from training import checkpoint
+from training.branch import published_origin
 from training.callbacks import Callback
 from training.job import Job, references
 from training.loop import train
@@ -21,11 +23,13 @@ from training.stages import training_code
 def publish_state(store: Store, path: Path) -> Snapshot:
     """Publish a checkpoint folder of a run as a ``<recipe>/training_state``, which a branch can have as its parent.
 
-    Identity is its tensors and its place in the run. Raises IntegrityError when the folder does not verify.
+    Identity is its tensors and its place in the run. What the run itself began from is a parent, too.
+    Raises IntegrityError when the folder does not verify.
     """
     saved = checkpoint.read_state(path)
     references = load_json((path / "references.json").read_bytes(), path)
     parents = {**{k: v for k, v in references.items() if k not in ("recipe", "corpus")}, **references["corpus"]}
+    began = {"reset_progress": True} if saved["fingerprint"]["origin"].get("reset_progress") else {}
 
     def build(writer: SnapshotWriter) -> None:
         for name in [*saved["files"], checkpoint.STATE]:
@@ -39,18 +43,29 @@ def publish_state(store: Store, path: Path) -> Snapshot:
         name=f"{references['recipe']}/training_state",
         module=__name__,
         config=saved["fingerprint"]["config"],
-        arguments={"update": saved["update"], "run": digest_json(saved["fingerprint"])},
+        arguments={"update": saved["update"], "run": digest_json(saved["fingerprint"]), **began},
         parents={name: store.snapshot(key) for name, key in parents.items()},
         build=build,
     )
 
 
-def remake_state(job: Job, update: int) -> Snapshot:
-    """Train a run up to ``update`` and publish its state there."""
-    directory = job.store.run_dir(f"{job.recipe.name}-state-{job.preflight.id.removeprefix('sha256:')[:16]}")
+def remake_state(job: Job, update: int, origin: Snapshot | None = None, reset_progress: bool = False) -> Snapshot:
+    """Train a run, from ``origin`` where it began from one, up to ``update`` and publish its state there."""
+    began = published_origin(origin, reset_progress) if origin else None
     code, given = code_version(*training_code(job.recipe)), references(job)
+    identity = digest_json([job.preflight.id, code, began.facts() if began else {}, update])
+    directory = job.store.run_dir(f"{job.recipe.name}-state-{identity.removeprefix('sha256:')[:16]}")
     with contextlib.suppress(_Reached):
-        train(job.recipe, job.config, job.data, directory, code=code, callbacks=[_StopAt(update)], references=given)
+        train(
+            job.recipe,
+            job.config,
+            job.data,
+            directory,
+            code=code,
+            callbacks=[_StopAt(update)],
+            origin=began,
+            references={**given, **({ORIGIN: origin.id} if origin else {})},
+        )
     return publish_state(job.store, directory / CHECKPOINTS / f"{update:08d}")
 
 
@@ -61,6 +76,9 @@ class _Reached(Exception):
 class _StopAt(Callback):
     def __init__(self, update: int) -> None:
         self._update = update
+
+    def train_begin(self, run: Run) -> None:
+        self.step_end(run)  # a branch may begin there
 
     def step_end(self, run: Run) -> None:
         if run.update == self._update:

@@ -15,7 +15,7 @@ from assets_data.lineage import DataError, Snapshot, Store
 from assets_data.lineage.identity.record_ids import COLUMN
 from assets_data.lineage.queries.remembered import Memory, SortedEpochs
 from assets_data.lineage.storage.record_rows import record_rows
-from training.order import Order, table_keys
+from training.order import EACH_ONCE, Order, OrderKind, table_keys, table_values
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,15 @@ class TrainedRows:
         keys = [table_keys(table["row_key"].to_numpy(), ref["chunks"]) for table, ref in pairs]
         self._begins = np.cumsum([0, *map(len, keys)])
         sort = SortedEpochs(self._memory, self._refs)
-        self.order = Order(self.record["seed"], np.concatenate(keys), self.record["batch_rows"], sort)
+        kind = OrderKind(**self.record["kind"]) if "kind" in self.record else EACH_ONCE
+        values = self._values(kind.column) if kind.column else None
+        self.order = Order(
+            self.record["seed"], np.concatenate(keys), self.record["batch_rows"], sort, kind=kind, values=values
+        )
+
+    def _values(self, column: str) -> np.ndarray:
+        pairs = zip(self._data, self._refs, strict=True)
+        return np.concatenate([table_values(table[column].to_numpy(), ref["chunks"]) for table, ref in pairs])
 
     @property
     def steps(self) -> int:

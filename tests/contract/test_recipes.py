@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 import typing
@@ -12,10 +13,12 @@ import dagster as dg
 import pytest
 import torch
 
-from assets_data.lineage import with_overrides
+from assets_data.lineage import ConfigError, with_overrides
 from assets_data.lineage.receipts.code import ROOT
 from pipeline_defs.commands.chain import plan_chain
+from pipeline_defs.commands.cli import main
 from pipeline_defs.definitions import defs
+from tests.chain import stemma
 from training.callbacks import Callback
 from training.checkpoint import read_state, stored
 from training.config import TrainConfig
@@ -51,8 +54,13 @@ def config(recipe):
 
 
 @pytest.fixture
-def data(recipe, config, text_store, text_manifest):
-    return recipe.open_data(text_store, text_manifest, config)
+def inputs(recipe, text_inputs):
+    return {name: text_inputs[given.kind] for name, given in recipe.inputs.items()}
+
+
+@pytest.fixture
+def data(recipe, config, text_store, inputs):
+    return recipe.open_data(text_store, inputs, config)
 
 
 class Interrupt(Exception):
@@ -121,11 +129,11 @@ def test_the_training_rows_keys_are_those_of_the_tables(recipe, data, text_store
     assert data.validation is not None and not set(data.validation.row_keys.tolist()) & set(data.row_keys.tolist())
 
 
-def test_the_three_stages_publish_judge_and_use_no_pickle(recipe, config, text_store, text_manifest):
-    preflight = make_preflight_report(text_store, recipe, text_manifest, config)
+def test_the_three_stages_publish_judge_and_use_no_pickle(recipe, config, text_store, inputs):
+    preflight = make_preflight_report(text_store, recipe, inputs, config)
     assert preflight.read_json("registration.json")["ok"], preflight.read_json("preflight.json")["issues"]
-    checkpoint = make_checkpoint(text_store, recipe, text_manifest, preflight)
-    report = make_gate_report(text_store, recipe, text_manifest, preflight, checkpoint)
+    checkpoint = make_checkpoint(text_store, recipe, inputs, preflight)
+    report = make_gate_report(text_store, recipe, inputs, preflight, checkpoint)
     result = report.read_json("result.json")
     assert result["gate"]["verdict"] in ("pass", "fail", "undetermined") and result["gate"]["criteria"]
     assert result["metadata"]["checkpoint"] == checkpoint.id and len(result["summary"]) > 1
@@ -172,13 +180,38 @@ def test_a_recipe_appears_as_three_assets_with_blocking_checks_and_its_presets_r
         assert chosen["preset"] == preset
 
 
+def test_a_preset_that_the_recipe_lacks_is_refused_before_anything_runs(recipe, tmp_path, monkeypatch, capsys):
+    """Also one that other stages of the chain have, which would do for those."""
+    others = {name for stage in plan_chain(recipe.name, "smoke", {}).stages for name in stage.presets or {}}
+    lacking = sorted({"no_such_preset", *others} - set(recipe.presets))
+    monkeypatch.setenv("STEMMA_ROOT", str(tmp_path / "root"))
+    for preset in lacking:
+        with pytest.raises(ConfigError) as caught:
+            plan_chain(recipe.name, preset, {})
+        assert caught.value.code == "CHAIN_UNKNOWN_PRESET" and preset in str(caught.value)
+        assert all(name in str(caught.value) for name in recipe.presets)
+        assert main(["run", "--recipe", recipe.name, "--preset", preset]) == 1
+        assert "CHAIN_UNKNOWN_PRESET" in capsys.readouterr().err
+    assert not (tmp_path / "root").exists()
+
+
+def test_a_run_that_its_preflight_stops_says_every_issue(finished_chain, tmp_path):
+    """As Python raises them, errors before warnings; the data stages are there already."""
+    shutil.copytree(finished_chain, tmp_path / "root")
+    wrong = {"train.updates": 30, "train.accumulation": 5, "model.width": 30, "gate.rule_threshold": 1.0}
+    settings = [part for field, value in wrong.items() for part in ("--set", f"walk_lm.{field}={value}")]
+    done = stemma(tmp_path / "root", "run", "--preset", "smoke", *settings)
+    failure = done.stderr[done.stderr.index("FAILED") :]
+    named = ("train.schedule.warmup", "train.accumulation", "model.width", "gate.rule_threshold")
+    assert done.returncode == 1 and [path for path in named if path not in failure] == []
+    assert "no_errors failed" in failure and "Traceback" not in done.stderr
+
+
 def test_no_recipe_is_named_in_the_loop_the_factory_or_the_definitions():
+    """The command alone names one: the recipe of a run that asks for none, and examples in its help."""
     shared = [*(ROOT / "training").glob("*.py"), *(ROOT / "training" / "callbacks").glob("*.py")]
-    shared += [
-        ROOT / "pipeline_defs" / f"{name}.py"
-        for name in ("dagster/recipes", "definitions", "dagster/plots", "dagster/metadata", "commands/chain")
-    ]
-    for path in [p for p in shared if p.name != "recipe.py"]:
+    shared += [path for path in (ROOT / "pipeline_defs").rglob("*.py") if "templates" not in path.parts]
+    for path in [path for path in shared if path.name not in ("cli.py", "lineage.py")]:
         code = ast.unparse(_without_docstrings(ast.parse(path.read_text())))
         assert [name for name in RECIPES if name in code] == [], path
 

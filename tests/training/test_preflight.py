@@ -51,17 +51,17 @@ def test_a_clean_report_registers_config_thresholds_prompts_and_seeds(store, inp
     assert [bound["corpus"] for bound in found.registration["dataset"]["ceilings"]] == [1.0, 1.0, 1.0]
 
 
-def test_a_warning_of_the_config_keeps_no_check_from_running(store, manifest):
+def test_a_warning_of_the_config_keeps_no_check_from_running(store, inputs):
     betas = {"train.optimizer.name": "sm3", "train.optimizer.kwargs": {"momentum": 0.9}}
-    found = report(store, manifest, **betas)
+    found = report(store, inputs, **betas)
     assert codes(found, "warning") == ["OPTIMIZER_NO_DECAY"] and codes(found) == []
     assert found.registration["ok"] and found.document["parameters"] > 0 and found.findings.tables
-    by_epochs = report(store, manifest, **betas, **{"train.epochs": 1.0})
+    by_epochs = report(store, inputs, **betas, **{"train.epochs": 1.0})
     assert codes(by_epochs, "warning") == ["OPTIMIZER_NO_DECAY"]  # looked at again once the length is known
 
 
-def test_an_optimizer_that_cannot_be_driven_is_refused_once_with_the_reason(store, manifest):
-    found = report(store, manifest, **{"train.optimizer.name": "lbfgs"})
+def test_an_optimizer_that_cannot_be_driven_is_refused_once_with_the_reason(store, inputs):
+    found = report(store, inputs, **{"train.optimizer.name": "lbfgs"})
     assert codes(found) == ["OPTIMIZER_UNFIT"] and "closure" in found.document["issues"][0]["message"]
 
 

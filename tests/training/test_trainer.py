@@ -12,6 +12,7 @@ from assets_data.lineage import ConfigError, DataError, Store
 from tests.training.recipes.walk_lm.conftest import TINY, tiny
 from tests.training.walks import make_inputs
 from training.__main__ import main
+from training.callbacks import Callback
 from training.checkpoint import read_state, stored
 from training.config import save_config
 from training.recipe import discover
@@ -121,6 +122,104 @@ def test_a_branch_is_another_node_whose_receipt_names_the_origin(store, manifest
     assert len(runs) == 2
     branch = next(store.root / "runs" / name for name in runs - {run_id})
     assert read_state(stored(branch / "checkpoints")[-1])["fingerprint"]["origin"]["update"] == 4
+
+
+@pytest.mark.parametrize("given", ["a run's folder", "a name", "an id"])
+def test_the_command_begins_from_a_run_or_from_what_was_published(store, manifest, capsys, given):
+    first = train("walk_lm", manifest, store=store, config=tiny()).checkpoint
+    run = store.run_dir(first.read_json("training.json")["run_id"])
+    named = {"a run's folder": str(stored(run / "checkpoints")[0]), "a name": "walk_lm/checkpoint", "an id": first.id}
+    options = command(store, "--skip-gate", "--branch-from", named[given], "--reset-progress")
+    assert main([*options, "--set", "train.updates=5"]) == 0
+    child = store.pointed("walk_lm/checkpoint")
+    assert child.id in capsys.readouterr().out and child.id != first.id
+    build = json.loads(child.receipt.read_text())["predicate"]["buildDefinition"]
+    (origin,) = [entry["name"] for entry in build["resolvedDependencies"] if entry["name"].startswith("origin=")]
+    assert origin == f"origin=walk_lm/{'training_state' if given[:5] == 'a run' else 'checkpoint'}"
+    assert child.read_json("training.json")["updates"] == 5
+
+
+class Counts(Callback):
+    """Looks on: which hooks fired, after how many updates."""
+
+    def __init__(self):
+        self.begun, self.ended, self.updates, self.closed = 0, 0, [], 0
+
+    def train_begin(self, run):
+        self.begun += 1
+
+    def step_end(self, run):
+        self.updates.append(run.update)
+
+    def train_end(self, run):
+        self.ended += 1
+
+    def close(self):
+        self.closed += 1
+
+    def state(self):
+        return {"seen": len(self.updates)}
+
+
+def test_callbacks_look_on_and_are_no_part_of_any_identity(store, manifest, tmp_path):
+    looker = Counts()
+    watched = Trainer("walk_lm", manifest, store=store, config=tiny()).train(callbacks=[looker])
+    assert (looker.begun, looker.ended, looker.updates, looker.closed) == (1, 1, list(range(1, 9)), 1)
+    other = Store(tmp_path / "other")
+    alone = train("walk_lm", store=other, config=tiny(), inputs=make_inputs(other)).checkpoint
+    assert watched.id == alone.id
+    facts = [checkpoint.read_json("training.json") for checkpoint in (watched, alone)]
+    assert facts[0]["run_id"] == facts[1]["run_id"]
+    builds = [json.loads(c.receipt.read_text())["predicate"]["buildDefinition"] for c in (watched, alone)]
+    assert builds[0] == builds[1]
+
+
+def test_of_a_checkpoint_that_is_reused_callbacks_see_nothing(store, manifest):
+    train("walk_lm", manifest, store=store, config=tiny())
+    looker = Counts()
+    again = train("walk_lm", manifest, store=store, config=tiny(), callbacks=[looker])
+    assert again.checkpoint.reused and looker.begun == looker.closed == 0
+
+
+def test_a_callback_that_fails_stops_the_run_which_then_resumes_to_the_same_bits(store, manifest, tmp_path):
+    class Failing(Counts):
+        def step_end(self, run):
+            if run.update == 5:
+                raise RuntimeError("the looker fell over")
+
+    trainer = Trainer("walk_lm", manifest, store=store, config=tiny())
+    with pytest.raises(RuntimeError, match="fell over"):
+        trainer.train(callbacks=[Failing()])
+    looker = Counts()
+    resumed = trainer.train(callbacks=[looker])
+    assert looker.updates == [5, 6, 7, 8]  # from the checkpoint of update 4
+    other = Store(tmp_path / "other")
+    assert resumed.id == train("walk_lm", store=other, config=tiny(), inputs=make_inputs(other)).checkpoint.id
+
+
+def test_a_callback_cannot_take_the_name_of_one_that_every_run_has(store, manifest):
+    """What the run's own keeps in a checkpoint under that name would be lost, and with it the run's patience."""
+    for name in ("Best", "Checkpoints"):
+        with pytest.raises(ConfigError) as caught:
+            train("walk_lm", manifest, store=store, config=tiny(), callbacks=[type(name, (Callback,), {})()])
+        assert caught.value.code == "CALLBACK_NAME" and name in str(caught.value)
+
+
+@pytest.mark.parametrize("recipe", ["walk_lm", "hrm_lm"])
+def test_a_preset_that_the_recipe_lacks_is_refused_before_anything_is_written(store, recipe, capsys):
+    with pytest.raises(ConfigError) as caught:
+        Trainer(recipe, store=store, preset="huge")
+    assert "huge" in str(caught.value) and "smoke" in str(caught.value)
+    assert main(["--recipe", recipe, "--store", str(store.root), "--preset", "huge"]) == 1
+    assert "smoke" in capsys.readouterr().err and not store.root.exists()
+
+
+def test_python_raises_every_issue_of_a_preflight_at_once(store, manifest):
+    wrong = {"model.context": 8, "gate.prompt_tokens": 6, "train.device": "auto", "train.require_accelerator": True}
+    with pytest.raises(ConfigError) as caught:
+        train("walk_lm", manifest, store=store, config=tiny(**wrong))
+    assert caught.value.code == "PREFLIGHT_NOT_OK"
+    assert all(code in str(caught.value) for code in ("WALK_LM_CONTEXT_CEILING", "ACCELERATOR_MISSING"))
 
 
 def bare(program, *arguments):

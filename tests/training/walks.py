@@ -1,4 +1,4 @@
-"""The inputs of walk_lm without another room: a manifest, and a corpus whose vertices have neighbours in every block."""
+"""The inputs of walk_lm without another room: a manifest, a corpus with edges into every block."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from assets_data.lineage import ConfigError
 from training.callbacks.base import Callback
 from training.callbacks.best import Best
 from training.callbacks.checkpoints import Checkpoints
@@ -37,8 +38,13 @@ def standard_callbacks(run: Run, further: Sequence[Callback]) -> list[Callback]:
     """Every callback of a run, in the order in which its hooks fire.
 
     Checkpoints come after all that keep something, so that what is kept is what was known after that very update.
+    What a callback keeps lies in the checkpoint under its class's name. Raises ConfigError CALLBACK_NAME for one of
+    ``further`` that has the name of a callback that is there anyway.
     """
     best = Best()
-    measures = [Log(), Validation(), Monitor(), Collapse(), best]
-    found = [*measures, *trackers(run.plan), *further, Checkpoints(best), Progress()]
-    return [*found, Watchdog()] if run.plan.stall_seconds else found
+    before = [Log(), Validation(), Monitor(), Collapse(), best, *trackers(run.plan)]
+    after = [Checkpoints(best), Progress(), *([Watchdog()] if run.plan.stall_seconds else [])]
+    names = {type(hook).__name__ for hook in [*before, *after]}
+    if taken := sorted(names & {type(hook).__name__ for hook in further}):
+        raise ConfigError("CALLBACK_NAME", "every run has a callback of this name; give the class another", found=taken)
+    return [*before, *further, *after]

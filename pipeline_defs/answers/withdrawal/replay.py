@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from assets_data.lineage import DataError, Snapshot, Store
+from assets_data.lineage.queries.explain import ORIGIN
 from assets_data.lineage.receipts.provenance import Provenance
 from assets_data.lineage.storage.tombstones import WITHDRAWN
 from assets_data.stage import Stage
@@ -58,7 +59,7 @@ class Replay:
 
             recipe = stage.bind["recipe"]
             job = Job(store=store, recipe=recipe, inputs=named_inputs(recipe, inputs), preflight=inputs["preflight"])
-            further["state"] = same_run(self.state, job.config, job.data)
+            further["state"] = same_run(self.state, recipe, job.config, job.data)
         return further
 
 
@@ -82,4 +83,5 @@ def _training_state(store: Store, account: Provenance, parents: Parents) -> Snap
     recipe = find_recipe(account.stage.partition("/")[0])
     single = {name: group[0] for name, group in parents.items()}
     job = Job(store=store, recipe=recipe, inputs=named_inputs(recipe, single), preflight=single["preflight"])
-    return remake_state(job, account.arguments["update"])
+    reset_progress = bool(account.arguments.get("reset_progress"))
+    return remake_state(job, account.arguments["update"], single.get(ORIGIN), reset_progress)

@@ -14,7 +14,8 @@ from assets_data.lineage.identity.record_ids import (
     record_columns,
     table_records,
 )
-from assets_data.lineage.storage.records import all_records, holds_any, parse_record, record_tables
+from assets_data.lineage.storage.record_rows import holds_any
+from assets_data.lineage.storage.records import all_records, parse_record, record_tables
 from tests.assets_data.lineage.named_records import column, make_rows, pairs, record
 
 

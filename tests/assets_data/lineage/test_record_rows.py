@@ -91,7 +91,7 @@ def flipped(data, at):
 
 def test_a_question_reads_the_head_and_the_blocks_that_may_hold_the_record(tmp_path, monkeypatch):
     """Counted in blocks, as the answer must not depend on how many there are."""
-    from assets_data.lineage.queries import record_index
+    from assets_data.lineage.storage import record_index
 
     read = []
     one = record_index._read_block

@@ -52,10 +52,12 @@ def test_a_withdrawal_that_cannot_be_read_stops_the_work(store, content):
     for ask in (
         lambda: store.withdrawn,
         lambda: make_rows(store, "test/rows", rows),
+        lambda: make_rows(store, "test/others", rows),
         lambda: store.point("test/rows", made),
     ):
         with pytest.raises(IntegrityError):
             ask()
+    assert not (store.root / "quarantine").exists()  # what was published is sound
     path.write_text(json.dumps({"records": [record("a").hex()], "learners": "keep"}))
     store.point("test/rows", made)
 
