@@ -26,7 +26,7 @@ from training.config import Problem
 from training.config import problems as train_problems
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    import pyarrow as pa  # pyright: ignore[reportMissingTypeStubs]
     from torch import Tensor, nn
 
     from training.order import OrderKind
@@ -100,7 +100,7 @@ class Findings:
     model_inputs: Mapping[str, Any]
     thresholds: Mapping[str, float]
     evaluation: Mapping[str, Any]
-    tables: Mapping[str, pa.Table] = field(default_factory=dict)
+    tables: Mapping[str, pa.Table] = field(default_factory=dict[str, Any])  # pyright: ignore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -157,13 +157,18 @@ def _sentences(node: ast.expr | None, scope: ast.AST) -> list[str]:
 def _assigned(name: str, scope: ast.AST) -> Iterator[ast.expr]:
     """What a name is given in a function, on its own or as one of several."""
     for node in ast.walk(scope):
-        for target in node.targets if isinstance(node, ast.Assign) else ():
-            if isinstance(target, ast.Name) and target.id == name:
-                yield node.value
-            elif isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
-                pairs = zip(target.elts, node.value.elts, strict=False)
-                yield from (value for one, value in pairs if isinstance(one, ast.Name) and one.id == name)
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                yield from _given(name, target, node.value)
+
+
+def _given(name: str, target: ast.expr, value: ast.expr) -> Iterator[ast.expr]:
+    if isinstance(target, ast.Name) and target.id == name:
+        yield value
+    elif isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+        for one, part in zip(target.elts, value.elts, strict=False):
+            yield from _given(name, one, part)
 
 
 def _severity(node: ast.expr | None) -> str:
-    return node.value if isinstance(node, ast.Constant) else "error or warning"
+    return str(node.value) if isinstance(node, ast.Constant) else "error or warning"
