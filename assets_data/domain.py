@@ -53,7 +53,7 @@ class Domain:
 
     @property
     def source(self) -> Stage:
-        """The stage that reads from outside."""
+        """The stage that reads from outside and whose config says which slices there are: its first source."""
         return next(stage for stage in self.stages if stage.source)
 
     @property
@@ -98,8 +98,11 @@ def check_domain(domain: Domain) -> Iterable[str]:
     kinds: list[str] = []
     if not domain.stages or domain.stages[-1].kind != domain.manifest:
         yield f"its last stage must be {domain.manifest}"
-    if sum(stage.source for stage in domain.stages) != 1:
-        yield "exactly one stage must be its source"
+    sources = [stage for stage in domain.stages if stage.source]
+    if not sources:
+        yield "no stage is its source"
+    elif not sources[0].sliced:
+        yield f"{sources[0].kind} is its first source and has no slices"
     for stage in domain.stages:
         if stage.owner != domain.name:
             yield f"{stage.kind} does not begin with {domain.name}/"

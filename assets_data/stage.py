@@ -87,7 +87,8 @@ class Stage:
     is returned whatever its inputs become, until that field asks for another. ``bind`` are constants for the function.
     ``without`` is ``module:function(writer, snapshot, records)``, the stage's own way to leave records out, and ``now``
     is ``module:function(config, arguments)``, what its source would make of its arguments today. ``figures`` is
-    ``module:function(snapshot) -> {title: PNG}``. A stage ``on_request`` is no asset.
+    ``module:function(snapshot) -> {title: PNG}``. A stage ``on_request`` is no asset. ``unchecked`` says why it has no
+    schema.
     """
 
     kind: str
@@ -100,6 +101,7 @@ class Stage:
     sections: tuple[str, ...] = ()
     learns: str = EVERYTHING
     schema: str = ""
+    unchecked: str = ""
     checks: tuple[Check, ...] = ()
     modules: tuple[str, ...] = ()
     pin: str = ""
@@ -125,6 +127,12 @@ class Stage:
     def code(self) -> tuple[str, ...]:
         """The modules whose source, with all that they import, decides what the stage makes."""
         return self.modules or (self.make.partition(":")[0],)
+
+    @property
+    def every_check(self) -> tuple[Check, ...]:
+        """Its schema as a check, and the checks it lists."""
+        says = "Schemas on whole columns of every table."
+        return (*((Check(name="schema", run=self.schema, says=says),) if self.schema else ()), *self.checks)
 
     def call(
         self, store: Store, inputs: Mapping[str, Any], config: Any = None, slice_name: str = "", **further: Any

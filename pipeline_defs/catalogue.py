@@ -55,6 +55,18 @@ class Catalogue:
             raise ConfigError("CHAIN_UNKNOWN_RECIPE", what, expected=sorted(self.recipes), found=name)
         return self.recipes[name]
 
+    def sliced_by(self, stage: Stage) -> Domain | None:
+        """The domain whose slices a stage is made for, one by one; None for a stage over all of them.
+
+        A recipe's own sliced stage goes by the slices of what it reads.
+        """
+        if not stage.sliced:
+            return None
+        if stage.owner in self.domains:
+            return self.domains[stage.owner]
+        read = [self.stages[given.kind] for given in stage.inputs.values() if not given.many]
+        return next((domain for other in read if (domain := self.sliced_by(other))), None)
+
     def rules(self) -> Rules:
         """What is declared of kinds, for following records."""
         return Rules(learns=self._learns, part=self._part)

@@ -19,8 +19,7 @@ from training.schedules import build_schedule
 
 def config_issues(recipe: Recipe, config: Any) -> Iterator[Issue]:
     """Contradictions of the config, and names and arguments that optimizer, schedule or loss do not know."""
-    for code, path, message in recipe.check(config):
-        yield Issue(code, "error", path, message)
+    yield from recipe.check(config)
     plan: TrainConfig = config.train
     inherited = inherited_kwargs(getattr(recipe, "presets", {}), plan.optimizer)
     builders: dict[str, Callable[[], Any]] = {

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from assets_data.lineage import GateError
-from training.recipe import Measurement
+from training.findings import Measurement
 
 Z95 = 1.959963984540054
 

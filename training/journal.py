@@ -68,10 +68,12 @@ class Journal:
         self._pending.clear()
 
     def record(self, update: int, points: Mapping[str, float]) -> None:
-        """Write held-out measurements taken after ``update`` updates.
+        """Write held-out measurements taken after ``update`` updates; where there are none, no line.
 
         Raises TrainingError MEASUREMENT_TYPE, naming it, for one that is no number at all.
         """
+        if not points:
+            return
         self.commit()
         known = {name: _number(name, value, update) for name, value in points.items()}
         self.latest |= known

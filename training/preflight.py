@@ -40,7 +40,7 @@ def inspect(store: Store, recipe: Recipe, inputs: Mapping[str, Snapshot], config
     length pinned in updates.
     """
     issues = [*config_issues(recipe, config), *input_issues(store, inputs, config.train)]
-    data, findings, parameters = None, None, 0
+    data, findings, model_inputs, parameters = None, None, {}, 0
     if not any(issue.severity == "error" for issue in issues):
         data, found = _open_data(store, recipe, inputs, config)
         issues += found
@@ -49,11 +49,12 @@ def inspect(store: Store, recipe: Recipe, inputs: Mapping[str, Snapshot], config
         issues += [issue for issue in config_issues(recipe, pinned) if issue not in issues]
         config, findings = pinned, recipe.inspect(data, pinned)
         issues += [*findings.issues, *row_issues(data)]
-        parameters, misfits = _count_parameters(recipe, config, data)
+        model_inputs = dict(recipe.model_inputs(data, config))
+        parameters, misfits = _count_parameters(recipe, config, model_inputs)
         issues += misfits
     devices, packages = probes.cuda_devices(), machine.dependencies(config.train, recipe.needs, probes)
     issues += machine.issues(config.train, store.root, devices, packages, parameters, probes)
-    registration = _registration(recipe, inputs, config, issues, findings)
+    registration = _registration(recipe, inputs, config, issues, findings, model_inputs)
     document = {
         **registration,
         "run_dir": str(store.root / "runs"),
@@ -66,7 +67,12 @@ def inspect(store: Store, recipe: Recipe, inputs: Mapping[str, Snapshot], config
 
 
 def _registration(
-    recipe: Recipe, inputs: Mapping[str, Snapshot], config: Any, issues: list[Issue], findings: Findings | None
+    recipe: Recipe,
+    inputs: Mapping[str, Snapshot],
+    config: Any,
+    issues: list[Issue],
+    findings: Findings | None,
+    model_inputs: Mapping[str, Any],
 ) -> dict[str, Any]:
     """What training and gate read. The evaluation's digest covers thresholds, prompts and seeds together."""
     evaluation = {"thresholds": dict(findings.thresholds), **findings.evaluation} if findings else {}
@@ -78,7 +84,7 @@ def _registration(
         "inputs": {name: snapshot.id for name, snapshot in inputs.items()},
         "config": to_dict(config),
         "dataset": dict(findings.dataset) if findings else {},
-        "model_inputs": dict(findings.model_inputs) if findings else {},
+        "model_inputs": model_inputs,
         "evaluation": {**evaluation, "digest": digest_json(evaluation)},
     }
 
@@ -92,11 +98,11 @@ def _open_data(
         return None, [Issue(error.code, "error", "inputs", str(error))]
 
 
-def _count_parameters(recipe: Recipe, config: Any, data: Data) -> tuple[int, list[Issue]]:
+def _count_parameters(recipe: Recipe, config: Any, model_inputs: Mapping[str, Any]) -> tuple[int, list[Issue]]:
     """Built without memory, on the meta device; a model that cannot do what the config asks for is an issue."""
     try:
         with torch.device("meta"):
-            model = build_module(recipe, config, recipe.model_inputs(data, config))
+            model = build_module(recipe, config, model_inputs)
     except ConfigError as error:
         return 0, [Issue(error.code, "error", str(error.where), str(error))]
     return sum(parameter.numel() for parameter in model.parameters()), []

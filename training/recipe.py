@@ -3,7 +3,11 @@
 A recipe is a folder ``training/recipes/<name>/`` whose ``__init__`` offers ``RECIPE``, or an object in a package of
 your own that is named by an entry point (group ``stemma.recipes``). It brings config, data, model, loss, batches,
 monitoring and evaluation; the loop, order, checkpoints, preflight and gate are the same for all. Its modules import
-torch inside functions, or are imported inside functions.
+torch inside functions, or are imported inside functions. Its code, for receipts and staleness, is its whole package
+and what that imports of Stemma.
+
+A recipe on the triples of text derives from ``training.tokens.CausalRecipe`` or ``TokenRecipe``, which define all but
+the model; ``examples/causal_lm`` is a whole one in a package of its own.
 """
 
 from __future__ import annotations
@@ -11,10 +15,11 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -22,11 +27,10 @@ from assets_data.lineage import ConfigError, Snapshot, Store
 from assets_data.plugins import load_offers
 from assets_data.stage import Input, Stage
 from training import recipes
-from training.config import Problem
 from training.config import problems as train_problems
+from training.findings import Evaluation, Findings, Issue
 
 if TYPE_CHECKING:
-    import pyarrow as pa  # pyright: ignore[reportMissingTypeStubs]
     from torch import Tensor, nn
 
     from training.order import OrderKind
@@ -48,7 +52,11 @@ class TableRef:
 
 
 class Rows(Protocol):
-    """Rows that ``Recipe.batch`` takes as its data: those of a held-out split need no more than this to the loop."""
+    """Rows that ``Recipe.batch`` takes as its data. The loop asks them for their keys and for nothing else.
+
+    What ``batch`` asks of them is between it and ``open_data``: it is handed the very objects that ``open_data`` made,
+    the data itself in training and ``data.validation`` in validation, so both must have what it uses.
+    """
 
     @property
     def row_keys(self) -> np.ndarray:
@@ -66,8 +74,9 @@ class Data(Rows, Protocol):
 
     @property
     def members(self) -> Mapping[str, str]:
-        """Names and ids of every snapshot that was read besides the manifest: those that hold the rows, and what else
-        decides the result (a tokenizer, an encoder's checkpoint). For the run's fingerprint and the receipts."""
+        """Names and ids of every snapshot that was read besides ``Recipe.inputs``: those that hold the rows, and what
+        else decides the result. A tokenizer is a member, as other ids mean other words; so is an encoder's checkpoint.
+        They are parents in the receipts and part of the run's fingerprint: a run does not resume under others."""
         ...
 
     @property
@@ -82,60 +91,23 @@ class Data(Rows, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Issue:
-    """One finding of a preflight. Errors stop the run, warnings do not."""
+class Loading:
+    """How an export folder's model is loaded: the library's name on the Hugging Face hub, and lines of Python that are
+    run in the folder and leave the model in ``model``. For the model card."""
 
+    library: str
     code: str
-    severity: Literal["error", "warning"]
-    path: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Findings:
-    """What a recipe finds out before the first update, and the evaluation it registers for the gate."""
-
-    issues: Sequence[Issue]
-    dataset: Mapping[str, Any]
-    model_inputs: Mapping[str, Any]
-    thresholds: Mapping[str, float]
-    evaluation: Mapping[str, Any]
-    tables: Mapping[str, pa.Table] = field(default_factory=dict[str, Any])  # pyright: ignore
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measurement:
-    """One number the gate judges: ``value`` over ``checks`` trials against the registered threshold of that name.
-
-    It passes when it is above the threshold, or below it where ``direction`` says so (a loss, an error). ``hits`` is
-    set for proportions and gives the interval; any other measurement may bring its own. No checks: undetermined.
-    """
-
-    name: str
-    threshold: str
-    value: float
-    checks: int
-    hits: int | None = None
-    interval: tuple[float, float] | None = None
-    direction: Literal["above", "below"] = "above"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
-    """What a recipe measured on a checkpoint: what is judged, and what is reported beside it."""
-
-    measurements: Sequence[Measurement]
-    scalars: Mapping[str, Any]
-    tables: Mapping[str, Sequence[Mapping[str, Any]]]
-    summary: Sequence[str]
 
 
 class Recipe:
     """The promises a recipe makes to the loop and to its stages, with what most recipes do where they say nothing.
 
-    A recipe must have ``name``, ``presets`` (name to a function that gives a full config; ``demo`` is taken where no
-    preset is asked for, else the first), ``config_type`` (frozen dataclass with a field ``train: TrainConfig``),
-    ``inputs``, and the methods that raise NotImplementedError here.
+    A recipe must have ``name``, ``presets``, ``config_type``, ``inputs`` and the methods that are abstract here.
+    ``presets`` maps names to functions that give a full config. There must be one, whatever its name; ``demo`` is taken
+    where none is asked for, and where there is no ``demo``, the first. ``config_type`` is a frozen dataclass; its field
+    ``train`` is a ``training.config.TrainConfig``, from which the loop reads all it does (updates, batch, optimizer,
+    schedule, precision, intervals, seed), so a preset sets those there. ``train.loss`` is for recipes that call
+    ``training.losses.token_loss``. Every other field of the config is the recipe's own.
 
     ``inputs`` are the snapshots it reads, by the name under which its methods get them: a domain's manifest, a table,
     another recipe's checkpoint, as in ``{"manifest": One("text/dataset_manifest")}``. ``derived`` are stages of its own
@@ -152,7 +124,9 @@ class Recipe:
       generate``; ``inputs["tokenizer"]`` is then the id of a tokenizer's snapshot, or ``generation.BYTES``.
     - ``order(config) -> OrderKind``: another order than the uniform one; the data then offers ``order_values``,
       float64[n], which are the values of the column that the kind names.
-    - ``export(checkpoint, folder)``: add what other programs need to an export folder.
+    - ``export(checkpoint, folder) -> Loading``: write a published checkpoint's model into an export folder as another
+      library loads it, and say how. The checkpoint's own files then lie in ``folder/checkpoint``, and tokenizer files
+      in ``folder``. Without it they lie in ``folder`` and are loaded with this recipe's own code.
 
     A model may offer ``checkpoint_gradients()``, which makes it recompute activations in the backward pass; without it
     ``train.gradient_checkpointing`` is refused.
@@ -170,50 +144,67 @@ class Recipe:
     states: Callable[..., Any] | None = None
     generate: Callable[..., Any] | None = None
     order: Callable[..., OrderKind] | None = None
-    export: Callable[..., Any] | None = None
+    export: Callable[..., Loading] | None = None
 
     @property
     def package(self) -> str:
         """The package whose source, with all that it imports, is this recipe's code."""
         return type(self).__module__.rpartition(".")[0] or type(self).__module__
 
-    def check(self, config: Any) -> Iterator[Problem]:
-        """Every contradiction in the config alone."""
-        return train_problems(config.train)
+    def check(self, config: Any) -> Iterator[Issue]:
+        """Every contradiction in the config alone; those of ``config.train`` are found here."""
+        return (Issue.error(*problem) for problem in train_problems(config.train))
 
+    @abstractmethod
     def open_data(self, store: Store, inputs: Mapping[str, Snapshot], config: Any) -> Data:
         """The data of the inputs, verified and opened. Raises DataError when an input lacks a member."""
         raise NotImplementedError
 
+    @abstractmethod
     def inspect(self, data: Any, config: Any) -> Findings:
         """What data and config say together: issues, and the evaluation fixed before training."""
         raise NotImplementedError
 
+    @abstractmethod
     def model_inputs(self, data: Any, config: Any) -> Mapping[str, Any]:
-        """The sizes the model takes from the data; with the config, all that is needed to build it."""
+        """What the model takes from the data, as JSON; with the config, all that is needed to build it again without
+        the data. It is registered by the preflight and lies beside the weights."""
         raise NotImplementedError
 
+    @abstractmethod
     def build_model(self, config: Any, inputs: Mapping[str, Any]) -> nn.Module:
         """A freshly initialised model, drawn from torch's generator. ``inputs`` are what ``model_inputs`` gave."""
         raise NotImplementedError
 
+    @abstractmethod
     def batch(self, data: Any, config: Any, rows: np.ndarray, epochs: np.ndarray) -> dict[str, Tensor]:
-        """CPU tensors of these rows of ``data``, which is the training data or its ``validation``.
+        """CPU tensors of these rows of ``data``, which is what ``open_data`` gave or its ``validation``, see ``Rows``.
 
-        Anything random here is keyed by (seed, epoch, row key).
+        ``rows`` and ``epochs`` are int64[B]: row numbers, and the epoch each is taken in (0 in validation). Anything
+        random here is keyed by (seed, epoch, row key).
         """
         raise NotImplementedError
 
+    @abstractmethod
     def loss(self, model: nn.Module, config: Any, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Scalars, each a mean over the batch's items: ``loss`` is minimised, the others are logged."""
         raise NotImplementedError
 
     def monitor(self, model: nn.Module, data: Any, config: Any) -> dict[str, float]:
-        """Held-out measurements for the curves, on other prompts than the gate's. Changes no training state."""
+        """Held-out measurements for the curves besides the validation loss, on other rows or prompts than the gate's.
+
+        Optional: an empty mapping, as here, writes nothing to the log. Changes no training state.
+        """
         return {}
 
+    @abstractmethod
     def evaluate(self, model: nn.Module, data: Any, config: Any, preflight: Snapshot) -> Evaluation:
-        """The registered evaluation, on the tables the preflight snapshot holds."""
+        """The registered evaluation, on the rows or prompts in the preflight snapshot's tables.
+
+        That the snapshot is the registered one, byte for byte, has been checked by then. That row numbers in it still
+        mean the registered rows is for this method to check, by their keys (``TokenRecipe`` does): raise GateError
+        GATE_OTHER_ROWS where they do not. Tables that hold the prompts themselves need no such check.
+        """
         raise NotImplementedError
 
 
@@ -247,17 +238,22 @@ def check_recipe(recipe: Recipe) -> Iterator[str]:
     """Every rule of a recipe that this one breaks."""
     missing = [name for name in ("name", "presets", "config_type") if not getattr(recipe, name, None)]
     yield from (f"it has no {name}" for name in missing)
-    required = ("open_data", "inspect", "model_inputs", "build_model", "batch", "loss", "evaluate")
-    inherited = [name for name in required if getattr(type(recipe), name) is getattr(Recipe, name)]
-    yield from (f"it does not define {name}" for name in inherited)
+    members = ((name, getattr(type(recipe), name)) for name in dir(type(recipe)))
+    abstract = [name for name, member in members if getattr(member, "__isabstractmethod__", False)]
+    yield from (f"it does not define {name}" for name in abstract)
     for name, make in recipe.presets.items() if not missing else ():
         if not isinstance(make(), recipe.config_type):
             yield f"its preset {name} gives no {recipe.config_type.__name__}"
     if not recipe.inputs:
         yield "it reads nothing: inputs is empty"
+    for name, given in recipe.inputs.items():
+        if given.many:
+            yield f"its input {name} is the {given.kind} of many slices; a recipe reads single snapshots"
     for stage in recipe.derived if not missing else ():
         if stage.owner != recipe.name:
             yield f"its stage {stage.kind} does not begin with {recipe.name}/"
+        if stage.sliced and all(given.many for given in stage.inputs.values()):
+            yield f"its stage {stage.kind} is made slice by slice and reads nothing of one slice"
 
 
 def find_recipe(name: str) -> Recipe:

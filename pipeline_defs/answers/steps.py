@@ -34,12 +34,13 @@ def batch(options: Namespace) -> Answer:
             "chunk": row.chunk,
             "epoch": row.epoch,
             "record": row.record,
+            "records": dict(row.records),
             "text": text(row.table.id)(_stored(row), row.chunk, chunks[row.table.id, row.file]),
         }
         for row in trained.batch(options.step)
     ]
     lines = [f"step {options.step} of {trained.steps}, {checkpoint.kind} {short(checkpoint.id)}: {len(rows)} rows"]
-    lines += [f"  {short(row['record']) if row['record'] else _place(row):<22}{row['text']}" for row in rows]
+    lines += [f"  {_records(row) or _place(row):<22}{row['text']}" for row in rows]
     document = {"checkpoint": checkpoint.id, "step": options.step, "steps": trained.steps, "rows": rows}
     return Answer(document=document, lines=lines)
 
@@ -137,6 +138,10 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
         yield f"  UNKNOWN   {short(key)} cannot be read: whether it holds the record is not known"
     if not document["uses"] and not document["unread"]:
         yield "  nothing in this store holds it"
+
+
+def _records(row: dict[str, Any]) -> str:
+    return " ".join(map(short, row["records"].values()))
 
 
 def _place(row: dict[str, Any]) -> str:

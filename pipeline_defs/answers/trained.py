@@ -5,14 +5,14 @@ A step is counted as ``metrics.jsonl`` and the checkpoint folders count it: step
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from assets_data.lineage import DataError, Snapshot, Store
-from assets_data.lineage.identity.record_ids import COLUMN
+from assets_data.lineage.identity.record_ids import record_columns
 from assets_data.lineage.queries.remembered import Memory, SortedEpochs
 from assets_data.lineage.storage.record_rows import record_rows
 from training.order import EACH_ONCE, Order, OrderKind, table_keys, table_values
@@ -20,14 +20,20 @@ from training.order import EACH_ONCE, Order, OrderKind, table_keys, table_values
 
 @dataclass(frozen=True, slots=True)
 class TrainedRow:
-    """One row of an update: its table, its place there (and which chunk of it), and its record, where it has one."""
+    """One row of an update: its table, its place there (and which chunk of it), and the records it comes from, by the
+    column that names each; none where the table names no records."""
 
     table: Snapshot
     file: str
     row: int
     chunk: int | None
     epoch: int
-    record: str | None
+    records: Mapping[str, str]
+
+    @property
+    def record(self) -> str | None:
+        """The first of its records."""
+        return next(iter(self.records.values()), None)
 
 
 class TrainedRows:
@@ -48,6 +54,7 @@ class TrainedRows:
         self.order = Order(
             self.record["seed"], np.concatenate(keys), self.record["batch_rows"], sort, kind=kind, values=values
         )
+        self._named = [record_columns(table.column_names) for table in self._data]
 
     def _values(self, column: str) -> np.ndarray:
         pairs = zip(self._data, self._refs, strict=True)
@@ -71,24 +78,27 @@ class TrainedRows:
         return sorted(steps)
 
     def rows_of(self, record: bytes) -> Iterator[int]:
-        """The order's rows that come from this record."""
+        """The order's rows that come from this record, each once."""
         for number, ref in enumerate(self._refs):
-            if COLUMN in self._data[number].column_names:
+            if self._named[number]:
                 begin, width = int(self._begins[number]), ref["chunks"] or 1
                 for row in record_rows(self._tables[number], [record]).get(ref["file"], np.empty(0, np.int64)).tolist():
                     yield from range(begin + row * width, begin + (row + 1) * width)
 
     def holds_records(self) -> bool:
         """Whether any training table names source records."""
-        return any(COLUMN in table.column_names for table in self._data)
+        return any(self._named)
 
     def _row(self, row: int, epoch: int) -> TrainedRow:
         number = int(np.searchsorted(self._begins, row, side="right")) - 1
         ref, inside = self._refs[number], row - int(self._begins[number])
         stored, chunk = divmod(inside, ref["chunks"]) if ref["chunks"] else (inside, None)
-        named = COLUMN in self._data[number].column_names
-        record = self._data[number][COLUMN][stored].as_py() if named else None
-        return TrainedRow(self._tables[number], ref["file"], stored, chunk, epoch, record)
+        records = {column: _hex(self._data[number][column][stored].as_py()) for column in self._named[number]}
+        return TrainedRow(self._tables[number], ref["file"], stored, chunk, epoch, records)
+
+
+def _hex(record: str | bytes) -> str:
+    return record.hex() if isinstance(record, bytes) else record
 
 
 def read_order(checkpoint: Snapshot) -> dict[str, Any]:

@@ -62,13 +62,18 @@ def plan_chain(recipe: str, preset: str, settings: Settings) -> Chain:
     Raises ConfigError for a recipe, stage or field that does not exist and for a preset that the recipe does not have,
     before anything runs.
     """
-    known = catalogue()
-    presets = known.recipe(recipe).presets
+    presets = catalogue().recipe(recipe).presets
     if preset not in presets:
         raise ConfigError(
             "CHAIN_UNKNOWN_PRESET", f"{recipe} has no such preset", expected=sorted(presets), found=preset
         )
-    stages = known.above([f"{recipe}/gate_report"])
+    return plan_stages(recipe, [f"{recipe}/gate_report"], preset, settings)
+
+
+def plan_stages(label: str, kinds: Iterable[str], preset: str, settings: Settings) -> Chain:
+    """The same for any kinds and all that they stand on; runs are tagged with ``label``."""
+    known = catalogue()
+    stages = known.above(kinds)
     overrides = stage_overrides(settings, stages)
     chosen = {kind: known.stage(kind).default_preset(preset) for kind in overrides}
     notes = [f"{kind} has no preset {preset}: {name}" for kind, name in chosen.items() if name != preset]
@@ -76,7 +81,7 @@ def plan_chain(recipe: str, preset: str, settings: Settings) -> Chain:
         _op(known.stage(kind)): {"config": {"preset": chosen[kind], "overrides": fields}}
         for kind, fields in overrides.items()
     }
-    chain = Chain(recipe=recipe, stages=stages, ops=ops, notes=notes)
+    chain = Chain(recipe=label, stages=stages, ops=ops, notes=notes)
     for kind in overrides:
         chain.config(known.stage(kind))
     return chain
@@ -85,7 +90,7 @@ def plan_chain(recipe: str, preset: str, settings: Settings) -> Chain:
 def run_chain(instance: dg.DagsterInstance, chain: Chain) -> None:
     """Materialise every stage of the chain, each slice of its own. Raises ChainFailure with the first failing step."""
     known, store = catalogue(), StoreResource().open()
-    domains = {stage.owner: known.domains[stage.owner] for stage in chain.stages if stage.owner in known.domains}
+    domains = {domain.name: domain for stage in chain.stages if (domain := known.sliced_by(stage))}
     slices = {name: _slice_names(domain, chain, store) for name, domain in domains.items()}
     for name, names in slices.items():
         instance.add_dynamic_partitions(set_name(name), names)
@@ -97,7 +102,7 @@ def run_chain(instance: dg.DagsterInstance, chain: Chain) -> None:
             if passed.holds(wave.stages, slice_name):
                 _say("reused", wave.stages, slice_name)
                 continue
-            _materialize(instance, chain, wave.stages, digest, slice_name, store)
+            materialize(instance, chain, wave.stages, digest, slice_name, store)
             passed.note(wave.stages, slice_name)
 
 
@@ -105,11 +110,10 @@ def waves(known: Catalogue, stages: Sequence[Stage]) -> list[Wave]:
     """Stages in runs, parents first: a sliced stage goes with sliced ones of its domain until one is needed whole."""
     left, done, found = list(stages), set[str](), list[Wave]()
     while left:
-        domain = next((stage.owner for stage in left if stage.sliced and _ready(known, stage, done, [])), None)
+        domain = next((_slices_of(known, stage) for stage in left if stage.sliced and _ready(stage, done, [])), None)
         wave: list[Stage] = []
         for stage in left:
-            fits = stage.sliced and stage.owner == domain if domain else not stage.sliced
-            if fits and _ready(known, stage, done, wave):
+            if _slices_of(known, stage) == domain and _ready(stage, done, wave):
                 wave.append(stage)
         found.append(Wave(domain, wave))
         done |= {stage.kind for stage in wave}
@@ -117,7 +121,13 @@ def waves(known: Catalogue, stages: Sequence[Stage]) -> list[Wave]:
     return found
 
 
-def _ready(known: Catalogue, stage: Stage, done: set[str], wave: Sequence[Stage]) -> bool:
+def _slices_of(known: Catalogue, stage: Stage) -> str | None:
+    """The domain by whose slices a stage is made; None for one over all slices."""
+    domain = known.sliced_by(stage)
+    return domain.name if domain else None
+
+
+def _ready(stage: Stage, done: set[str], wave: Sequence[Stage]) -> bool:
     """Whether all that a stage reads is made, or is made before it in the same run; all slices at once are not."""
     together = {other.kind for other in wave}
     return all(given.kind in done or (given.kind in together and not given.many) for given in stage.inputs.values())
@@ -131,9 +141,13 @@ def _op(stage: Stage) -> str:
     return stage.kind.replace("/", "__")
 
 
-def _materialize(
+def materialize(
     instance: dg.DagsterInstance, chain: Chain, stages: Sequence[Stage], digest: str, slice_name: str, store: Store
 ) -> None:
+    """One Dagster run of some stages of a chain, for one slice or (empty) over all that the set ``digest`` names.
+
+    Raises ChainFailure with the first failing step or blocking check.
+    """
     before = {stage.kind: store.pointer(stage_name(stage, slice_name)) for stage in stages}
     started = time.monotonic()
     result = defs.resolve_implicit_global_asset_job_def().execute_in_process(

@@ -12,7 +12,7 @@ from assets_data.domain import find_domains
 from assets_data.lineage import StemmaError
 from assets_data.lineage.plain import plain
 from assets_data.stage import load
-from pipeline_defs.commands import generate
+from pipeline_defs.commands import generate, new
 from pipeline_defs.commands import lineage as lineage_command
 from pipeline_defs.commands.tools import Tools
 
@@ -49,6 +49,7 @@ def make_parser() -> argparse.ArgumentParser:
     ui.set_defaults(command=_ui)
     lineage_command.add_parsers(commands)
     generate.add_parsers(commands)
+    new.add_parsers(commands)
     for domain in find_domains().values():
         if domain.commands:
             load(f"{domain.commands}:add_parsers")(commands, Tools())

@@ -18,7 +18,6 @@ from assets_data.lineage.receipts.code import code_version
 from assets_data.lineage.storage import atomic
 from assets_data.stage import Stage
 from pipeline_defs.catalogue import Catalogue
-from pipeline_defs.dagster.checks import declared_checks
 from pipeline_defs.inputs import read_inputs, stage_name
 
 FOLDER = "passed"  # below the store's root
@@ -51,7 +50,7 @@ class Passed:
         atomic.write_json(self._note(stages, slice_name), [stage_name(stage, slice_name) for stage in stages])
 
     def _note(self, stages: Sequence[Stage], slice_name: str) -> Path:
-        checks = sorted({check.run.partition(":")[0] for stage in stages for check in declared_checks(stage)})
+        checks = sorted({check.run.partition(":")[0] for stage in stages for check in stage.every_check})
         names = {stage_name(stage, slice_name): self._store.pointer(stage_name(stage, slice_name)) for stage in stages}
         content = {"names": names, "checks": code_version(*checks) if checks else None}
         return self._store.root / FOLDER / f"{digest_json(content).removeprefix('sha256:')}.json"

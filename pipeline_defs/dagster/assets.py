@@ -20,11 +20,11 @@ def stage_assets(catalogue: Catalogue) -> list[dg.AssetsDefinition]:
 
 
 def _asset(catalogue: Catalogue, stage: Stage) -> dg.AssetsDefinition:
-    domain = catalogue.domains.get(stage.owner)
+    domain = catalogue.sliced_by(stage)
     decorate = dg.asset(
         key=dg.AssetKey([stage.owner, stage.name]),
         group_name=stage.owner,
-        partitions_def=domain_slices(domain) if domain and stage.sliced else None,
+        partitions_def=domain_slices(domain) if domain else None,
         deps=[dg.AssetKey(given.kind.split("/")) for given in stage.inputs.values()],
         kinds=set(stage.tags),
         code_version=code_version(*stage.code),
@@ -52,11 +52,12 @@ def _materialize(
 ) -> dg.MaterializeResult[Snapshot]:
     """Read the stage's inputs, make its snapshot, and say what was made."""
     slice_name = context.partition_key if stage.sliced else ""
-    if stage.source:
+    if stage.source and stage.sliced:
         context.instance.add_dynamic_partitions(set_name(stage.owner), [slice_name])
     asked, full = resolved(stage, config) if config else (None, None)
     store = resource.open(asked)
-    wanted = {given.kind.partition("/")[0] for given in stage.inputs.values() if given.many}
+    many = [catalogue.stage(given.kind) for given in stage.inputs.values() if given.many]
+    wanted = {domain.name for read in many if (domain := catalogue.sliced_by(read))}
     slices = {name for domain in wanted for name in resource.slices(domain, context.instance)}
     inputs = read_inputs(store, catalogue, stage, slice_name, slices)
     for name, given in inputs.items():

@@ -24,25 +24,18 @@ def stage_checks(catalogue: Catalogue) -> list[dg.AssetChecksDefinition]:
         _asset_check(catalogue, stage, check)
         for stage in catalogue.stages.values()
         if not stage.on_request
-        for check in declared_checks(stage)
+        for check in stage.every_check
     ]
 
 
-def declared_checks(stage: Stage) -> list[Check]:
-    """A stage's schema as a check, and the checks it lists."""
-    says = "Schemas on whole columns of every table."
-    schema = [Check(name="schema", run=stage.schema, says=says)] if stage.schema else []
-    return [*schema, *stage.checks]
-
-
 def _asset_check(catalogue: Catalogue, stage: Stage, check: Check) -> dg.AssetChecksDefinition:
-    domain = catalogue.domains.get(stage.owner)
+    domain = catalogue.sliced_by(stage)
 
     @dg.asset_check(
         asset=dg.AssetKey([stage.owner, stage.name]),
         name=check.name,
         blocking=True,
-        partitions_def=domain_slices(domain) if domain and stage.sliced else None,
+        partitions_def=domain_slices(domain) if domain else None,
         description=check.says,
     )
     def run(context: dg.AssetCheckExecutionContext, store: StoreResource) -> dg.AssetCheckResult:

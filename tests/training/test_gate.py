@@ -1,8 +1,8 @@
 import pytest
 
 from assets_data.lineage import GateError
+from training.findings import Measurement
 from training.gate import judge, wilson
-from training.recipe import Measurement
 
 THRESHOLDS = {"rule": 0.8}
 

@@ -174,35 +174,40 @@ def test_a_state_that_the_run_passes_through_saves_updates_and_leaves_a_note_alo
     walk, first_use = late_walk(store)
     assert first_use >= 3
     full = trained(store, publish(store, WALKS, HELD_OUT))
-    scratch = Store(tmp_path / "scratch")
+    left, scratch = np.delete(WALKS, walk, axis=0), Store(tmp_path / "scratch")
     made = []
     for target in (store, scratch):
-        inputs = publish(target, np.delete(WALKS, walk, axis=0), HELD_OUT)
+        inputs = publish(target, left, HELD_OUT)
         preflight = make_preflight_report(target, RECIPE, inputs, CONFIG)
         state = None
         if target is store:
             job = Job(store=store, recipe=RECIPE, inputs=inputs, preflight=preflight)
-            state = same_run(state_of(store, full, 8), job.config, job.data)
+            state = same_run(state_of(store, full, 8), RECIPE, job.config, job.data)
             assert state is not None and int(state.name) == first_use
         made.append(make_checkpoint(target, RECIPE, inputs, preflight, state=state))
     ours, theirs = made
     assert ours.id == theirs.id != full.id
-    assert statement(ours) == statement(theirs)
+    notes, builds = zip(*map(build_definition, made), strict=True)
+    assert builds[0] == builds[1]
     facts = [checkpoint.read_json("training.json") for checkpoint in (ours, theirs)]
     assert facts[0]["run_id"] == facts[1]["run_id"] and [fact["origin"] for fact in facts] == [{}, {}]
     assert facts[0]["taken_over"]["update"] == first_use and facts[1]["taken_over"] == {}
+    assert notes == (facts[0]["taken_over"], None)
     assert facts[0]["bit_exact"] and facts[0]["profile"]["updates"] == CONFIG.train.updates - first_use
     assert ours.file(METRICS).read_bytes() == theirs.file(METRICS).read_bytes()
     pairs = zip((store, scratch), made, strict=True)
     ends = [read_state(stored(run_of(target, checkpoint) / CHECKPOINTS)[-1]) for target, checkpoint in pairs]
     assert ends[0]["files"] == ends[1]["files"] and ends[0]["rows_digest"] == ends[1]["rows_digest"]
-    assert ends[0]["fingerprint"] == ends[1]["fingerprint"] and "state" not in statement(ours)
+    assert ends[0]["fingerprint"] == ends[1]["fingerprint"]
+    again = make_checkpoint(store, RECIPE, publish(store, left, HELD_OUT), preflight)
+    assert again.reused and again.id == ours.id  # one identity, whether a state was given or not
 
 
-def statement(checkpoint):
-    """The receipt without clocks and places: what was read, under which config, arguments and seeds."""
+def build_definition(checkpoint):
+    """The note of the state that was taken over, and all else the receipt says: what was read, config, seeds."""
     build = json.loads(checkpoint.receipt.read_text())["predicate"]["buildDefinition"]
-    return json.dumps(build, sort_keys=True)
+    note = build["externalParameters"]["arguments"].pop("taken_over", None)
+    return note, build
 
 
 @pytest.mark.parametrize("name", ["tokenizer", "encoder"])
@@ -210,13 +215,15 @@ def test_the_same_run_has_the_same_fixed_parents_whatever_rows_and_config_say(tm
     data = toy_data()
     data.members |= {name: "sha256:one", "graph": "sha256:g"}
     full = train(ToyRecipe(), toy_config(), data, tmp_path, code="c")
-    assert same_run(full.final, full.config, data) == full.final
+    assert same_run(full.final, ToyRecipe(), full.config, data) == full.final
     other = ToyData(data.rows, members={**data.members, name: "sha256:another"}, validation=data.validation)
-    assert np.array_equal(other.row_keys, data.row_keys) and same_run(full.final, full.config, other) is None
+    assert (
+        np.array_equal(other.row_keys, data.row_keys) and same_run(full.final, ToyRecipe(), full.config, other) is None
+    )
     less = ToyData(data.rows, members={"toy": "sha256:toy", "graph": "sha256:g"}, validation=data.validation)
-    assert same_run(full.final, full.config, less) is None
+    assert same_run(full.final, ToyRecipe(), full.config, less) is None
     renamed = ToyData(data.rows, members={**data.members, "toy": "sha256:the rows elsewhere"})
-    assert same_run(full.final, full.config, renamed) == full.final
+    assert same_run(full.final, ToyRecipe(), full.config, renamed) == full.final
 
 
 @pytest.mark.parametrize("reset", [False, True])
@@ -229,7 +236,7 @@ def test_the_states_of_a_run_that_began_elsewhere_are_no_run_from_scratch(tmp_pa
     origin = Origin(checkpoint=first.directory / CHECKPOINTS / "00000003", reset_progress=reset)
     config = toy_config(**often)
     branched = train(ToyRecipe(), config, toy_data(), tmp_path / "b", code="c", origin=origin)
-    assert same_run(branched.final, config, toy_data()) is None
+    assert same_run(branched.final, ToyRecipe(), config, toy_data()) is None
     scratch = train(ToyRecipe(), config, toy_data(), tmp_path / "c", code="c")
     assert read_state(scratch.final)["files"] != read_state(branched.final)["files"]
 

@@ -113,5 +113,5 @@ def _rows_held(node: Node, records: Collection[bytes]) -> dict[str, int]:
 
 
 def _splits(node: Node, records: Collection[bytes]) -> set[str]:
-    """Splits of the records, from every table of a holder that has both columns."""
+    """Splits of the records, by every table of a holder that says one."""
     return record_splits(node.snapshot, records) if node.snapshot else set()

@@ -1,17 +1,21 @@
 """Which code and which environment: source digests per stage, the commit, the dirty diff, the installed packages.
 
-A stage's code version covers its module and everything of this project it imports, found by reading import statements,
-so an edit stales exactly the stages that could behave differently. Nothing is imported to find out.
+A stage's code version covers its module and everything of this project and its plug-ins that it imports, found by
+reading import statements, so an edit stales exactly the stages that could behave differently. Nothing is imported to
+find out. A plug-in is a package that offers a domain or a recipe by an entry point; where it is installed is no part
+of its version.
 """
 
 from __future__ import annotations
 
 import ast
 import functools
+import importlib.util
 import platform
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +26,18 @@ from assets_data.lineage.receipts.working_tree import tree_state
 
 ROOT = Path(__file__).parents[3]
 ROOMS = ("assets_data", "training", "pipeline_defs")
+OFFERS = ("stemma.domains", "stemma.recipes")
+"""The entry-point groups by which an installed package offers a domain or a recipe."""
+
+Source = tuple[Path, str]
+"""A file of ours: the folder its top-level package lies in, and its path below that."""
+
 _STARTED = time.time_ns()
 
 
 @functools.cache
 def code_version(*modules: str) -> str:
-    """A digest over the source of ``modules`` and their import closure within this project.
+    """A digest over the source of ``modules`` and their import closure within this project and its plug-ins.
 
     Naming a package takes in every module below it, for code that is found by discovery rather than imported.
     """
@@ -35,15 +45,14 @@ def code_version(*modules: str) -> str:
 
 
 def _source_digest(modules: Iterable[str]) -> str:
-    pending = [path for module in modules for path in _sources(module)]
+    pending = [source for module in modules for source in _sources(module)]
     seen: dict[str, str] = {}
     while pending:
-        path = pending.pop()
-        name = str(path.relative_to(ROOT))
+        home, name = pending.pop()
         if name not in seen:
-            source = path.read_bytes()
+            source = (home / name).read_bytes()
             seen[name] = digest_bytes(source)
-            pending += _imports(path, source)
+            pending += _imports(home, name, source)
     return digest_json(seen)
 
 
@@ -98,37 +107,64 @@ def _is_ours(module: str) -> bool:
     return module.partition(".")[0] in ROOMS
 
 
-def _sources(module: str) -> list[Path]:
-    base = ROOT.joinpath(*module.split("."))
-    if base.is_dir():
-        return sorted(base.rglob("*.py"))
-    return [base.with_suffix(".py")]
+def _sources(module: str) -> list[Source]:
+    home = _home(module.partition(".")[0])
+    base = home.joinpath(*module.split("."))
+    paths = sorted(base.rglob("*.py")) if base.is_dir() else [base.with_suffix(".py")]
+    return [(home, str(path.relative_to(home))) for path in paths]
 
 
 @functools.cache
-def _imports(path: Path, source: bytes) -> list[Path]:
-    found: list[Path] = []
-    package = path.relative_to(ROOT).with_suffix("").parts[:-1]
+def _imports(home: Path, name: str, source: bytes) -> list[Source]:
+    found: list[Source] = []
+    package, own = Path(name).parts[:-1], "" if home == ROOT else Path(name).with_suffix("").parts[0]
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            found += [p for alias in node.names for p in _module_files(alias.name)]
+            found += [source for alias in node.names for source in _module_files(alias.name, own)]
         elif isinstance(node, ast.ImportFrom):
             base = (
                 ".".join((*package[: len(package) - node.level + 1], node.module or "")).strip(".")
                 if node.level
                 else node.module
             )
-            found += [p for alias in node.names for p in _module_files(f"{base}.{alias.name}")]
+            found += [source for alias in node.names for source in _module_files(f"{base}.{alias.name}", own)]
     return found
 
 
-def _module_files(name: str) -> list[Path]:
-    """The file of ``name`` (or of the module it is an attribute of) and the ``__init__`` of every package above it."""
+def _module_files(name: str, own: str) -> list[Source]:
+    """The file of ``name`` (or of the module it is an attribute of) and the ``__init__`` of every package above it.
+
+    None of a stranger's package: ours are the rooms, the plug-ins, and ``own``, the package of the importing file where
+    that is not of the checkout.
+    """
     parts = name.split(".")
-    if parts[0] not in ROOMS:
+    if parts[0] not in ROOMS and parts[0] != own and parts[0] not in _plugins():
         return []
-    files = []
+    files: list[Path] = []
+    home = _home(parts[0])
     for end in range(1, len(parts) + 1):
-        base = ROOT.joinpath(*parts[:end])
+        base = home.joinpath(*parts[:end])
         files += [path for path in (base / "__init__.py", base.with_suffix(".py")) if path.is_file()]
-    return files
+    return [(home, str(path.relative_to(home))) for path in files]
+
+
+@functools.cache
+def _plugins() -> frozenset[str]:
+    """The top-level packages of installed domains and recipes."""
+    return frozenset(entry.module.partition(".")[0] for group in OFFERS for entry in entry_points(group=group))
+
+
+def _home(package: str) -> Path:
+    """The folder that a top-level package lies in: the checkout, else where it is installed."""
+    if package in ROOMS or (ROOT / package).is_dir():
+        return ROOT
+    return _installed(package) or ROOT
+
+
+@functools.cache
+def _installed(package: str) -> Path | None:
+    spec = importlib.util.find_spec(package)
+    places = list(spec.submodule_search_locations or ()) if spec else []
+    if places:
+        return Path(places[0]).parent
+    return Path(spec.origin).parent if spec and spec.origin else None

@@ -47,10 +47,15 @@ def holds_any(snapshot: Snapshot, records: np.ndarray) -> bool:
 
 
 def record_splits(snapshot: Snapshot, records: Collection[bytes]) -> set[str]:
-    """The splits these records were put in, by every table that has both columns."""
-    rows = record_rows(snapshot, records)
-    named = (name for name in rows if SPLIT in _columns(snapshot, name))
-    return {split for name in named for split in take_values(snapshot.file(name), SPLIT, rows[name])}
+    """The splits these records were put in: by a column ``split``, or where a table is one of the snapshot's splits by
+    its name."""
+    found: set[str] = set()
+    for name, rows in record_rows(snapshot, records).items():
+        if Path(name).stem in snapshot.content["splits"]:
+            found.add(Path(name).stem)
+        if SPLIT in _columns(snapshot, name):
+            found |= set(take_values(snapshot.file(name), SPLIT, rows))
+    return found
 
 
 def keep_index(snapshot: Snapshot) -> None:

@@ -69,8 +69,8 @@ def group_records(snapshots: Iterable[Snapshot], group: str) -> set[bytes]:
     for snapshot in snapshots:
         for name in record_tables(snapshot):
             path = snapshot.file(name)
-            if path.suffix == ".parquet" and GROUP in table_schema(path).names:
-                rows = pq.read_table(path, columns=[COLUMN], filters=pc.field(GROUP) == group)
+            if path.suffix == ".parquet" and {GROUP, COLUMN} <= set(table_schema(path).names):
+                rows = pq.read_table(path, columns=[COLUMN], filters=pc.field(GROUP).cast("string") == group)
                 found.update(bytes.fromhex(r) if isinstance(r, str) else r for r in rows[COLUMN].to_pylist())
     if not found:
         raise DataError("GROUP_UNKNOWN", "no record in this store belongs to this group", found=group)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from assets_data.lineage import option
-from training.config import Problem, TrainConfig
-from training.config import problems as train_problems
+from training.config import TrainConfig
+from training.recipe import Issue
+from training.tokens import TokenGate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,18 +73,12 @@ class DataConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GateConfig:
-    """The registered evaluation. Changing any of it after training is refused."""
+class GateConfig(TokenGate):
+    """The registered evaluation: loss, and for the core and for sums what is asked besides."""
 
     exact_match: float = option(0.95, "arithmetic: share of held-out pairs that must be exceeded, decoded greedily")
-    margin: float = option(0.0, "nats per token by which the loss must be below each baseline")
     slot_spread: float = option(0.01, "distance between core slots, in units of their size, that must be exceeded")
-    rows: int = option(2000, "held-out rows the loss is judged on, at most")
     monitor_rows: int = option(128, "other held-out rows for the curves, at most")
-    samples: int = option(8, "answers shown in the report")
-    sample_tokens: int = option(48, "longest answer shown")
-    sample_top_p: float = option(0.9, "nucleus of the sampled answers in the report")
-    seed: int = option(0, "chooses rows and drives sampling")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,49 +91,52 @@ class HrmLmConfig:
     gate: GateConfig = option(GateConfig(), "gate")
 
 
-def problems(config: HrmLmConfig) -> Iterator[Problem]:
-    """Every contradiction inside ``config``, all at once."""
-    yield from train_problems(config.train)
-    yield from _model_problems(config.model)
-    yield from _core_problems(config.model.core)
-    yield from _moe_problems(config.model.moe)
+def issues(config: HrmLmConfig) -> Iterator[Issue]:
+    """Every contradiction of the recipe's own fields, all at once."""
+    yield from _model_issues(config.model)
+    yield from _core_issues(config.model.core)
+    yield from _moe_issues(config.model.moe)
     data, gate = config.data, config.gate
     if not 0.0 < data.heldout_share < 0.5:
-        yield "HRM_LM_DATA", "data.heldout_share", "must be above 0 and below 0.5, as it is taken twice"
+        yield Issue.error("HRM_LM_DATA", "data.heldout_share", "must be above 0 and below 0.5, as it is taken twice")
     for name in ("exact_match", "slot_spread"):
         if not 0.0 <= getattr(gate, name) < 1.0:
-            yield "HRM_LM_GATE", f"gate.{name}", "must be in [0, 1), as it has to be exceeded"
-    if gate.margin < 0.0 or not 0.0 < gate.sample_top_p <= 1.0:
-        yield "HRM_LM_GATE", "gate", "margin must not be negative and sample_top_p must be in (0, 1]"
-    if min(gate.rows, gate.monitor_rows, gate.samples, gate.sample_tokens) < 1:
-        yield "HRM_LM_GATE", "gate", "rows, monitor_rows, samples and sample_tokens must be at least 1"
+            yield Issue.error("HRM_LM_GATE", f"gate.{name}", "must be in [0, 1), as it has to be exceeded")
+    if gate.monitor_rows < 1:
+        yield Issue.error("HRM_LM_GATE", "gate.monitor_rows", "must be at least 1")
 
 
-def _model_problems(model: ModelConfig) -> Iterator[Problem]:
+def _model_issues(model: ModelConfig) -> Iterator[Issue]:
     sizes = (model.d_model, model.heads, model.encoder_layers, model.decoder_layers, model.ff_multiplier)
     if min(*sizes, model.max_tokens, model.prefix_len) < 1:
-        yield "HRM_LM_MODEL", "model", "sizes must be at least 1"
+        yield Issue.error("HRM_LM_MODEL", "model", "sizes must be at least 1")
     elif model.d_model % model.heads or model.d_model % 2:
-        yield "HRM_LM_MODEL", "model.d_model", f"{model.d_model} is not divisible by {model.heads} heads and by 2"
+        yield Issue.error(
+            "HRM_LM_MODEL", "model.d_model", f"{model.d_model} is not divisible by {model.heads} heads and by 2"
+        )
     if not 0.0 <= model.dropout < 1.0:
-        yield "HRM_LM_MODEL", "model.dropout", "must be in [0, 1)"
+        yield Issue.error("HRM_LM_MODEL", "model.dropout", "must be in [0, 1)")
     if model.gate_warmup_steps < 0 or not 0.0 <= model.gate_bias <= 1.0:
-        yield "HRM_LM_MODEL", "model", "gate_warmup_steps must not be negative and gate_bias must be in [0, 1]"
+        yield Issue.error(
+            "HRM_LM_MODEL", "model", "gate_warmup_steps must not be negative and gate_bias must be in [0, 1]"
+        )
 
 
-def _core_problems(core: CoreConfig) -> Iterator[Problem]:
+def _core_issues(core: CoreConfig) -> Iterator[Issue]:
     if min(core.h_len, core.l_len) < 2:
-        yield "HRM_LM_CORE", "model.core", "h_len and l_len must be at least 2: a single slot has no spread to judge"
+        yield Issue.error(
+            "HRM_LM_CORE", "model.core", "h_len and l_len must be at least 2: a single slot has no spread to judge"
+        )
     if min(core.h_layers, core.l_layers, core.h_cycles, core.l_steps) < 1:
-        yield "HRM_LM_CORE", "model.core", "layers, cycles and steps must be at least 1"
+        yield Issue.error("HRM_LM_CORE", "model.core", "layers, cycles and steps must be at least 1")
     if min(core.halt_weight, core.ds_weight) < 0.0:
-        yield "HRM_LM_CORE", "model.core", "halt_weight and ds_weight must not be negative"
+        yield Issue.error("HRM_LM_CORE", "model.core", "halt_weight and ds_weight must not be negative")
     if not 0.0 <= core.halt_target <= core.h_cycles:
-        yield "HRM_LM_CORE", "model.core.halt_target", f"must be in [0, h_cycles = {core.h_cycles}]"
+        yield Issue.error("HRM_LM_CORE", "model.core.halt_target", f"must be in [0, h_cycles = {core.h_cycles}]")
 
 
-def _moe_problems(moe: MoeConfig) -> Iterator[Problem]:
+def _moe_issues(moe: MoeConfig) -> Iterator[Issue]:
     if not 1 <= moe.top_k <= moe.experts:
-        yield "HRM_LM_MOE", "model.moe.top_k", f"must be in [1, experts = {moe.experts}]"
+        yield Issue.error("HRM_LM_MOE", "model.moe.top_k", f"must be in [1, experts = {moe.experts}]")
     if moe.capacity_factor <= 0.0 or moe.aux_weight < 0.0:
-        yield "HRM_LM_MOE", "model.moe", "capacity_factor must be above 0 and aux_weight not negative"
+        yield Issue.error("HRM_LM_MOE", "model.moe", "capacity_factor must be above 0 and aux_weight not negative")

@@ -3,56 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from assets_data.lineage import GateError, Snapshot, Store
-from assets_data.stage import One
-from training.config import Problem
+from assets_data.lineage import Snapshot, Store
 from training.generation import Sampling
-from training.recipe import Evaluation, Findings, Recipe
-from training.recipes.hrm_lm.config import HrmLmConfig, problems
+from training.recipe import Evaluation, Findings, Issue
+from training.recipes.hrm_lm.config import HrmLmConfig, issues
 from training.recipes.hrm_lm.presets import PRESETS
+from training.tokens import TokenRecipe
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from training.recipes.hrm_lm.data import HrmData
     from training.recipes.hrm_lm.model import HrmLm as Model
-    from training.recipes.hrm_lm.rows import TripleRows
+    from training.tokens.data import TokenData
 
 
-class HrmLm(Recipe):
+class HrmLm(TokenRecipe):
     """An encoder-decoder language model with a hierarchical recurrent core."""
 
     name = "hrm_lm"
-    item = "tokens"
     presets = PRESETS
     config_type = HrmLmConfig
-    task = "text-generation"
-    inputs = {"manifest": One("text/dataset_manifest")}
+    room = "model.max_tokens"
 
-    def check(self, config: HrmLmConfig) -> Iterator[Problem]:
+    def check(self, config: HrmLmConfig) -> Iterator[Issue]:
         """Contradictions in the config alone."""
-        return problems(config)
+        yield from super().check(config)
+        yield from issues(config)
 
-    def open_data(self, store: Store, inputs: Mapping[str, Snapshot], config: HrmLmConfig) -> HrmData:
+    def open_data(self, store: Store, inputs: Mapping[str, Snapshot], config: HrmLmConfig) -> TokenData:
         """The manifest's triples, memory-mapped, or made-up sums."""
         from training.recipes.hrm_lm.data import open_data
 
         return open_data(store, inputs["manifest"], config)
 
-    def inspect(self, data: HrmData, config: HrmLmConfig) -> Findings:
-        """Split checks and baselines; registers held-out rows, baselines and thresholds."""
-        from training.recipes.hrm_lm.inspection import inspect
-
-        return inspect(data, config)
-
-    def model_inputs(self, data: HrmData, config: HrmLmConfig) -> Mapping[str, Any]:
-        """Vocabulary and special tokens, with the tokenizer they belong to."""
-        return asdict(data.inputs)
+    def inspect(self, data: TokenData, config: HrmLmConfig) -> Findings:
+        """As for any recipe on tokens; the core's spread and sums have thresholds of their own."""
+        findings, gate = super().inspect(data, config), config.gate
+        thresholds = dict(findings.thresholds)
+        if config.model.memory != "encoder":
+            thresholds["slot_spread"] = gate.slot_spread
+        if config.data.source == "arithmetic":
+            thresholds["exact_match"] = gate.exact_match
+        dataset = {"source": config.data.source, **findings.dataset}
+        return replace(findings, thresholds=thresholds, dataset=dataset)
 
     def build_model(self, config: HrmLmConfig, inputs: Mapping[str, Any]) -> Model:
         """A new model with weights from torch's generator."""
@@ -60,25 +58,15 @@ class HrmLm(Recipe):
 
         return Model(config.model, inputs["vocab_size"], config.train.batch_rows)
 
-    def batch(
-        self, data: HrmData | TripleRows, config: HrmLmConfig, rows: np.ndarray, epochs: np.ndarray
-    ) -> dict[str, Tensor]:
-        """Padded ids, mask and labels; every epoch sees the same rows."""
-        from training.recipes.hrm_lm.rows import pad_batch
-
-        return pad_batch(data, rows)
+    def logits(self, model: Model, batch: Mapping[str, Tensor]) -> Tensor:
+        """The decoder's, at its own places."""
+        return model(batch["encoder_ids"], batch["encoder_mask"], batch["decoder_ids"]).logits_BTV
 
     def loss(self, model: Model, config: HrmLmConfig, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The configured loss, a mean over the labels that are not padding, and the core's and experts' terms."""
         from training.recipes.hrm_lm.losses import losses
 
         return losses(model, config, batch)
-
-    def items(self, batch: Mapping[str, Tensor]) -> int:
-        """Labels that are not padding: what the loss is a mean of."""
-        from training.recipes.hrm_lm.rows import IGNORED
-
-        return int((batch["labels"] != IGNORED).sum())
 
     def states(
         self, model: Model, config: HrmLmConfig, batch: Mapping[str, Tensor]
@@ -88,36 +76,31 @@ class HrmLm(Recipe):
 
         return states(model, batch)
 
-    def monitor(self, model: Model, data: HrmData, config: HrmLmConfig) -> dict[str, float]:
+    def monitor(self, model: Model, data: TokenData, config: HrmLmConfig) -> dict[str, float]:
         """Slot spread, gate, and exact match on the watched sums."""
-        from training.recipes.hrm_lm.data import keyed_choice
         from training.recipes.hrm_lm.evaluate import monitor
+        from training.tokens.data import keyed_choice
 
         gate = config.gate
-        rows = keyed_choice(data.validation.row_keys, gate.monitor_rows, gate.seed, "hrm_lm/monitor_rows")
-        return monitor(model, data, config, rows)
+        rows = keyed_choice(data.validation.row_keys, gate.monitor_rows, gate.seed, f"{self.name}/monitor_rows")
+        return monitor(self, model, data, config, rows)
 
-    def evaluate(self, model: Model, data: HrmData, config: HrmLmConfig, preflight: Snapshot) -> Evaluation:
-        """The registered rows against the registered baselines. Raises GateError GATE_OTHER_ROWS when rows moved."""
-        from training.recipes.hrm_lm.evaluate import evaluate
-        from training.recipes.hrm_lm.inspection import ROWS
+    def measure(self, model: Model, data: TokenData, config: HrmLmConfig, rows: np.ndarray) -> Evaluation:
+        """Slot spread, and exact match on sums."""
+        from training.recipes.hrm_lm.evaluate import measure
 
-        table = preflight.table(ROWS)
-        rows = table["row"].to_numpy().astype(np.int64)
-        if not np.array_equal(data.test.row_keys[rows], table["row_key"].to_numpy()):
-            raise GateError("GATE_OTHER_ROWS", "the test rows are not the registered ones", where=preflight.path)
-        lines = preflight.read_json("registration.json")["evaluation"]["baselines"]
-        return evaluate(model, data, config, rows, lines)
+        return measure(self, model, data, config, rows)
 
-    def generate(
-        self, model: Model, inputs: Mapping[str, Any], prompt_ids: Sequence[int], sampling: Sampling
-    ) -> list[int]:
-        """The answer to one prompt (ids without specials). A prompt too long for the model loses its beginning."""
+    def write(
+        self, model: Model, inputs: Mapping[str, Any], prompts: Sequence[Sequence[int]], sampling: Sampling
+    ) -> list[list[int]]:
+        """The answer to each prompt. A prompt too long for the model loses its beginning."""
         import torch
 
         from training.recipes.hrm_lm.decode import write
+        from training.tokens.rows import pad_masked
 
-        kept = list(prompt_ids)[-(model.config.max_tokens - 1) :]
-        prompt_1S = torch.tensor([[inputs["bos"], *kept]], device=model.head.weight.device)
-        mask_1S = torch.ones_like(prompt_1S, dtype=torch.bool)
-        return write(model, prompt_1S, mask_1S, bos=inputs["bos"], eos=inputs["eos"], sampling=sampling)[0]
+        room, device = model.config.max_tokens - 1, model.head.weight.device
+        kept = [[inputs["bos"], *list(prompt)[max(0, len(prompt) - room) :]] for prompt in prompts]
+        ids_NS, mask_NS = (torch.from_numpy(array).to(device) for array in pad_masked(kept, inputs["pad"]))
+        return write(model, ids_NS, mask_NS, bos=inputs["bos"], eos=inputs["eos"], sampling=sampling)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from assets_data.lineage import option
-from training.config import Problem, TrainConfig
-from training.config import problems as train_problems
+from training.config import TrainConfig
+from training.recipe import Issue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,20 +52,23 @@ class WalkLmConfig:
     gate: GateConfig = option(GateConfig(), "gate")
 
 
-def problems(config: WalkLmConfig) -> Iterator[Problem]:
-    """Every contradiction inside ``config``, all at once."""
-    yield from train_problems(config.train)
+def issues(config: WalkLmConfig) -> Iterator[Issue]:
+    """Every contradiction of the recipe's own fields, all at once."""
     model, gate = config.model, config.gate
     if min(model.layers, model.width, model.heads, model.mlp_ratio, model.context) < 1 or model.rotary_base <= 1.0:
-        yield "WALK_LM_MODEL", "model", "sizes must be at least 1 and rotary_base above 1"
+        yield Issue.error("WALK_LM_MODEL", "model", "sizes must be at least 1 and rotary_base above 1")
     elif model.width % (2 * model.heads):
-        yield "WALK_LM_MODEL", "model.width", f"{model.width} is not divisible by 2 * heads = {2 * model.heads}"
+        yield Issue.error(
+            "WALK_LM_MODEL", "model.width", f"{model.width} is not divisible by 2 * heads = {2 * model.heads}"
+        )
     for name in ("edge_threshold", "rule_threshold"):
         if not 0.0 <= getattr(gate, name) < 1.0:
-            yield "WALK_LM_GATE", f"gate.{name}", "must be in [0, 1), as it has to be exceeded"
+            yield Issue.error("WALK_LM_GATE", f"gate.{name}", "must be in [0, 1), as it has to be exceeded")
     if not 1 <= gate.least_prompts <= gate.prompts_per_rule:
-        yield "WALK_LM_GATE", "gate.least_prompts", "must be between 1 and prompts_per_rule"
+        yield Issue.error("WALK_LM_GATE", "gate.least_prompts", "must be between 1 and prompts_per_rule")
     if min(gate.prompt_tokens, gate.start_prompts, gate.monitor_prompts) < 1:
-        yield "WALK_LM_GATE", "gate", "prompt_tokens, start_prompts and monitor_prompts must be at least 1"
+        yield Issue.error("WALK_LM_GATE", "gate", "prompt_tokens, start_prompts and monitor_prompts must be at least 1")
     if gate.prompt_tokens > model.context:
-        yield "WALK_LM_GATE", "gate.prompt_tokens", f"{gate.prompt_tokens} exceed the context of {model.context}"
+        yield Issue.error(
+            "WALK_LM_GATE", "gate.prompt_tokens", f"{gate.prompt_tokens} exceed the context of {model.context}"
+        )

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from assets_data.domains.text.walks.read import Count, Score, WalkGraph
+from training.findings import Evaluation, Measurement
 from training.gate import wilson
-from training.recipe import Evaluation, Measurement
 from training.recipes.walk_lm.decode import decode
 from training.recipes.walk_lm.model import WalkTransformer
 from training.recipes.walk_lm.prompts import Prompts

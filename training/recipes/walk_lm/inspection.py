@@ -32,7 +32,6 @@ def inspect(data: WalkData, config: WalkLmConfig) -> Findings:
             "blocks": data.graph.n_blocks,
             "ceilings": [bound.facts() for bound in bounds],
         },
-        model_inputs={"vocab_size": data.graph.n_vertices, "context": config.model.context},
         thresholds={"edge": gate.edge_threshold, "rule": gate.rule_threshold},
         evaluation={
             "seed": gate.seed,

@@ -9,9 +9,8 @@ import numpy as np
 
 from assets_data.lineage import Snapshot, Store
 from assets_data.stage import One
-from training.config import Problem
-from training.recipe import Evaluation, Findings, Recipe
-from training.recipes.walk_lm.config import WalkLmConfig, problems
+from training.recipe import Evaluation, Findings, Issue, Recipe
+from training.recipes.walk_lm.config import WalkLmConfig, issues
 from training.recipes.walk_lm.presets import PRESETS
 
 if TYPE_CHECKING:
@@ -31,9 +30,10 @@ class WalkLm(Recipe):
     task = "text-generation"
     inputs = {"manifest": One("text/dataset_manifest"), "walk_corpus": One("text/walk_corpus")}
 
-    def check(self, config: WalkLmConfig) -> Iterator[Problem]:
+    def check(self, config: WalkLmConfig) -> Iterator[Issue]:
         """Contradictions in the config alone."""
-        return problems(config)
+        yield from super().check(config)
+        yield from issues(config)
 
     def open_data(self, store: Store, inputs: Mapping[str, Snapshot], config: WalkLmConfig) -> WalkData:
         """The walk corpus, memory-mapped."""

@@ -57,6 +57,22 @@ def test_indentation_and_single_empty_lines_stay():
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("one\rtwo\r\nthree\n\rfour", "one\ntwo\nthree\n\nfour"),  # every kind of line end is one
+        ("one\n\n\ntwo", "one\n\ntwo"),
+        ("one\n \n\t\n\n\ntwo", "one\n\ntwo"),
+        ("one\t \ntwo \t", "one\ntwo"),
+        ("\n\n  one", "  one"),
+        ("ﬁ ① ｗ e\u0301", "ﬁ ① ｗ é"),  # composed, but no letter replaced by one that only looks alike
+        ("a\x7fb\x80c\x0bd\ufeffe", "abcde"),
+    ],
+)
+def test_what_cleaning_changes_and_what_it_leaves(text, expected):
+    assert clean(text) == [expected]
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "The quick brown fox jumps over the lazy dog, twice.",
@@ -76,6 +92,8 @@ def test_ordinary_text_of_any_script_is_kept(text):
     ("text", "reason"),
     [
         ("a" * 31 + " " * 50, "too_short"),
+        ("a" * 31 + "\t" * 50, "too_short"),
+        ("a" * 31 + "\n" * 50, "too_short"),
         ("", "too_short"),
         ("ab " * 700_000, "too_long"),
         ("1234, " * 20, "few_letters"),
@@ -99,6 +117,7 @@ def test_bounds_are_exact():
         "\n".join(["line"] * (11 - distinct) + [f"line {i}" for i in range(distinct - 1)]) for distinct in (3, 2)
     ]
     assert reasons(*ten_lines, min_letter_share=0.0) == [None, "repetitive"]
+    assert reasons(f"{ten_lines[0]}\nline", min_letter_share=0.0) == ["repetitive"]  # three of eleven
 
 
 @given(st.lists(st.lists(st.integers(0, 12), max_size=8), max_size=6))

@@ -53,6 +53,26 @@ def test_the_bounds_hold_for_prompt_and_response_together_but_neither_may_be_emp
     assert [row["text"] for row in kept] == ["2"] and dropped == {"too_short": 3}
 
 
+def test_a_pair_is_as_long_as_prompt_line_end_and_response(store, tmp_path):
+    raw = pairs_of(store, tmp_path / "in", [("abcde", "fghij", "")])
+    for most, count in ((11, 1), (10, 0)):
+        config = dataclasses.replace(CONFIG, documents=dataclasses.replace(CONFIG.documents, max_chars=most))
+        kept, dropped = read(store, raw, config)
+        assert len(kept) == count and dropped == ({} if count else {"too_long": 1})
+
+
+def test_a_text_without_a_prompt_among_pairs_is_judged_by_itself(store, tmp_path):
+    plain = "a text without any prompt"
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "pairs.jsonl").write_text(json.dumps({"q": "What is one and one?", "a": "2"}))
+    for name, text in (("plain", plain), ("short", "ab")):
+        (tmp_path / "in" / f"{name}.txt").write_text(text)
+    extract = ExtractConfig(qa=QaConfig(question="q", answer="a"))
+    kept, dropped = read(store, make_raw_slice(store, "files-0", source_of(tmp_path / "in", extract=extract)))
+    assert [(row["prompt"], row["text"]) for row in kept] == [("What is one and one?", "2"), ("", plain)]
+    assert dropped == {"too_short": 1} and kept[1]["text_id"] == hashlib.sha256(plain.encode()).hexdigest()
+
+
 def test_the_same_response_to_another_prompt_is_another_document(store, tmp_path):
     rows = [("What is one and one?", "2", ""), ("What is two times one?", "2", ""), ("What is one and one?", "2", "")]
     kept, dropped = read(store, pairs_of(store, tmp_path / "in", rows))

@@ -23,6 +23,13 @@ def test_a_document_has_the_split_it_would_have_alone(values, seed):
     assert assign_splits(values, config).tolist() == [assign_splits(key[None], config)[0] for key in values]
 
 
+def test_the_split_of_a_text_is_the_same_in_every_version():
+    """Another draw here would move documents between the splits of every dataset that there is."""
+    config = DocumentsConfig(validation_share=0.3, test_share=0.3)
+    drawn = assign_splits(text_key64([str(i) for i in range(10)]), config).tolist()
+    assert [name[:2] for name in drawn] == ["te", "te", "tr", "te", "te", "te", "tr", "va", "tr", "te"]
+
+
 def test_shares_are_what_they_say_and_another_seed_is_another_split():
     values = text_key64([str(i) for i in range(20_000)])
     splits = assign_splits(values, DocumentsConfig(validation_share=0.05, test_share=0.1))

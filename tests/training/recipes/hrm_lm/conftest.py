@@ -75,9 +75,9 @@ def recipe():
 
 @pytest.fixture
 def data(triples_store, manifest, recipe):
-    return recipe.open_data(triples_store, manifest, tiny())
+    return recipe.open_data(triples_store, {"manifest": manifest}, tiny())
 
 
 @pytest.fixture
 def sums(triples_store, manifest, recipe):
-    return recipe.open_data(triples_store, manifest, tiny(**{"data.source": "arithmetic"}))
+    return recipe.open_data(triples_store, {"manifest": manifest}, tiny(**{"data.source": "arithmetic"}))

@@ -7,8 +7,10 @@ import torch
 from tests.training.recipes.hrm_lm.conftest import build, tiny
 from training.gate import judge
 from training.optim import build_optimizer
+from training.recipe import discover
 from training.recipes.hrm_lm.core import slot_spread
-from training.recipes.hrm_lm.evaluate import core_facts, evaluate
+from training.recipes.hrm_lm.evaluate import core_facts
+from training.tokens.evaluate import evaluate
 
 BASELINES = {"unigram": 9.0, "bigram": 9.0}
 NUMBERS = np.arange(12)
@@ -33,7 +35,7 @@ def train(model, recipe, data, config, updates=12):
 
 
 def spread_verdict(model, data, config):
-    found = evaluate(model, data, config, NUMBERS, BASELINES).measurements
+    found = evaluate(discover()["hrm_lm"], model, data, config, NUMBERS, BASELINES).measurements
     judged = judge(found, {"margin": 0.0, "slot_spread": config.gate.slot_spread})
     return next(c["verdict"] for c in judged["criteria"] if c["name"] == "slot_spread")
 

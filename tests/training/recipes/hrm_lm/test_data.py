@@ -5,8 +5,8 @@ from assets_data.lineage import DataError, Store
 from tests.training.recipes.hrm_lm.conftest import tiny
 from tests.training.triples import BOS, EOS, PAD, SIZES, make_manifest, make_tokenizer, make_triples, publish, windows
 from training.recipes.hrm_lm.arithmetic import question
-from training.recipes.hrm_lm.data import keyed_choice
-from training.recipes.hrm_lm.rows import longest, tokens_per_row
+from training.tokens.data import keyed_choice
+from training.tokens.rows import longest, tokens_per_row
 
 
 def expected(split):
@@ -33,7 +33,7 @@ def test_the_tables_name_where_every_training_rows_key_is_stored(data, triples_s
 
 def test_ids_come_from_the_layout_and_every_id_read_is_a_member(data, manifest):
     members = manifest.read_json("manifest.json")["members"]
-    assert (data.inputs.pad, data.inputs.bos, data.inputs.eos, data.inputs.vocab_size) == (PAD, BOS, EOS, 12)
+    assert (data.layout.pad, data.layout.bos, data.layout.eos, data.layout.vocab_size) == (PAD, BOS, EOS, 12)
     assert data.members == {
         "tokenizer": members["tokenizer"],
         "triples/s-0": members["triples"]["s-0"],
@@ -71,7 +71,7 @@ def test_a_manifest_without_triples_is_refused(tmp_path, recipe):
     store = Store(tmp_path)
     manifest = publish(store, {}, make_tokenizer(store))
     with pytest.raises(DataError) as caught:
-        recipe.open_data(store, manifest, tiny())
+        recipe.open_data(store, {"manifest": manifest}, tiny())
     assert caught.value.code == "MANIFEST_NO_MEMBER"
 
 
@@ -80,7 +80,7 @@ def test_slices_made_with_different_tokenizers_are_refused(tmp_path, recipe):
     one, other = make_tokenizer(store), make_tokenizer(store, "another")
     slices = {"a": make_triples(store, "a", one, SIZES, 1), "b": make_triples(store, "b", other, SIZES, 1)}
     with pytest.raises(DataError) as caught:
-        recipe.open_data(store, publish(store, slices, one), tiny())
+        recipe.open_data(store, {"manifest": publish(store, slices, one)}, tiny())
     assert caught.value.code == "TRIPLES_LAYOUTS"
 
 
@@ -112,18 +112,18 @@ def test_a_sum_is_asked_and_answered_in_plain_text(sums):
     a, b = sums.train.pairs_N2[row].tolist()
     example = sums.train[row]
     assert sums.decode(example.encoder_ids) == question(a, b) == f"What is {a} + {b}?"
-    assert sums.decode(example.labels) == str(a + b) and example.labels[-1] == sums.inputs.eos
+    assert sums.decode(example.labels) == str(a + b) and example.labels[-1] == sums.layout.eos
 
 
 def test_another_data_seed_holds_out_other_pairs_and_the_training_seed_does_not(triples_store, manifest, recipe, sums):
     def heldout(**overrides):
         config = tiny(**{"data.source": "arithmetic", **overrides})
-        return recipe.open_data(triples_store, manifest, config).test.pairs_N2.tolist()
+        return recipe.open_data(triples_store, {"manifest": manifest}, config).test.pairs_N2.tolist()
 
     assert heldout(**{"train.seed": 5}) == sums.test.pairs_N2.tolist() != heldout(**{"data.seed": 5})
 
 
 def test_one_batch_or_many_make_the_same_rows(tmp_path, recipe, data):
     store = Store(tmp_path)
-    whole = recipe.open_data(store, make_manifest(store, batches=1), tiny())
+    whole = recipe.open_data(store, {"manifest": make_manifest(store, batches=1)}, tiny())
     assert all(np.array_equal(whole[r].labels, data[r].labels) for r in range(len(data)))

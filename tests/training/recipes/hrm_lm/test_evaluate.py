@@ -10,11 +10,14 @@ from assets_data.lineage import GateError, from_dict, to_dict, with_overrides
 from tests.training.recipes.hrm_lm.conftest import build, tiny
 from training.gate import judge
 from training.recipe import discover
-from training.recipes.hrm_lm import evaluate as measuring
-from training.recipes.hrm_lm.baselines import baselines
 from training.recipes.hrm_lm.config import HrmLmConfig
-from training.recipes.hrm_lm.evaluate import evaluate, exact_match, heldout_loss, monitor
-from training.recipes.hrm_lm.inspection import ROWS, inspect
+from training.recipes.hrm_lm.evaluate import exact_match
+from training.tokens import evaluate as measuring
+from training.tokens.baselines import baselines
+from training.tokens.evaluate import evaluate, heldout_loss
+from training.tokens.inspection import ROWS
+
+RECIPE = discover()["hrm_lm"]
 
 
 class Listed:
@@ -51,16 +54,16 @@ def test_the_loss_is_over_every_label_with_an_interval_from_the_scatter_between_
         logits = model(encoder, torch.ones_like(encoder, dtype=torch.bool), decoder).logits_BTV
         nats.append(F.cross_entropy(logits[0], labels[0], reduction="sum").item())
         weights.append(len(labels[0]))
-    found, mean = heldout_loss(model, data.test, numbers), sum(nats) / sum(weights)
+    found, mean = heldout_loss(RECIPE, model, tiny(), data.test, numbers), sum(nats) / sum(weights)
     assert found.nats == pytest.approx(mean, rel=1e-5) and found.tokens == sum(weights)
     scatter = np.sqrt(sum((n - mean * w) ** 2 for n, w in zip(nats, weights, strict=True))) / sum(weights)
     assert found.interval == pytest.approx((mean - 1.96 * scatter, mean + 1.96 * scatter), rel=1e-3)
 
 
 def test_batches_do_not_change_the_loss(data, monkeypatch):
-    whole = heldout_loss(opened(), data.test, np.arange(20))
+    whole = heldout_loss(RECIPE, opened(), tiny(), data.test, np.arange(20))
     monkeypatch.setattr(measuring, "BATCH", 3)
-    assert heldout_loss(opened(), data.test, np.arange(20)).nats == pytest.approx(whole.nats, rel=1e-5)
+    assert heldout_loss(RECIPE, opened(), tiny(), data.test, np.arange(20)).nats == pytest.approx(whole.nats, rel=1e-5)
 
 
 def test_baselines_are_those_of_counts_and_the_bigram_knows_the_order():
@@ -81,29 +84,38 @@ def test_a_bigram_never_loses_to_the_unigram_by_more_than_its_prior(data):
     assert found.bigram < found.unigram < np.log(12) + 0.1
 
 
-def test_exact_match_counts_whole_greedy_answers(sums, monkeypatch):
+class Scribe:
+    """Stands where a recipe is asked to write, and writes what it was given."""
+
+    def __init__(self, answers):
+        self.answers = answers
+
+    def write(self, model, inputs, prompts, sampling):
+        return self.answers
+
+
+def test_exact_match_counts_whole_greedy_answers(sums):
     numbers = np.arange(40)
     right = [[4 + byte for byte in str(a + b).encode()] for a, b in sums.test.pairs_N2[:40].tolist()]
     written = [answer if i % 4 else answer[:-1] for i, answer in enumerate(right)]
     written[1] = [*written[1], written[1][-1]]
-    monkeypatch.setattr(measuring, "_answers", lambda *_, **__: iter(written))
-    found = exact_match(opened(vocab_size=260), sums, sums.test, numbers)
+    found = exact_match(Scribe(written), opened(vocab_size=260), sums, sums.test, numbers)
     assert (found.hits, found.checks) == (29, 40)
 
 
 def test_losses_below_both_baselines_pass_and_above_either_fail(data):
     config, numbers = tiny(), np.arange(20)
     thresholds = {"margin": 0.0, "slot_spread": 0.01}
-    loss = heldout_loss(opened(), data.test, numbers).nats
+    loss = heldout_loss(RECIPE, opened(), tiny(), data.test, numbers).nats
     for unigram, bigram, verdict in ((9.0, 9.0, "pass"), (9.0, loss - 0.01, "fail"), (loss - 0.01, 9.0, "fail")):
-        found = evaluate(opened(), data, config, numbers, {"unigram": unigram, "bigram": bigram})
+        found = evaluate(RECIPE, opened(), data, config, numbers, {"unigram": unigram, "bigram": bigram})
         assert judge(found.measurements, thresholds)["verdict"] == verdict
     assert [m.name for m in found.measurements] == ["nats_below_unigram", "nats_below_bigram", "slot_spread"]
     assert found.scalars["heldout_loss"] == pytest.approx(loss) and found.scalars["bigram_loss"] == 9.0
 
 
 def test_the_report_shows_prompts_references_and_answers(data):
-    found = evaluate(opened(), data, tiny(), np.arange(20), {"unigram": 9.0, "bigram": 9.0})
+    found = evaluate(RECIPE, opened(), data, tiny(), np.arange(20), {"unigram": 9.0, "bigram": 9.0})
     assert len(found.tables["samples"]) == 3
     for number, sample in enumerate(found.tables["samples"]):
         example = data.test[number]
@@ -116,22 +128,22 @@ def test_sums_are_judged_by_exact_match_and_no_core_has_no_spread(sums):
     overrides = {"data.source": "arithmetic", "model.memory": "encoder", "gate.samples": 1}
     config = tiny(**overrides)
     model = opened(vocab_size=260, **{"model.memory": "encoder"})
-    found = evaluate(model, sums, config, np.arange(20), {"unigram": 9.0, "bigram": 9.0})
+    found = evaluate(RECIPE, model, sums, config, np.arange(20), {"unigram": 9.0, "bigram": 9.0})
     names = [m.name for m in found.measurements]
     assert names == ["nats_below_unigram", "nats_below_bigram", "exact_match"] and found.measurements[-1].checks == 20
-    assert set(inspect(sums, config).thresholds) == {"margin", "exact_match"}
-    assert set(monitor(model, sums, config, np.arange(6))) == {"exact_match"}
+    assert set(RECIPE.inspect(sums, config).thresholds) == {"margin", "exact_match"}
+    assert set(RECIPE.monitor(model, sums, config)) == {"exact_match"}
 
 
 def test_the_preflight_fixes_rows_baselines_and_thresholds(data):
-    findings = inspect(data, tiny())
+    findings = RECIPE.inspect(data, tiny())
     assert list(findings.issues) == [] and findings.thresholds == {"margin": 0.0, "slot_spread": 0.01}
     rows = findings.tables[ROWS]["row"].to_numpy()
     assert len(rows) == 20 == len(set(rows.tolist()))
     assert np.array_equal(findings.tables[ROWS]["row_key"].to_numpy(), data.test.row_keys[rows])
     lines = findings.evaluation["baselines"]
     assert lines["bigram"] == baselines(data.train, data.test, rows.astype(np.int64), 12).bigram
-    assert inspect(data, tiny(**{"gate.seed": 1})).evaluation["rows"] != findings.evaluation["rows"]
+    assert RECIPE.inspect(data, tiny(**{"gate.seed": 1})).evaluation["rows"] != findings.evaluation["rows"]
 
 
 @pytest.mark.parametrize(
@@ -145,7 +157,7 @@ def test_the_preflight_fixes_rows_baselines_and_thresholds(data):
 )
 def test_what_would_spoil_the_training_is_an_error(data, overrides, spoil, code):
     spoil(data)
-    codes = {issue.code for issue in inspect(data, tiny(**overrides)).issues if issue.severity == "error"}
+    codes = {issue.code for issue in RECIPE.inspect(data, tiny(**overrides)).issues if issue.severity == "error"}
     assert codes == ({code} if code else set())
 
 
@@ -154,7 +166,7 @@ def test_rows_that_are_not_the_registered_ones_are_refused(data, recipe):
         path = "preflight"
 
         def table(self, name):
-            table = inspect(data, tiny()).tables[name]
+            table = RECIPE.inspect(data, tiny()).tables[name]
             return table.set_column(1, "row_key", [table["row_key"].to_numpy()[::-1]])
 
     with pytest.raises(GateError) as caught:

@@ -181,4 +181,4 @@ def test_dropout_acts_in_training_only():
 )
 def test_contradictions_are_named(recipe, override, value, path):
     assert list(recipe.check(tiny())) == []
-    assert path in [found for _, found, _ in recipe.check(tiny(**{override: value}))]
+    assert path in [issue.path for issue in recipe.check(tiny(**{override: value}))]

@@ -1,8 +1,9 @@
 """What a model must beat: unigram and bigram losses of the same rows, from counts over the training rows.
 
 The bigram backs off to the unigram by a Dirichlet prior (MacKay and Peto 1995) whose weight is picked on the judged
-rows themselves, and counts are taken both over decoder sequences and over whole rows, whichever is better: every doubt
-is settled in the baseline's favour. Losses are nats per token.
+rows themselves, and counts are taken both over judged places and over whole rows, whichever is better: every doubt
+is settled in the baseline's favour. A bigram of joined rows sees the prefix's last token where it predicts the suffix's
+first, as a causal model does. Losses are nats per token.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.recipes.hrm_lm.rows import TripleRows
+from assets_data.domains.text.read import Triple
+from training.tokens.rows import TripleRows
 
 COUNTED_ROWS = 200_000
 """Training rows counted at most: past this a bigram table gains little and the preflight would take minutes."""
@@ -27,13 +29,15 @@ class Baselines:
     tokens: int
 
 
-def baselines(train: TripleRows, judged: TripleRows, judged_rows: np.ndarray, vocab_size: int) -> Baselines:
-    """The losses of both baselines on ``judged_rows``."""
-    before_T, after_T = _pairs(judged, judged_rows, whole=False)
+def baselines(
+    train: TripleRows, judged: TripleRows, judged_rows: np.ndarray, vocab_size: int, joined: bool = False
+) -> Baselines:
+    """The losses of both baselines on ``judged_rows`` of ``judged``, from counts over ``train``."""
+    before_T, after_T = _pairs(judged, judged_rows, joined, whole=False)
     counted = np.arange(min(len(train), COUNTED_ROWS))
     found = []
     for whole in (False, True):
-        counts = _Counts(*_pairs(train, counted, whole=whole), vocab_size)
+        counts = _Counts(*_pairs(train, counted, joined, whole=whole), vocab_size)
         found.append((counts.unigram(after_T), counts.bigram(before_T, after_T)))
     unigram, bigram = (min(losses) for losses in zip(*found, strict=True))
     return Baselines(unigram, bigram, len(after_T))
@@ -62,14 +66,21 @@ class _Counts:
         )
 
 
-def _pairs(rows: TripleRows, numbers: np.ndarray, *, whole: bool) -> tuple[np.ndarray, np.ndarray]:
-    """int64[T] twice: each token and the one after it, in decoder sequences, and where asked in encoder ones too."""
+def _pairs(rows: TripleRows, numbers: np.ndarray, joined: bool, *, whole: bool) -> tuple[np.ndarray, np.ndarray]:
+    """int64[T] twice: each token and the one after it, at every label, and where asked inside prefixes too."""
     before, after = [], []
     for row in numbers.tolist():
-        example = rows[row]
-        before.append(example.decoder_input_ids)
-        after.append(example.labels)
+        triple = rows[row]
+        before.append(_seen(triple, joined))
+        after.append(triple.labels)
         if whole:
-            before.append(example.encoder_ids[:-1])
-            after.append(example.encoder_ids[1:])
+            before.append(triple.encoder_ids[:-1])
+            after.append(triple.encoder_ids[1:])
     return np.concatenate(before).astype(np.int64), np.concatenate(after).astype(np.int64)
+
+
+def _seen(triple: Triple, joined: bool) -> np.ndarray:
+    """The token before each label."""
+    if not joined:
+        return triple.decoder_input_ids
+    return np.concatenate((triple.encoder_ids[-1:], triple.decoder_input_ids[1:]))
