@@ -8,7 +8,7 @@ BENCHMARKS := walk_generator orchestration loading chain fetch cleaning triples 
   optimizers resume checkpoint_io collapse lineage_order lineage_proofs lineage_hashing lineage_status lineage_cost \
   lineage_uses json_depth hashing inputs
 
-.PHONY: run ui test test-slow test-all check bench screenshots clean
+.PHONY: run ui test test-slow test-all check docs bench screenshots clean
 
 run: $(VENV)/.installed
 	$(BIN)/stemma run --preset $(PRESET)
@@ -26,6 +26,11 @@ test-all: test test-slow
 
 check: $(VENV)/.tests
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pyright
+
+# The site, in build/site. Strict: a dead link or a page that is in no menu fails. Fetches nothing.
+docs: $(VENV)/.tests
+	$(BIN)/python -m docs.generate
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 screenshots: $(VENV)/.tests
 	STEMMA_SCREENSHOTS=docs $(BIN)/python -m pytest tests/pipeline_defs/test_ui.py

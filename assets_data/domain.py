@@ -71,7 +71,7 @@ class Job:
     run: str
     says: str
     presets: Mapping[str, Callable[[], Any]]
-    fields: Mapping[str, tuple[Any, Any, str]] = field(default_factory=dict)
+    fields: Mapping[str, tuple[Any, Any, str]] = field(default_factory=dict[str, tuple[Any, Any, str]])
 
 
 def find_domains() -> dict[str, Domain]:

@@ -65,7 +65,7 @@ class Outcome:
     """What a check found: whether it passed, numbers beside, and the first failures for people."""
 
     passed: bool
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
     failures: Sequence[Mapping[str, Any]] = ()
 
 
@@ -94,7 +94,7 @@ class Stage:
     kind: str
     make: str
     says: str
-    inputs: Mapping[str, Input] = field(default_factory=dict)
+    inputs: Mapping[str, Input] = field(default_factory=dict[str, Input])
     sliced: bool = False
     source: bool = False
     presets: Mapping[str, Callable[[], Any]] | None = None
@@ -105,7 +105,7 @@ class Stage:
     checks: tuple[Check, ...] = ()
     modules: tuple[str, ...] = ()
     pin: str = ""
-    bind: Mapping[str, Any] = field(default_factory=dict)
+    bind: Mapping[str, Any] = field(default_factory=dict[str, Any])
     without: str = ""
     now: str = ""
     figures: str = ""
@@ -144,9 +144,10 @@ class Stage:
         return function(**{name: offered[name] for name in inspect.signature(function).parameters if name in offered})
 
     @property
-    def config_type(self) -> type:
+    def config_type(self) -> type[Any]:
         """The class of its config."""
-        return type((self.presets or {})[self.default_preset()]())
+        config: object = (self.presets or {})[self.default_preset()]()
+        return type(config)
 
     def default_preset(self, wanted: str = "demo") -> str:
         """``wanted`` where the stage has it, else ``demo``, else its first."""

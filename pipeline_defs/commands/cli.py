@@ -19,7 +19,7 @@ from pipeline_defs.commands.tools import Tools
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; returns the exit status: 0 yes, 1 no, 2 unusable arguments, 3 neither yes nor no."""
-    options = _parser().parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         return command(options)
@@ -28,7 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of every command, those of the domains too."""
     parser = argparse.ArgumentParser(prog="stemma", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="run the whole chain over all slices and print the gate's verdict")

@@ -1,0 +1,175 @@
+"""The page of figures, from the files under ``benchmarks/results``: no number on it is typed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from docs.generate.markdown import code, table
+
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
+HEAD = """# Figures
+
+This page is written by `python -m docs.generate` from the files under `benchmarks/results/`. Each holds its command,
+the versions, the commit and the figures; `make bench` measures them again. Where a file says that the checkout had
+changes that were not committed, so does this page.
+
+## At a glance
+
+"""
+GLANCE: tuple[tuple[str, str, str], ...] = (
+    (
+        "chain_demo",
+        "`make run` after the install, on an empty store",
+        "{f[first_run_s]:.0f} s, of which {f[training.seconds]:.0f} s training; peak {f[peak_memory_mib]:,} MiB",
+    ),
+    ("chain_demo", "`make run` again, nothing changed", "{f[nothing_changed_s]:.0f} s"),
+    (
+        "chain_demo",
+        "the demo's gate: edges kept; rules kept, all and the worst",
+        "{f[scalars.edge_compliance]:.3f}; {f[scalars.rule_compliance]:.3f}, {f[scalars.rule_compliance_worst]:.3f}",
+    ),
+    (
+        "walk_generator",
+        "walks on the published graph, steps/s on one core and rules kept: exact; path pasting as published",
+        "{f[steps_per_s_one_core.exact]:,}, {f[rule_compliance.exact]:.3f}; "
+        "{f[steps_per_s_one_core.pasting]:,}, {f[rule_compliance.pasting]:.3f}",
+    ),
+    (
+        "loading",
+        "loading the code location, beyond its libraries: median; most",
+        "{f[code_location_more_s.median]:.2f} s; {f[code_location_more_s.max]:.2f} s",
+    ),
+    (
+        "orchestration",
+        "Dagster over the plain functions, whole smoke chain: median; most",
+        "{f[overhead_s.median]:.1f} s; {f[overhead_s.max]:.1f} s",
+    ),
+    (
+        "resume",
+        "first batch after a resume at update 10; at update 10 million",
+        "{f[first_batch_ms.10.median]:.0f} ms; {f[first_batch_ms.10000000.median]:.0f} ms",
+    ),
+    (
+        "fetch",
+        "HTTP slice into the store over `curl | zstd`: to nothing; to a file",
+        "{f[over_curl_zstd_to_null]:.2f}; {f[over_curl_zstd_to_file]:.2f} of its rate",
+    ),
+    (
+        "random_access",
+        "random row of the training table: Stemma; datasets; MosaicML streaming",
+        "{f[us_per_row.stemma]:.1f}; {f[us_per_row.datasets]:.0f}; {f[us_per_row.streaming]:.0f} µs",
+    ),
+    (
+        "training_loop",
+        "training loop, updates/s: Stemma; bare PyTorch; nanoGPT's shape; Lightning; Hugging Face",
+        "{f[updates_per_s.stemma]:.1f}; {f[updates_per_s.bare_pytorch]:.1f}; {f[updates_per_s.nanogpt_shape]:.1f}; "
+        "{f[updates_per_s.lightning]:.1f}; {f[updates_per_s.hugging_face]:.1f}",
+    ),
+    (
+        "hrm_lm_arithmetic",
+        "`hrm_lm` on sums, exact match on held-out pairs, first seed: with its core; without, at the same size",
+        "{f[core.0.exact_match]:.2f} in {f[core.0.train_seconds]:.0f} s; "
+        "{f[no_core.0.exact_match]:.2f} in {f[no_core.0.train_seconds]:.0f} s",
+    ),
+    (
+        "hrm_lm_demo",
+        "`hrm_lm` on the demo's text, held-out loss in nats: unigrams; bigrams; with its core; without",
+        "{f[core.0.unigram_loss]:.2f}; {f[core.0.bigram_loss]:.2f}; {f[core.0.heldout_loss]:.2f}; "
+        "{f[no_core.0.heldout_loss]:.2f}",
+    ),
+    (
+        "triples",
+        "triples stage, tokens/s over: bare `encode_batch_fast`; datasets with threads, processes; datatrove",
+        "{f[stage_over.bare]:.2f}; {f[stage_over.datasets_threads]:.2f}, {f[stage_over.datasets_processes]:.2f}; "
+        "{f[stage_over.datatrove]:.2f}",
+    ),
+    (
+        "cleaning",
+        "cleaning over the same expressions in bare polars: streaming; in memory",
+        "{f[ours_over_bare_streaming]:.2f}; {f[ours_over_bare_in_memory]:.2f}",
+    ),
+    (
+        "checkpoint_io",
+        "checkpoint saved, read back and hashed; verified (sha256 alone)",
+        "{f[stemma_save_mb_per_s]:,}; {f[stemma_verify_mb_per_s]:,} ({f[sha256_mb_per_s]:,}) MB/s",
+    ),
+    ("lineage_hashing", "`explain`, which hashes everything twice, over one core's sha256", "{f[ratio]:.2f}"),
+    (
+        "lineage_status",
+        "`status` on random graphs: false fresh; false stale; the same for stock Dagster's false fresh",
+        "{f[false fresh]} of {f[names]:,} names; {f[false_stale_rate]:.2%}; "
+        "{f[stock_dagster.as_it_is.false_fresh_rate]:.1%}",
+    ),
+    (
+        "lineage_order",
+        "record to steps, p99; step to batch, p99; pairs against replay that were wrong",
+        "{f[uses_p99_ms]:.1f} ms; {f[batch_p99_ms]:.2f} ms at {f[rows]:,} rows; {f[pairs_wrong]} of {f[pairs]:,}",
+    ),
+    (
+        "lineage_proofs",
+        "proofs: present, absent; checking one, p99; forgeries accepted",
+        "{f[present_bytes]:,}, {f[absent_bytes]:,} bytes; {f[absent_check_p99_ms]:.2f} ms; "
+        "{f[present_forgeries_accepted]} of {f[forgeries]:,}",
+    ),
+    (
+        "lineage_faults_walk_lm",
+        "single faults in a finished chain: found; right node named; false alarms",
+        "{f[found]} of {f[faults]}; {f[right node]}; {f[false_alarms]} in {f[clean_checks]:,} clean checks",
+    ),
+    (
+        "lineage_withdrawals_walk_lm",
+        "withdrawals whose checkpoint is bit-equal to a run that never held the record; nodes missed; surplus",
+        "{f[bit_equal_checkpoints]} of {f[withdrawals]}; {f[affected_nodes_missed]}; {f[affected_nodes_surplus]}",
+    ),
+    ("lineage_cost_walk_lm_demo", "hashing, verifying and receipts, as a share of a demo run", "{f[share]:.1%}"),
+)
+"""File, what it shows, and the sentence with its figures in place."""
+
+
+def figures_page() -> str:
+    """The table at a glance, then every file in full."""
+    results = read_results()
+    rows = [
+        (what, says.format(f=dict(_flat(results[name]["figures"], ""))), f"[{name}](#{name})")
+        for name, what, says in GLANCE
+    ]
+    parts = [HEAD + table(("what", "measured", "file"), rows)]
+    return "\n".join([*parts, *(_section(name, document) for name, document in results.items())])
+
+
+def read_results() -> dict[str, Any]:
+    """Every result by its file's name."""
+    return {path.stem: json.loads(path.read_bytes()) for path in sorted(RESULTS.glob("*.json"))}
+
+
+def _section(name: str, document: Mapping[str, Any]) -> str:
+    changes = " and changes that were not committed" if document.get("dirty") else ""
+    versions = ", ".join(f"{package} {version}" for package, version in document.get("versions", {}).items())
+    lines = [
+        f"## {name}\n",
+        f"{code(document['command'])} at commit {str(document['commit'])[:12]}{changes}; Python {document['python']}, "
+        f"{document['cores']} cores, {document['platform']}; {versions}.\n",
+        table(("figure", "value"), ((code(path), _value(value)) for path, value in _flat(document["figures"], ""))),
+    ]
+    return "\n".join(lines)
+
+
+def _flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Every figure by its dotted path; a list of plain values stays one."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _flat(inner, f"{path}.{name}" if path else str(name))
+    elif isinstance(value, list) and any(isinstance(item, Mapping | list) for item in value):
+        for index, inner in enumerate(value):
+            yield from _flat(inner, f"{path}.{index}")
+    else:
+        yield path, value
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
