@@ -119,10 +119,11 @@ class _Finder:
     def _candidates(self, node: ast.AST) -> Iterator[tuple[str, ast.expr, ast.expr | None]]:
         """``(class, code, sentence)`` of a call that makes an error or an issue, or a contradiction that is given."""
         if isinstance(node, ast.Call) and node.args:
-            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            second = node.args[1] if len(node.args) > 1 else None
-            if kind := self.classes.get(name) or self.makers.get(name):
+            name, second = ast.unparse(node.func), node.args[1] if len(node.args) > 1 else None
+            if kind := self.classes.get(name.rpartition(".")[2]) or self.makers.get(name.rpartition(".")[2]):
                 yield kind, node.args[0], second
+            elif name == "Issue.error" and len(node.args) > 2:
+                yield f"{ISSUE}, error", node.args[0], node.args[2]
             elif name == "Issue" and len(node.args) > 3:
                 yield f"{ISSUE}, {_severity(second)}", node.args[0], node.args[3]
         elif isinstance(node, ast.Yield) and isinstance(node.value, ast.Tuple) and len(node.value.elts) > 1:

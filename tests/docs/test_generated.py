@@ -89,6 +89,7 @@ def test_codes_are_found_in_every_way_of_giving_them(tmp_path, monkeypatch):
         "def g(): raise Passed('PASSED_ONE', 'on')\n"
         "def h(error): raise DataError(error.code, 'then')\n"
         "def i(): yield Issue('ISSUE_ONE', 'warning', 'path', 'found')\n"
+        "def k(): return Issue.error('STOPS_ONE', 'path', 'stops')\n"
         "def j():\n    '''NOT_ONE'''\n    print('NO_CODE')\n"
     )
     (room / "config.py").write_text("def check(config):\n    yield 'YIELDED_ONE', 'path', 'contradiction'\n")
@@ -104,6 +105,7 @@ def test_codes_are_found_in_every_way_of_giving_them(tmp_path, monkeypatch):
         "HELPED_ONE": ("DataError", "said"),
         "PASSED_ONE": ("DataError", "on"),
         "ISSUE_ONE": ("preflight issue, warning", "found"),
+        "STOPS_ONE": ("preflight issue, error", "stops"),
         "YIELDED_ONE": ("preflight issue, error", "contradiction"),
     }
 
