@@ -17,7 +17,7 @@ from training.checkpoint import newest, read_state
 from training.gate import judge
 from training.loop import train
 from training.metrics import curves, finite, read_lines
-from training.recipe import Measurement
+from training.findings import Measurement
 from training.run_directory import CHECKPOINTS, METRICS
 
 NAN, INF = math.nan, math.inf
