@@ -42,7 +42,8 @@ class Extractor:
         """Whether a table may have no such column: what a row may be without, or a folder's name gives."""
         steps = self.fields[path]
         given = len(steps) == 1 and steps[0] in self.keys
-        return given or self.config.skip_missing or (self.qa and path == self.config.qa.context)
+        left_out = self.config.skip_missing and path in self.texts
+        return given or left_out or (self.qa and path == self.config.qa.context)
 
     def values(self, row: Any, where: str) -> dict[str, Any]:
         """The value of every field of a row of JSON. Raises DataError ROW_NO_TEXT when it is no object."""

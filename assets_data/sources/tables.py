@@ -39,7 +39,9 @@ def table_rows(path: Path, kind: str, fields: Mapping[str, Steps], may_lack: Cal
             columns = [_values(leaf_of(batch, steps), len(batch)) for steps in fields.values()]
             for values in zip(*columns, strict=True):
                 yield dict(zip(fields, values, strict=True)), schema.names
-    except (pa.ArrowException, KeyError) as error:
+    except (pa.ArrowException, KeyError, OSError) as error:
+        if isinstance(error, OSError) and error.errno:  # the disk's, not what pyarrow says of bytes
+            raise
         _require_kind(path, kind)
         what = f"cannot read {', '.join(map(repr, fields))}: {error.args[0] if error.args else error}"
         action = "set extract.fields or extract.qa, or repair the file"

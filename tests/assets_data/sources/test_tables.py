@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from assets_data.lineage import DataError
 from assets_data.sources.config import FilesConfig, SourceConfig
-from assets_data.sources.extract_config import ExtractConfig
+from assets_data.sources.extract_config import ExtractConfig, QaConfig
 from assets_data.sources.fields import ABSENT, parse_field, value_at
 from assets_data.sources.files import FilesSource
 from assets_data.sources.tables import table_rows
@@ -185,6 +185,24 @@ def test_files_may_differ_in_all_but_the_named_field(tmp_path, name):
     error = refusal(tmp_path)
     assert error.code == "TABLE_COLUMN" and "no column 'text' among body" in str(error)
     assert read(tmp_path, skip_missing=True)[1] == {"missing": 2}
+    assert refusal(tmp_path, skip_missing=True, split_field="fold").code == "TABLE_COLUMN"  # the texts are there
+
+
+@writers
+def test_a_passage_is_a_column_that_a_file_may_lack(tmp_path, name):
+    WRITERS[name](pa.table({"q": TEXT, "a": TEXT}), tmp_path / name)
+    records, _ = read(tmp_path, qa=QaConfig(question="q", answer="a", context="c"))
+    assert [(record.prompt, record.text) for record in records] == [("one", "one"), ("two", "two")]
+
+
+@pytest.mark.parametrize("at", [4, 300, -12])
+def test_f10_damaged_bytes_of_a_table_are_a_refusal_by_name(tmp_path, at):
+    pq.write_table(pa.table({"text": [f"{n} " * 50 for n in range(99)]}), tmp_path / "a.parquet")
+    data = bytearray((tmp_path / "a.parquet").read_bytes())
+    data[at : at + 8] = b"\xff" * 8
+    (tmp_path / "a.parquet").write_bytes(data)
+    error = refusal(tmp_path)
+    assert error.code == "TABLE_COLUMN" and "a.parquet" in str(error)
 
 
 @writers
