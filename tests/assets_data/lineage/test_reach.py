@@ -115,6 +115,15 @@ def test_records_in_both_splits_reach_what_either_reaches(store):
     assert how["tokenizer"] == LEARNED and how["apart"] == LEARNED and how["source two"] == how["source one"] == HOLDS
 
 
+def test_a_learner_that_reads_only_what_learned_stands_on_it(store):
+    nodes = make_world(store)
+    nodes["distant"] = plain(store, "d/graph", report=nodes["report"])
+    nodes["further"] = plain(store, "d/graph", manifest=nodes["manifest"], salt=1)
+    how, reach = reached(store, nodes, "a")
+    assert how["distant"] == STANDS and reach.effects[nodes["distant"].id].taught
+    assert "further" not in how and how["manifest"] == STANDS  # a manifest teaches nothing
+
+
 def test_a_record_that_nobody_holds_reaches_nothing(store):
     nodes = make_world(store)
     how, reach = reached(store, nodes, ["nobody"])
@@ -142,10 +151,10 @@ def test_a_sources_own_word_on_splits_is_not_yet_a_use(store):
     split = pa.array(["train", ""])
     table = pa.table({"record_id": column(["a", "b"]), "split": split})
     source = make_rows(store, "d/source", {"records.parquet": table})
-    documents = make_rows(
-        store, "d/documents", {"documents.parquet": pa.table({"record_id": column(["b"])})}, {"s": source}
-    )
-    assert reached(store, {}, "a")[1].splits == frozenset() and documents.kind == "d/documents"
+    how, reach = reached(store, {"source": source}, "a")
+    assert how == {"source": HOLDS} and reach.splits == frozenset()
+    make_rows(store, "d/rows", {"rows.parquet": table}, {"source": source})
+    assert reached(store, {}, "ab")[1].splits == {"train"}  # and no split is no split
 
 
 @pytest.mark.parametrize(("names", "how"), [(None, LEARNED), ("b", STANDS), ("a", HOLDS)])
@@ -184,8 +193,10 @@ def test_what_was_redacted_from_a_holder_does_not_hold(store):
     assert reached(store, {"source": source, "left": left}, "b")[0] == {"source": HOLDS, "left": HOLDS}
 
 
-def test_a_node_that_cannot_be_read_is_named_as_not_known(store):
+def test_a_node_that_cannot_be_read_is_named_as_not_known_and_taken_to_be_reached(store):
     nodes = make_world(store)
     (nodes["model"].path / "snapshot.json").write_bytes(b"")
-    how, reach = reached(store, nodes, "a")
-    assert set(reach.unread) == {nodes["model"].id} and how["model"] == LEARNED and how["report"] == STANDS
+    same = rules({("d/model", "documents"): lambda *_: False})
+    for given in (rules(), same):  # whether its part is the same cannot be asked of it
+        how, reach = reached(store, nodes, "a", given)
+        assert set(reach.unread) == {nodes["model"].id} and how["model"] == LEARNED and how["report"] == STANDS
