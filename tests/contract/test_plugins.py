@@ -13,7 +13,7 @@ import pytest
 from assets_data.lineage import Store
 from assets_data.lineage.identity.merkle import sorted_records
 from assets_data.lineage.receipts.code import ROOT
-from assets_data.lineage.storage.records import holds_any
+from assets_data.lineage.storage.record_rows import holds_any
 from tests.chain import published_ids
 from tests.contract.plugins import SLICES, make_plugins, tree_digest, write_csv
 from tests.dagster_server import graphql, ui_server

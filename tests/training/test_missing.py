@@ -14,10 +14,10 @@ from tests.training.toy import ToyRecipe, toy_config, toy_data
 from training.callbacks import Callback
 from training.callbacks.collapse import Collapse
 from training.checkpoint import newest, read_state
+from training.findings import Measurement
 from training.gate import judge
 from training.loop import train
 from training.metrics import curves, finite, read_lines
-from training.recipe import Measurement
 from training.run_directory import CHECKPOINTS, METRICS
 
 NAN, INF = math.nan, math.inf
