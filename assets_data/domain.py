@@ -65,7 +65,8 @@ class Domain:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """Work on request: ``run(store, config, **fields) -> {asset name: snapshot}``. ``fields``: name to (type, default,
-    meaning)."""
+    meaning).
+    """
 
     name: str
     run: str

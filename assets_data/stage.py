@@ -50,12 +50,12 @@ class Input:
     part: str = ""
 
 
-def One(kind: str, part: str = "") -> Input:  # noqa: N802 - reads as the type it stands for
+def One(kind: str, part: str = "") -> Input:
     """One snapshot of a kind; for a sliced stage that reads a sliced one, that of the same slice."""
     return Input(kind, part=part)
 
 
-def Many(kind: str) -> Input:  # noqa: N802
+def Many(kind: str) -> Input:
     """The snapshots of every slice at hand, as a mapping from slice name."""
     return Input(kind, many=True)
 

@@ -34,7 +34,8 @@ def write_library(path: Path, megabytes: float) -> None:
 def write_made(path: Path, megabytes: float) -> None:
     """Documents of 40 lines of common words (Zipf), each document another one. About 4 kB each.
 
-    No document brings a word of its own: its number is written in words."""
+    No document brings a word of its own: its number is written in words.
+    """
     rng = random.Random(0)
     letters = "etaoinshrdlucmfwypvbgk"
     words = ["".join(rng.choices(letters, k=rng.randint(2, 10))) for _ in range(WORDS)]

@@ -40,7 +40,7 @@ def write_cases(folder: Path) -> Iterator[str]:
     write_made(made, MEGABYTES)
     big: dict[str, Callable[[Path], Any]] = {
         "jsonl": lambda path: path.hardlink_to(made),
-        "jsonl.gz": lambda path: _pack(made, path, gzip.open(path, "wb", compresslevel=1)),
+        "jsonl.gz": lambda path: _pack(made, path, gzip.open(path, "wb", compresslevel=1)),  # noqa: SIM115 - _pack closes it
         "jsonl.zst": lambda path: _pack(made, path, zstandard.open(path, "wb")),
         "json": lambda path: _as_array(made, path),
         "parquet": lambda path: pl.scan_ndjson(made).sink_parquet(path),

@@ -6,6 +6,7 @@ defeats: it follows every quote to the end of the data.
 
 from __future__ import annotations
 
+import itertools
 import re
 import runpy
 import time
@@ -69,7 +70,7 @@ def main() -> None:
             figures[f"{name}, {attack}"] = {
                 "bytes": list(sizes),
                 "seconds": [round(value, 5) for value in times],
-                "ratios": [round(b / a, 2) for a, b in zip(times, times[1:], strict=False)],
+                "ratios": [round(b / a, 2) for a, b in itertools.pairwise(times)],
             }
     save("json_depth", [], figures)
 

@@ -7,6 +7,7 @@ and generators. What the preflight refuses is listed with its code and reason. `
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import tempfile
 from collections.abc import Callable
@@ -98,10 +99,8 @@ def outcome(config: WalkLmConfig) -> dict[str, Any]:
 def ended(config: WalkLmConfig, folder: Path, stop: bool) -> dict[str, Any]:
     """The last checkpoint's state of one run; with ``stop`` of one that was ended half-way and run again."""
     if stop:
-        try:
+        with contextlib.suppress(Stopped):
             train(Unmeasured(), config, rows(), folder, code="benchmark", callbacks=[StopAt()])  # type: ignore[arg-type]
-        except Stopped:
-            pass
     return read_state(train(Unmeasured(), config, rows(), folder, code="benchmark").final)  # type: ignore[arg-type]
 
 

@@ -15,7 +15,8 @@ from assets_data.lineage import Snapshot, Store
 
 def touched(store: Store, record: str, unchanged: Collection[str] = ()) -> set[str]:
     """The ids of every snapshot that names the record (64 hex characters), and of all that was made from those; but not
-    of what is ``unchanged`` without it, nor of what reads only that."""
+    of what is ``unchanged`` without it, nor of what reads only that.
+    """
     children: dict[str, set[str]] = {}
     for receipt in (store.root / "receipts").glob("*/*.json"):
         for parent in _parents(receipt):

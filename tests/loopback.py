@@ -52,7 +52,7 @@ class Handler(BaseHTTPRequestHandler):
     timeout = 30
     server: Loopback
 
-    def do_GET(self) -> None:  # noqa: N802 - the base class's name
+    def do_GET(self) -> None:
         path = self.path.partition("?")[0]
         with self.server.lock:
             self.server.requests.append((path, {name.lower(): value for name, value in self.headers.items()}))

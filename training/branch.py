@@ -33,7 +33,8 @@ FIXED = ("recipe", "config.train.seed", "config.train.batch_rows")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
     """A checkpoint folder to begin from. ``reset_progress`` takes its weights only and begins at update 0; ``same_run``
-    says that the run would pass through this very state. ``published`` is the id of the snapshot that it is."""
+    says that the run would pass through this very state. ``published`` is the id of the snapshot that it is.
+    """
 
     checkpoint: Path
     reset_progress: bool = False

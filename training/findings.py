@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Issue:
     """One finding about a config or data, by ``Recipe.check`` or ``Recipe.inspect``. Errors stop the run,
-    warnings do not. ``path`` is the dotted place in the config or the data."""
+    warnings do not. ``path`` is the dotted place in the config or the data.
+    """
 
     code: str
     severity: Literal["error", "warning"]

@@ -27,7 +27,7 @@ class JsonLines:
     def __init__(self, path: Path) -> None:
         self.path = path
         _cut_torn_line(path)
-        self._file = open(path, "ab")
+        self._file = open(path, "ab")  # noqa: SIM115 - held open for as long as the run is
         self._digest = hashlib.sha256(path.read_bytes())
 
     def append(self, record: Mapping[str, Any]) -> None:

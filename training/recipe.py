@@ -76,7 +76,8 @@ class Data(Rows, Protocol):
     def members(self) -> Mapping[str, str]:
         """Names and ids of every snapshot that was read besides ``Recipe.inputs``: those that hold the rows, and what
         else decides the result. A tokenizer is a member, as other ids mean other words; so is an encoder's checkpoint.
-        They are parents in the receipts and part of the run's fingerprint: a run does not resume under others."""
+        They are parents in the receipts and part of the run's fingerprint: a run does not resume under others.
+        """
         ...
 
     @property
@@ -93,7 +94,8 @@ class Data(Rows, Protocol):
 @dataclass(frozen=True, slots=True)
 class Loading:
     """How an export folder's model is loaded: the library's name on the Hugging Face hub, and lines of Python that are
-    run in the folder and leave the model in ``model``. For the model card."""
+    run in the folder and leave the model in ``model``. For the model card.
+    """
 
     library: str
     code: str
@@ -168,7 +170,8 @@ class Recipe:
     @abstractmethod
     def model_inputs(self, data: Any, config: Any) -> Mapping[str, Any]:
         """What the model takes from the data, as JSON; with the config, all that is needed to build it again without
-        the data. It is registered by the preflight and lies beside the weights."""
+        the data. It is registered by the preflight and lies beside the weights.
+        """
         raise NotImplementedError
 
     @abstractmethod
@@ -210,7 +213,8 @@ class Recipe:
 
 def fixed_members(data: Data) -> dict[str, str]:
     """The snapshots that training reads besides the rows: a tokenizer, an encoder, a state table. Another one of them
-    makes another run, whatever the rows are."""
+    makes another run, whatever the rows are.
+    """
     tables = {table.snapshot for table in data.tables}
     return {name: key for name, key in data.members.items() if key not in tables}
 

@@ -98,7 +98,8 @@ def train(
     **choices: Any,
 ) -> Trainer:
     """Train and return the trainer; ``choices`` are those of :class:`Trainer` (store, inputs, preset, overrides,
-    config), the others those of :meth:`Trainer.train`."""
+    config), the others those of :meth:`Trainer.train`.
+    """
     trainer = Trainer(recipe, manifest, **choices)
     trainer.train(origin, reset_progress=reset_progress, callbacks=callbacks)
     return trainer

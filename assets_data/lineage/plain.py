@@ -1,5 +1,6 @@
 """Untrusted text for a terminal: what is not printable is shown as its escape, so that a name cannot move the cursor,
-colour a line, hide itself or pose as a line of its own."""
+colour a line, hide itself or pose as a line of its own.
+"""
 
 from __future__ import annotations
 

@@ -28,7 +28,8 @@ LINE_ROOM = BLOCK_BYTES  # what a line or an element may be longer than the text
 
 class RowReader:
     """Reads files under ``config``; a compressed one may unfold to ``max_bytes`` and ``max_ratio`` times its size,
-    with a window of ``max_window`` bytes."""
+    with a window of ``max_window`` bytes.
+    """
 
     def __init__(self, config: SourceConfig, max_bytes: int, max_ratio: int, max_window: int) -> None:
         self.config, self.caps = config, (max_bytes, max_ratio, max_window)

@@ -69,7 +69,8 @@ def _row(uses: list[Use]) -> tuple[str, str, str]:
 
 def _error_classes(trees: Iterable[ast.Module]) -> dict[str, str]:
     """Every class that carries a code, and the class of the error that reaches people: its own, or, of an exception
-    that is only passed on, the one that takes over its code in the same module."""
+    that is only passed on, the one that takes over its code in the same module.
+    """
     found = [(tree, node) for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
     bases = {node.name: {ast.unparse(base) for base in node.bases} for _, node in found}
     known = {"StemmaError": "StemmaError"}

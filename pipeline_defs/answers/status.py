@@ -121,7 +121,8 @@ def _code(stage: Stage) -> str:
 
 def _config(stage: Stage, account: Provenance, preset: str | None) -> tuple[Mapping[str, Any] | None, str | None]:
     """The part of what was asked for that the receipt holds, resolved with today's presets; and what is wrong with
-    asking it."""
+    asking it.
+    """
     asked = preset or account.requested.get("preset")
     if stage.presets is None or asked is None:
         return None, None
@@ -146,7 +147,8 @@ class Names:
 
     def read_by(self, name: str, account: Provenance, stage: Stage) -> dict[str, list[str]]:
         """The names that stand today for what an account read: its own slice, or all of them; a pinned stage's inputs
-        do not count. What no name stands for is expected as it was read."""
+        do not count. What no name stands for is expected as it was read.
+        """
         wanted: dict[str, list[str]] = {}
         own = name.removeprefix(f"{account.stage}/") if name != account.stage else ""
         for parent in account.parents:
@@ -161,7 +163,8 @@ class Names:
 
     def _one(self, parent: Parent, own: str) -> str | None:
         """The name of a single input: of the same slice, of the slice that the input's own name ends in, or the kind's
-        own; else one that stands for what was read."""
+        own; else one that stands for what was read.
+        """
         single = parent.input.partition("/")[2]
         candidates = (f"{parent.kind}/{own}", f"{parent.kind}/{single}", parent.kind)
         named = next((candidate for candidate in candidates if candidate in self.accounts), None)

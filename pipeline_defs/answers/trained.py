@@ -21,7 +21,8 @@ from training.order import EACH_ONCE, Order, OrderKind, table_keys, table_values
 @dataclass(frozen=True, slots=True)
 class TrainedRow:
     """One row of an update: its table, its place there (and which chunk of it), and the records it comes from, by the
-    column that names each; none where the table names no records."""
+    column that names each; none where the table names no records.
+    """
 
     table: Snapshot
     file: str

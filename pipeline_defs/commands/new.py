@@ -52,7 +52,8 @@ def new_domain(name: str, directory: Path) -> Path:
 
 def new_recipe(name: str, directory: Path, domain: str | None = None, parent: str | None = None) -> Path:
     """Write the package of a recipe and return its folder. Errors as for :func:`new_domain`, and NEW_DOMAIN,
-    NEW_PARENT for a domain or a parent that the template cannot read."""
+    NEW_PARENT for a domain or a parent that the template cannot read.
+    """
     target = _target(name, directory)
     teacher = _parent(parent) if parent else None
     chosen = _chosen_domain(domain, teacher)

@@ -26,7 +26,8 @@ class Tools:
 
     def settings(self, file: Path | None, settings: Iterable[str], kind: str) -> dict[str, Any]:
         """What a settings file and ``PATH=JSON`` settings change in the config of one stage; what is for others is
-        left to them."""
+        left to them.
+        """
         from pipeline_defs.catalogue import catalogue
         from pipeline_defs.commands.settings import chosen_settings, stage_overrides
 

@@ -90,7 +90,8 @@ def _withdrawn(domain: Domain, trial: Trial, draw: np.random.Generator) -> Itera
 
 def _made_anew(trial: Trial, root: Path, kinds: Iterable[str], settings: Mapping[str, Any]) -> Iterator[str]:
     """Where the records were withdrawn before anything was made, the sources leave them out themselves, and everything
-    is what taking them out of the old snapshots gave."""
+    is what taking them out of the old snapshots gave.
+    """
     shutil.copytree(trial.store.root / WITHDRAWALS, root / "store" / WITHDRAWALS)
     with Trial(root) as anew:
         anew.run(kinds, settings)

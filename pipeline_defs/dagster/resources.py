@@ -27,7 +27,8 @@ class StoreResource(dg.ConfigurableResource):
 
     def slices(self, domain: str, instance: dg.DagsterInstance) -> list[str]:
         """The slices of a domain that make up a whole: those of the set that the run's config names, else those that
-        Dagster knows; an instance without memory knows none, and then all that were published do."""
+        Dagster knows; an instance without memory knows none, and then all that were published do.
+        """
         if self.slice_set:
             return read_slice_set(self.open(), self.slice_set).get(domain, [])
         known = list(instance.get_dynamic_partitions(set_name(domain)))

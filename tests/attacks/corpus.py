@@ -105,7 +105,7 @@ def _on_file(store: Store, snapshot: Snapshot, path: Path, owner: str, levels: t
     found.append(("folder", "one more file", "", lambda file: file.with_name("attack.bin").write_bytes(b"x")))
     for place, what, where, edit in found:
         for level in levels:
-            if not (what == "linked" and level != PLAIN or place == "folder" and level == DIGESTED):
+            if not ((what == "linked" and level != PLAIN) or (place == "folder" and level == DIGESTED)):
                 yield _attack(store, snapshot, path, f"{owner} {place}", what, where, level, edit)
 
 

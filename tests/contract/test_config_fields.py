@@ -66,7 +66,7 @@ def test_every_field_survives_json_and_refuses_another_type(recipe):
     config = recipe.presets["smoke"]()
     assert to_dict(from_dict(recipe.config_type, to_dict(config))) == to_dict(config)
     for name, (_, field) in fields(recipe.config_type).items():
-        if dataclasses.is_dataclass(field.default) or "." in name and name.rsplit(".", 1)[0] not in paths(config):
+        if dataclasses.is_dataclass(field.default) or ("." in name and name.rsplit(".", 1)[0] not in paths(config)):
             continue
         with pytest.raises(ConfigError, match="CONFIG_BAD_VALUE"):
             with_overrides(config, {name: object})

@@ -56,6 +56,7 @@ def materialised(root):
         for key in instance.all_asset_keys():
             for record in instance.fetch_materializations(key, limit=100).records:  # the newest first
                 name = "/".join([*key.path, *filter(None, [record.partition_key])])
-                assert (event := record.asset_materialization) and event.tags
+                event = record.asset_materialization
+                assert event and event.tags
                 found.setdefault(name, (event.tags["dagster/data_version"], event.metadata["reused"].value))
     return found

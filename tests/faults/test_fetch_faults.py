@@ -29,7 +29,7 @@ from tests.faults.one_part import DATA, PART, fetched, leftovers, refusal
 def test_f01_a_body_shorter_than_its_length_is_continued_by_range(store, part):
     part.faults[PART] = [loopback.cut(100_000)]
     assert fetched(store, part) == DATA and leftovers(store) == []
-    first, second = part.asked(PART)
+    _first, second = part.asked(PART)
     assert second["range"].startswith("bytes=") and second["if-range"].startswith('"')
     assert int(second["range"][6:].split("-")[0]) >= 65_536 and part.sent[PART] < len(DATA) + 65_536
 

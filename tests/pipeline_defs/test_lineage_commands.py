@@ -153,7 +153,7 @@ def test_a_proof_about_another_snapshot_proves_nothing_and_one_compared_with_non
     assert "[NODE_UNKNOWN]" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("expected, status", [("text/raw_slice/a", 0), ("text/raw_slice/b", 1)])
+@pytest.mark.parametrize(("expected", "status"), [("text/raw_slice/a", 0), ("text/raw_slice/b", 1)])
 def test_a_prefix_known_to_the_store_is_compared_and_absence_is_a_no(chain, tmp_path, expected, status):
     path, record = tmp_path / "proof.json", record_id(texts("a")[3])
     path.write_bytes(canonical_json(prove_record(chain[expected], bytes.fromhex(record))))

@@ -58,7 +58,9 @@ def test_the_croissant_file_passes_the_validation_of_its_own_library(chain, tmp_
     files = {entry["sha256"] for entry in document["distribution"]}
     assert files >= {entry["sha256"].removeprefix("sha256:") for entry in chain[node].files.values()}
     parents = {entry["@id"] for entry in document["prov:wasDerivedFrom"]}
-    assert node.startswith("text/raw") or all(parent.startswith("urn:stemma:sha256:") for parent in parents) and parents
+    assert node.startswith("text/raw") or (
+        all(parent.startswith("urn:stemma:sha256:") for parent in parents) and parents
+    )
 
 
 def test_the_croissant_context_gives_its_terms_the_published_meaning(chain, tmp_path):
@@ -168,7 +170,7 @@ def test_the_verdict_is_that_of_the_checkpoints_own_store(chain, tmp_path, monke
         assert model_facts(load_tree(store, [root]), root).verdict == verdict
 
 
-@pytest.mark.parametrize("said, task", [(None, "other"), ("token-classification", "token-classification")])
+@pytest.mark.parametrize(("said", "task"), [(None, "other"), ("token-classification", "token-classification")])
 def test_the_task_on_the_card_is_what_the_training_says_or_none_in_particular(chain, tmp_path, said, task):
     store, snapshot = Store(tmp_path / "store"), chain["toy/checkpoint"]
     judged(store, "pass", chain)
@@ -224,7 +226,7 @@ BREAKS = {"a flipped byte": flip, "a deleted file": lambda path: path.unlink(), 
 
 @pytest.mark.parametrize("how", BREAKS)
 @pytest.mark.parametrize(
-    "node, file",
+    ("node", "file"),
     [
         ("text/raw_slice/b", "records.parquet"),
         ("text/triples/a", "train.arrow"),
@@ -267,7 +269,7 @@ def edit_facts(snapshot):
 
 
 @pytest.mark.parametrize(
-    "node, edit",
+    ("node", "edit"),
     [("toy/checkpoint", edit_sidecar), ("text/tokenizer", edit_container), ("text/raw_slice/a", edit_facts)],
 )
 def test_an_edit_that_no_identity_sees_is_found_by_the_signature(chain, keys, node, edit, capsys):

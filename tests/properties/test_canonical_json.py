@@ -38,5 +38,5 @@ def test_members_are_sorted_by_their_utf16_units(document):
 
 @given(st.integers(min_value=2**53 + 1) | st.integers(max_value=-(2**53) - 1))
 def test_an_integer_that_a_double_may_not_hold_is_refused(number):
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="safe integer"):
         canonical_json({"n": number})

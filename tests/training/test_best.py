@@ -131,6 +131,6 @@ def test_a_best_from_after_the_resumed_update_is_taken_back(tmp_path):
 
 
 def test_patience_with_a_metric_nobody_measures_is_refused_naming_those_measured(tmp_path):
-    with pytest.raises(ConfigError, match="heldout|score") as caught:
+    with pytest.raises(ConfigError, match=r"heldout|score") as caught:
         go(tmp_path, **{"train.best.metric": "bleu", "train.best.patience": 1})
     assert caught.value.code == "BEST_METRIC_UNKNOWN"

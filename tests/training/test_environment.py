@@ -1,5 +1,6 @@
 """Where a run happens: its settings are put back, its seeds are apart, and what it reports is what it ran under."""
 
+import itertools
 import os
 
 import pytest
@@ -35,7 +36,7 @@ def test_settings_are_put_back_after_an_error_too(monkeypatch):
 
 def test_seeds_are_hashed_apart_and_never_neighbours():
     seeds = sorted(seed for root in range(50) for seed in derived_seeds(root).values())
-    gaps = [b - a for a, b in zip(seeds, seeds[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(seeds)]
     assert len(seeds) == 50 * len(SEEDS) and min(gaps) > 1000
     assert derived_seed(1, "model") != derived_seed(1, "order") != derived_seed(2, "order")
 

@@ -55,4 +55,4 @@ def test_settings_out_of_range_are_refused(wrong):
 def test_bytes_go_there_and_back_and_specials_are_left_out():
     text = "What is 10 + 99? é"
     ids = encode_bytes(text)
-    assert decode_bytes([1, *ids, EOS]) == text and 4 <= min(ids) and max(ids) < BYTE_VOCABULARY == 260
+    assert decode_bytes([1, *ids, EOS]) == text and min(ids) >= 4 and max(ids) < BYTE_VOCABULARY == 260

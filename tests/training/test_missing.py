@@ -107,7 +107,7 @@ def test_what_is_no_number_is_refused_by_name_and_the_last_good_checkpoint_stays
     with pytest.raises(TrainingError) as error:
         go(tmp_path, curve={**CURVE, 8: value}, **{"train.checkpoint_every": 3})
     assert error.value.code == "MEASUREMENT_TYPE" and "'score' after update 8" in str(error.value)
-    path, state = newest(tmp_path / CHECKPOINTS)
+    _path, state = newest(tmp_path / CHECKPOINTS)
     assert state["update"] == 6 and best(tmp_path) == ["00000004"]
     assert go(tmp_path, **{"train.checkpoint_every": 3}).update == 12
 

@@ -102,7 +102,7 @@ def test_a_library_schedule_gives_the_rates_that_its_class_gives():
 
 
 def test_an_unknown_schedule_lists_the_known_ones():
-    with pytest.raises(ConfigError, match="cosine_warmup.*one_cycle.*wsd") as caught:
+    with pytest.raises(ConfigError, match=r"cosine_warmup.*one_cycle.*wsd") as caught:
         factors("cosin", 10)
     assert caught.value.code == "SCHEDULE_UNKNOWN"
 

@@ -34,7 +34,8 @@ class CausalRecipe(TokenRecipe):
         self, model: nn.Module, inputs: Mapping[str, Any], prompts: Sequence[Sequence[int]], sampling: Sampling
     ) -> list[list[int]]:
         """What follows each prompt, to eos or ``max_new_tokens``. The model sees the last ``context`` tokens of ``bos
-        prompt answer``; each token costs a pass over all of them."""
+        prompt answer``; each token costs a pass over all of them.
+        """
         import torch
 
         rows = [[inputs["bos"], *prompt] for prompt in prompts]

@@ -78,7 +78,8 @@ def joined_batch(rows: TripleRows, numbers: np.ndarray) -> dict[str, Tensor]:
 
 def pad_batch(rows: TripleRows, numbers: np.ndarray) -> dict[str, Tensor]:
     """Some rows as CPU tensors: int64 ``encoder_ids`` NS, ``decoder_ids`` NT and ``labels`` NT (-100 where padded), and
-    bool ``encoder_mask`` NS (true where not)."""
+    bool ``encoder_mask`` NS (true where not).
+    """
     import torch
 
     encoder, decoder, labels = zip(*(rows[row] for row in numbers.tolist()), strict=True)

@@ -22,8 +22,9 @@ _PART_FIRST = np.array([bytes([byte]) for byte in range(0, 256, 16)], "S32")  # 
 
 
 def cleaned(text: pl.Expr) -> pl.Expr:
-    """``text`` in Unicode NFC with ``\\n`` line ends, no control characters, no trailing blanks, at most one empty line
-    in a row, and no empty lines at either end. Indentation stays."""
+    r"""``text`` in Unicode NFC with ``\n`` line ends, no control characters, no trailing blanks, at most one empty line
+    in a row, and no empty lines at either end. Indentation stays.
+    """
     return (
         text.str.replace_all(r"\r\n?", "\n")
         .str.replace_all(_CONTROLS, "")
@@ -72,7 +73,8 @@ def drop_reason(config: DocumentsConfig) -> pl.Expr:
 class SeenDigests:
     """A growing set of SHA-256 digests, 32 bytes each: a million documents cost 32 MB.
 
-    They are kept sorted, in parts by their first four bits, so that adding some copies one part at a time."""
+    They are kept sorted, in parts by their first four bits, so that adding some copies one part at a time.
+    """
 
     def __init__(self) -> None:
         self._parts = [np.zeros(0, dtype="S32") for _ in _PART_FIRST]
@@ -80,7 +82,8 @@ class SeenDigests:
     def unseen(self, digests: np.ndarray) -> np.ndarray:
         """bool[n]: True for the first occurrence of a digest that no earlier call was given. Remembers them all.
 
-        ``digests`` is uint8[n, 32]."""
+        ``digests`` is uint8[n, 32].
+        """
         batch, first = np.unique(digests.view("S32").ravel(), return_index=True)
         pieces = np.split(batch, np.searchsorted(batch, _PART_FIRST[1:]))
         added = np.concatenate([self._add(number, piece) for number, piece in enumerate(pieces)])

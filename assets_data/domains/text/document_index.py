@@ -25,7 +25,8 @@ GROUP_ROWS = 1 << 15
 
 def make_document_index(store: Store, documents: Snapshot, config: TextConfig) -> Snapshot:
     """Publish (or reuse) ``documents.parquet``: text_id and record_id (32 bytes each) by text_id, and ``signature``
-    (uint32 minima) where ``config.duplicates.near`` is on."""
+    (uint32 minima) where ``config.duplicates.near`` is on.
+    """
     return store.run_stage(
         name="text/document_index",
         module=__name__,

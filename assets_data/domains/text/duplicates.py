@@ -34,7 +34,8 @@ def make_duplicates(
     store: Store, documents: Mapping[str, Snapshot], document_index: Mapping[str, Snapshot], config: TextConfig
 ) -> Snapshot:
     """Publish (or reuse) the drop lists of all slices (by name): ``drops.parquet`` (what is dropped, why, and for whom)
-    and ``slices.json`` (counts by the id of the slice's documents)."""
+    and ``slices.json`` (counts by the id of the slice's documents).
+    """
     names = sorted(documents.keys() & document_index.keys(), key=natural_order)
     slices = {documents[name].id: name for name in reversed(names)}  # one slice under two names is one
     names = [name for name in names if slices[documents[name].id] == name]

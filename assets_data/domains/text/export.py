@@ -42,7 +42,8 @@ class ImportConfig:
 
 def export_triples(store: Store, triples: Snapshot, directory: Path, file_format: str = "jsonl") -> None:
     """Write ``triples`` and its tokenizer to a new ``directory``. Raises DataError EXPORT_EXISTS, EXPORT_FORMAT for an
-    unknown format and EXPORT_KIND for a snapshot that holds no triples; StorageError when the disk refuses."""
+    unknown format and EXPORT_KIND for a snapshot that holds no triples; StorageError when the disk refuses.
+    """
     if file_format not in FORMATS:
         raise DataError("EXPORT_FORMAT", "no such format", expected=FORMATS, found=file_format)
     if triples.kind not in KINDS:
@@ -63,7 +64,8 @@ def export_triples(store: Store, triples: Snapshot, directory: Path, file_format
 
 def import_triples(store: Store, directory: Path) -> Snapshot:
     """Publish (or reuse) the snapshot an export was made of. Raises IntegrityError EXPORT_CHANGED when a file is not
-    the one that was exported, or the rows do not give the snapshot id that ``meta.json`` names."""
+    the one that was exported, or the rows do not give the snapshot id that ``meta.json`` names.
+    """
     meta = load_json((directory / "meta.json").read_bytes(), directory / "meta.json")["stemma"]
     for name, digest in meta["files"].items():
         if (found := digest_file(directory / name)) != digest:

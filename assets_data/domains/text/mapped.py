@@ -20,7 +20,8 @@ from assets_data.lineage.identity.tables import map_file
 
 class MappedRows:
     """``file_first`` int64[files + 1]: the number of each file's first row, and of all. ``schema``: the columns of
-    triples; others in the files are left out."""
+    triples; others in the files are left out.
+    """
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = tuple(paths)

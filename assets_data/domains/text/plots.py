@@ -12,7 +12,8 @@ from assets_data.lineage import Snapshot
 
 def quality_figures(summary: Snapshot) -> dict[str, bytes]:
     """``{title: PNG}``: shares of records and documents by length, a line per slice and a thick one for all, and what
-    was left out."""
+    was left out.
+    """
     figure = Figure(figsize=(15, 4), layout="constrained")
     characters, tokens, drops = figure.subplots(1, 3)
     lengths = pl.DataFrame(summary.table("lengths.parquet"))

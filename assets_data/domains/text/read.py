@@ -26,7 +26,8 @@ SPANS = ("encoder_begin", "encoder_end", "decoder_begin", "decoder_end")
 
 class Triple(NamedTuple):
     """One training example, token ids, as views of its row: what is read, what is given, and what is to be written next
-    at each place (the decoder's input one position later)."""
+    at each place (the decoder's input one position later).
+    """
 
     encoder_ids: np.ndarray
     decoder_input_ids: np.ndarray
@@ -126,7 +127,8 @@ def read_decoder(tokenizer: Snapshot) -> Decoder:
 
 def byte_alphabet() -> dict[str, int]:
     """Character to byte, as byte-level BPE writes them (Radford et al. 2019): printable Latin-1 stands for itself, the
-    other bytes are numbered from U+0100."""
+    other bytes are numbered from U+0100.
+    """
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in printable]
     return {**{chr(byte): byte for byte in printable}, **{chr(256 + n): byte for n, byte in enumerate(others)}}

@@ -105,7 +105,8 @@ def repeats_schema() -> pa.DataFrameSchema:
 
 def index_schema() -> pa.DataFrameSchema:
     """What documents are called: digests of 32 bytes (here in hex, bytes that fail could not be shown), in the order of
-    the texts."""
+    the texts.
+    """
     digest = pa.Column(pl.String, _HEX)
     return pa.DataFrameSchema(
         {"text_id": digest, "record_id": digest, "signature": pa.Column(required=False)},

@@ -178,7 +178,8 @@ def _encoded(
     tokenizer: Tokenizer, token_type: np.dtype, batch: pl.DataFrame
 ) -> tuple[pl.DataFrame, np.ndarray, np.ndarray, np.ndarray]:
     """The batch, its ids in one array (a prompt's before its text's), and int64 tokens per document: all of them, and
-    its prompt's."""
+    its prompt's.
+    """
     encodings = tokenizer.encode_batch_fast(_texts(batch), add_special_tokens=False)
     lengths = np.fromiter(map(len, encodings), np.int64, len(encodings)).reshape(len(batch), -1)
     ids_T = np.fromiter(itertools.chain.from_iterable(e.ids for e in encodings), token_type, int(lengths.sum()))

@@ -21,7 +21,8 @@ SPECIALS_PER_ROW = 3
 @dataclass(frozen=True, slots=True)
 class Windows:
     """Where each row's tokens lie, int64[R] each: ``document``, ``start`` in it, ``length``, ``begin`` in the flat ids,
-    and how many of them are its ``prompt`` (0: plain text)."""
+    and how many of them are its ``prompt`` (0: plain text).
+    """
 
     document: np.ndarray
     start: np.ndarray

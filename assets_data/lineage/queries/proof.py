@@ -89,7 +89,7 @@ def _check(root: bytes, count: int, record: bytes, proof: bytes) -> bool:
         return _reach(root, count, record, proof, place, body)
     shown = [p for p in (place - 1, place) if 0 <= p < count]
     beside = dict(zip(shown, body[:neighbours], strict=True))
-    if place - 1 in beside and beside[place - 1] >= record or place in beside and beside[place] <= record:
+    if (place - 1 in beside and beside[place - 1] >= record) or (place in beside and beside[place] <= record):
         raise ValueError("the record does not stand between its neighbours")
     _require(climb(count, {p: hash_leaf(leaf) for p, leaf in beside.items()}, body[neighbours:]) == root)
     return False

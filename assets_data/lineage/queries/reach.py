@@ -26,7 +26,8 @@ Part = Callable[[Snapshot, Snapshot, Collection[bytes]], bool]
 @dataclass(slots=True, kw_only=True)
 class Effect:
     """What one snapshot has to do with the records. ``rows`` is by table, for holders; ``through`` are the ids of the
-    parents that brought it here; ``taught``: it, or something it stands on, learned from them."""
+    parents that brought it here; ``taught``: it, or something it stands on, learned from them.
+    """
 
     node: Node
     how: str
@@ -38,7 +39,8 @@ class Effect:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """What is declared of kinds: ``learns(kind)`` is one of the words above, None for an unknown kind; ``part(kind,
-    input)`` says of an input that only counts in part whether taking records out of it changes that part."""
+    input)`` says of an input that only counts in part whether taking records out of it changes that part.
+    """
 
     learns: Callable[[str], str | None]
     part: Callable[[str, str], Part | None]
@@ -47,7 +49,8 @@ class Rules:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
     """Every effect, parents first, and the splits the records were put in ("" where no table says). ``unread`` are
-    nodes that could not be read: whether they hold the records is not known."""
+    nodes that could not be read: whether they hold the records is not known.
+    """
 
     effects: Mapping[str, Effect]
     splits: frozenset[str]
@@ -79,7 +82,8 @@ def find_reach(nodes: Mapping[str, Node], records: Collection[bytes], rules: Rul
 
 def _through(node: Node, effects: Mapping[str, Effect], records: Collection[bytes], rules: Rules) -> list[str]:
     """The affected parents whose content lives on in a node: not the one it was redacted from, whose records it names
-    itself, and not one of which the part that counts stays as it is."""
+    itself, and not one of which the part that counts stays as it is.
+    """
     found: dict[str, None] = {}
     for parent in (parent for account in node.accounts for parent in account.parents):
         if parent.id in effects and parent.id not in found and parent.input != WITHDRAWN_FROM:

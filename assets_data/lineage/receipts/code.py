@@ -67,7 +67,8 @@ def commit() -> dict[str, Any]:
 
 def environment() -> dict[str, Any]:
     """Interpreter, platform, the packages as imported with a digest over them (the environment's lock), and the
-    variables that decide bits."""
+    variables that decide bits.
+    """
     packages = installed_packages(ROOT)
     return {
         "python": platform.python_version(),

@@ -49,7 +49,8 @@ def _distributions(_state: tuple[tuple[str, int], ...]) -> tuple[dict[str, str],
 
 def _loose(places: dict[str, Path], own: Path) -> Iterator[tuple[str, str]]:
     """``(distribution or module, digest of its files)`` for imported modules that lie where no distribution is that
-    could have brought them."""
+    could have brought them.
+    """
     spelled = {_normal(name): name for name in places}
     owned = set(places.values())
     unowned: dict[str, Path] = {}

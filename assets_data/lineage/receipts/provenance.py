@@ -46,7 +46,8 @@ class SourcePart:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
     """One account of how ``subject`` came to be. ``path`` is the receipt's file. Commit and environment are those the
-    work began under; ``ended`` has what of them was another when it ended (see ``code.changes_since``)."""
+    work began under; ``ended`` has what of them was another when it ended (see ``code.changes_since``).
+    """
 
     path: Path
     subject: str

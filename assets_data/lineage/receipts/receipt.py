@@ -38,7 +38,8 @@ from assets_data.lineage.storage.snapshot import Snapshot
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Build:
     """What a receipt says about one run of a stage, apart from its result. Make it before the work: the checkout and
-    the environment are those of that moment."""
+    the environment are those of that moment.
+    """
 
     stage: str
     code_version: str

@@ -93,7 +93,8 @@ def _read_head(file: IO[bytes], rows: int, digest: str) -> tuple[np.ndarray, np.
 
 def _blocks(fences: np.ndarray, keys: np.ndarray) -> Iterator[int]:
     """The blocks that may hold one of ``keys``, ascending: from the last that begins below it to the last that begins
-    with it."""
+    with it.
+    """
     first = np.maximum(np.searchsorted(fences, keys, "left") - 1, 0)
     last = np.searchsorted(fences, keys, "right")
     done = 0

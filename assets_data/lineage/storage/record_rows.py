@@ -48,7 +48,8 @@ def holds_any(snapshot: Snapshot, records: np.ndarray) -> bool:
 
 def record_splits(snapshot: Snapshot, records: Collection[bytes]) -> set[str]:
     """The splits these records were put in: by a column ``split``, or where a table is one of the snapshot's splits by
-    its name."""
+    its name.
+    """
     found: set[str] = set()
     for name, rows in record_rows(snapshot, records).items():
         if Path(name).stem in snapshot.content["splits"]:

@@ -39,7 +39,8 @@ _ENTRY = {"bytes": int, "sha256": str, "part": bool}
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """A published directory. ``content`` is the identity, ``stats`` are facts for people, ``files`` maps name to
-    ``{"bytes", "sha256", "part"}``. ``reused`` and ``receipt`` say how this process came by it."""
+    ``{"bytes", "sha256", "part"}``. ``reused`` and ``receipt`` say how this process came by it.
+    """
 
     id: str
     kind: str

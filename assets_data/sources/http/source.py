@@ -33,9 +33,10 @@ class HttpSource:
         self.stats: dict[str, Any] = {}
 
     def slices(self) -> dict[str, list[str]]:
-        """Every recorded slice, after recording new ones until there are ``shards``. Asks for the index, no more;
+        """Every recorded slice, after recording new ones until there are ``shards``.
 
-        slices by count or size are fetched as well, for only their bytes say where they end.
+        Asks for the index, no more; slices by count or size are fetched as well, for only their bytes say where they
+        end.
         """
         missing = self.config.shards - len(self.ledger.slices())
         if missing > 0:
@@ -44,7 +45,8 @@ class HttpSource:
 
     def add(self, number: int, whole_only: bool = False) -> list[SlicePlan]:
         """Record up to ``number`` slices more, fewer when the index has no more; ``whole_only`` leaves out a last
-        one of fewer parts than the others, which the index may still fill."""
+        one of fewer parts than the others, which the index may still fill.
+        """
         self._require_own_name()
         with self.ledger.planning(), self.fetcher() as fetcher:
             atomic.write_json(self.ledger.root / "source.json", to_dict(self.config))

@@ -71,7 +71,8 @@ def write_hf_folder(tree: Mapping[str, Node], root: str, target: Path) -> list[P
 
 def _write_model(checkpoint: Snapshot, folder: Path) -> Loading | None:
     """The checkpoint's files, below ``checkpoint`` where the recipe writes others for another library. How to load it,
-    or None where the recipe is not installed here."""
+    or None where the recipe is not installed here.
+    """
     recipe = discover().get(checkpoint.kind.partition("/")[0])
     own = folder / "checkpoint" if recipe and recipe.export else folder
     own.mkdir(exist_ok=True)

@@ -60,7 +60,8 @@ def tombstone(plan: Plan, moved: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 class _Work:
     """What was made so far, by the id of what it stands in for; ``sources`` are calls of source stages and what they
-    find from now on."""
+    find from now on.
+    """
 
     def __init__(self, store: Store, plan: Plan) -> None:
         self.store, self.plan = store, plan

@@ -26,7 +26,8 @@ Parents = Mapping[str, list[Snapshot]]
 @dataclasses.dataclass(frozen=True, slots=True)
 class Replay:
     """Where to publish, and the newest state (a folder) of an earlier run that a training may go on from, if it would
-    pass through it or one before; without one, training begins anew."""
+    pass through it or one before; without one, training begins anew.
+    """
 
     store: Store
     state: Path | None = None

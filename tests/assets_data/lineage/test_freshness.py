@@ -42,7 +42,7 @@ def test_a_chain_just_made_is_fresh(store):
 
 
 @pytest.mark.parametrize(
-    "reason, change",
+    ("reason", "change"),
     [
         (CONFIG, {"config": {"salt": 1}}),
         (CODE, {"code_version": "sha256:other"}),

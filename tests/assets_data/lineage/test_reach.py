@@ -178,7 +178,7 @@ def test_an_input_of_which_only_a_part_counts_is_asked_whether_that_part_changes
         asked.append((read.id, own.id, sorted(records)))
         return changes
 
-    how, reach = reached(store, nodes, "a", rules({("d/model", "documents"): part}))
+    how, _reach = reached(store, nodes, "a", rules({("d/model", "documents"): part}))
     assert ("model" in how, "report" in how) == (changes, changes)
     assert asked == [(nodes["documents one"].id, nodes["model"].id, [record("a")])]
     assert how["tokenizer"] == LEARNED  # the other inputs are as they were

@@ -119,7 +119,7 @@ def test_a_change_of_config_is_false_fresh_for_dagster_even_after_its_stage_was_
     assert {name for name, standing in standings.items() if not standing.fresh} == world.recomputed()
 
 
-@pytest.mark.parametrize("slices, seen", [(99, True), (100, False)])
+@pytest.mark.parametrize(("slices", "seen"), [(99, True), (100, False)])
 def test_a_slice_made_anew_is_not_seen_among_a_hundred(slices, seen):
     world = small_world(slices)
     set_code(world, "triples", "other code")

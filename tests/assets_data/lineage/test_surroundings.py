@@ -144,14 +144,14 @@ def second_copy(folder, module, distribution, version=None):
 COPIED = [("rfc8785", "rfc8785"), ("dateutil", "python-dateutil"), ("six", "six")]
 
 
-@pytest.mark.parametrize("module, distribution", COPIED)
+@pytest.mark.parametrize(("module", "distribution"), COPIED)
 def test_the_lock_names_the_copy_that_is_imported(tmp_path, module, distribution):
     plain, lock = ask(tmp_path / "nothing", module)
     copied, other = ask(second_copy(tmp_path / "copy", module, distribution, "0.0.99"), module)
     assert copied == {**plain, distribution: "0.0.99"} and other != lock
 
 
-@pytest.mark.parametrize("module, distribution", COPIED)
+@pytest.mark.parametrize(("module", "distribution"), COPIED)
 def test_a_copy_that_no_distribution_owns_is_named_by_its_files(tmp_path, module, distribution):
     plain, _ = ask(tmp_path / "nothing", module)
     folder = second_copy(tmp_path / "copy", module, distribution)

@@ -226,8 +226,12 @@ def test_an_unreadable_folder_is_refused_by_name_unless_it_is_left_out(name):
         ("a.*", False),
         ("*.json*", False),
         (".*", False),
-    ]
-    + [("*.jsonl", True), ("**/*.gz", True), ("README", True), (".hidden", True), ("*.[gz]", False)],
+        ("*.jsonl", True),
+        ("**/*.gz", True),
+        ("README", True),
+        (".hidden", True),
+        ("*.[gz]", False),
+    ],
 )
 def test_which_patterns_name_a_suffix(pattern, named):
     assert names_a_suffix(pattern) is named

@@ -67,8 +67,6 @@ def test_a_text_that_begins_like_something_is_a_text(text):
         (b" \n", "nothing but white space"),
         (b" [1]", "JSON text"),
         (b"<!DOCTYPE html>", "a web page"),
-    ]
-    + [
         (b"words", "plain text"),
         (b"\x00\x01\x02", "bytes that begin with 00 01 02"),
         (b"caf\xe9 au lait", "Latin-1 (ISO-8859-1) text"),

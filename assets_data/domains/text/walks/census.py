@@ -25,7 +25,8 @@ _BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so that every power has an inverse
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
     """One rule: encounters whose deadline lies inside the walk, those kept, and different r-step paths that kept it
-    (counted up to PATHS_COUNTED)."""
+    (counted up to PATHS_COUNTED).
+    """
 
     encounters: int
     kept: int
@@ -89,7 +90,8 @@ class Census:
 
 def _prefix_sums(walks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """uint64[B, L] sums of vertex_t * BASE**t and the powers, modulo 2**64: a path's sum, shifted by the power of what
-    follows it, is a polynomial hash of the path alone."""
+    follows it, is a polynomial hash of the path alone.
+    """
     powers = np.full(walks.shape[1] + 1, _BASE, np.uint64)
     powers[0] = 1
     powers = np.cumprod(powers)

@@ -37,7 +37,8 @@ class Batch:
 
 class WalkSampler:
     """Draws walks of ``length`` vertices by number. Holds what the compiled loop needs: alias tables, rule columns,
-    reach tables up to the horizon. Raises DataError WALK_BAD_RULE for rules that do not fit the graph."""
+    reach tables up to the horizon. Raises DataError WALK_BAD_RULE for rules that do not fit the graph.
+    """
 
     def __init__(
         self, graph: Graph, rules: Sequence[Rule], *, length: int, horizon: int, jumper_starts: float, seed: int

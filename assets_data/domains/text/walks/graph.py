@@ -81,7 +81,8 @@ class Graph:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dropped:
     """What :func:`assemble` left out: edges from a vertex to itself, vertices without any other edge, and vertices
-    outside the largest strongly connected component (dead ends and sources among them)."""
+    outside the largest strongly connected component (dead ends and sources among them).
+    """
 
     self_loops: int
     isolated: int

@@ -41,7 +41,8 @@ def relative(reach: np.ndarray) -> np.ndarray:
 
 def stationary(graph: Graph, steps: int = 256) -> np.ndarray:
     """The share of its time a free walk spends at each vertex, float64[n]: steps ``steps`` / 2 .. ``steps`` of a walk
-    that starts anywhere. For choosing jumpers and for people; no walk is drawn from it."""
+    that starts anywhere. For choosing jumpers and for people; no walk is drawn from it.
+    """
     share = graph.weights / np.repeat(graph.strengths, graph.degrees)
     here = np.full(graph.n_vertices, 1.0 / graph.n_vertices)
     total = np.zeros_like(here)

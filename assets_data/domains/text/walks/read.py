@@ -1,5 +1,4 @@
-"""Reading walk corpora, and their metric: does a sequence walk along edges, does it keep the planted rules?
-
+"""Reading walk corpora, and their metric: whether a sequence walks along edges and keeps the planted rules.
 
 The gate and the corpus check use the same code; pure NumPy, vectorised over whole corpora. A rule (v, r, target) asks,
 for every t with seq[t] == v and t + r inside the sequence, that seq[t + r] is in the target block. Nested encounters
@@ -90,10 +89,7 @@ class WalkGraph:
         tokens = tokens_NL.astype(np.int64)
         known = (tokens[:, :-1] < self.n_vertices) & (tokens[:, 1:] < self.n_vertices)
         codes = np.where(known, tokens[:, :-1] * self.n_vertices + tokens[:, 1:], 0)
-        if self._dense is not None:
-            valid = self._dense[codes]
-        else:
-            valid = found_in(codes, self._codes)
+        valid = self._dense[codes] if self._dense is not None else found_in(codes, self._codes)
         return Count(int((valid & known).sum()), codes.size)
 
     def in_block(self, tokens: np.ndarray, block: int) -> np.ndarray:

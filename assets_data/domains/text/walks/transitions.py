@@ -22,7 +22,8 @@ Windows = Iterable[tuple[np.ndarray, np.ndarray]]
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Bigrams:
     """Counts among the most frequent tokens. ``token_ids`` int64[V], most frequent first; ``source`` and ``target`` are
-    places in it, ``count`` int64 how often target follows source inside a window."""
+    places in it, ``count`` int64 how often target follows source inside a window.
+    """
 
     token_ids: np.ndarray
     source: np.ndarray
@@ -54,7 +55,8 @@ def count_bigrams(windows: Callable[[], Windows], vocab_size: int) -> Bigrams:
 
 def transition_graph(bigrams: Bigrams, config: TransitionsGraph, seed: int) -> tuple[Graph, Dropped]:
     """The graph of the bigrams seen at least ``min_count`` times, in Louvain blocks. Errors as ``assemble`` and
-    ``find_blocks``."""
+    ``find_blocks``.
+    """
     seen = bigrams.count >= config.min_count
     graph, dropped = assemble(
         len(bigrams.token_ids),

@@ -18,7 +18,27 @@ from assets_data.lineage import Snapshot, Store
 from assets_data.sources.config import FilesConfig, SourceConfig
 from assets_data.sources.sources import slice_names
 
-WORDS = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau".split()
+WORDS = [
+    "alpha",
+    "beta",
+    "gamma",
+    "delta",
+    "epsilon",
+    "zeta",
+    "eta",
+    "theta",
+    "iota",
+    "kappa",
+    "lambda",
+    "mu",
+    "nu",
+    "xi",
+    "omicron",
+    "pi",
+    "rho",
+    "sigma",
+    "tau",
+]
 TEXT = TextConfig(
     documents=DocumentsConfig(validation_share=0.2, test_share=0.2),
     tokenizer=TokenizerConfig(vocab_size=320),

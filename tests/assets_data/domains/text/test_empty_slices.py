@@ -48,7 +48,7 @@ def test_a_slice_of_duplicates_only_keeps_no_row_and_counts_every_one(case):
     assert second.content["splits"] == dict.fromkeys(SPLITS, 0) and first.content["splits"]["train"] > 0
     for triples, raw, kept in ((first, 60, 60), (second, 60, 0)):
         dropped = +Counter(triples.read_json("dropped.json"))
-        assert dropped == {"duplicate_across": 60 - kept} or not kept == 0 and not dropped
+        assert dropped == {"duplicate_across": 60 - kept} or (kept != 0 and not dropped)
         assert triples.stats["documents"] == triples.content["records"]["count"] == kept
         assert triples.stats["documents"] + dropped.total() == raw
     assert chain.drops["files-1"].stats["rows"] == 60 and chain.drops["files-0"].stats["rows"] == 0

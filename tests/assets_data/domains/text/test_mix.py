@@ -45,7 +45,7 @@ def taken(mix, split="train"):
 
 
 def test_rows_come_in_the_shares_asked_for_to_the_row_and_repeat_as_evenly_as_can_be(chain):
-    store, _, _, (a, b, c), _ = chain
+    store, _, _, (a, _b, c), _ = chain
     config = MixConfig(weights={"first": 1, "second": 2.5}, by="rows", train=1001, validation=10, test=3)
     mix = make_mix(store, {"first": [a], "second": [c]}, config)
     assert by_source(mix) == {"first": 286, "second": 715} and mix.content["splits"]["train"] == 1001
@@ -58,7 +58,7 @@ def test_rows_come_in_the_shares_asked_for_to_the_row_and_repeat_as_evenly_as_ca
 
 
 def test_by_tokens_shares_hold_to_the_row(chain):
-    store, _, _, (a, b, c), _ = chain
+    store, _, _, (a, _b, c), _ = chain
     mix = make_mix(store, {"first": [a], "second": [c]}, MixConfig(weights={"first": 3, "second": 1}, train=40_000))
     for name, quota in (("first", 30_000), ("second", 10_000)):
         assert taken(mix)[name]["quota"] == quota <= taken(mix)[name]["tokens"] < quota + 32
@@ -67,7 +67,7 @@ def test_by_tokens_shares_hold_to_the_row(chain):
 
 
 def test_without_a_size_no_row_repeats_and_a_source_is_used_up(chain):
-    store, _, _, (a, b, c), _ = chain
+    store, _, _, (a, _b, c), _ = chain
     mix = make_mix(store, {"first": [a], "second": [c]}, MixConfig(by="rows"))
     assert by_source(mix) == dict.fromkeys(("first", "second"), a.content["splits"]["train"])
     rows = [(row["record_id"], row["start"]) for split in SPLITS for row in rows_of(mix, split)]
@@ -173,7 +173,7 @@ def test_sources_weights_and_splits_that_cannot_be_are_refused(chain, store, tmp
             make_mix(home, sources, MixConfig(weights=weights))
         assert error.value.code == "MIX_SOURCES"
     for settings in ({"weights": {"a": 0}}, {"weights": {"a": float("nan")}}, {"train": -1}):
-        with pytest.raises(ConfigError, match="positive|at least"):
+        with pytest.raises(ConfigError, match=r"positive|at least"):
             MixConfig(**settings)
     assert from_dict(MixConfig, {"weights": {"a": 1}, "by": "rows"}) == MixConfig(weights={"a": 1}, by="rows")
     (one_split,) = [triples_of(home, raw_of(home, tmp_path, documents(1)), tokenizer, TEXT)]

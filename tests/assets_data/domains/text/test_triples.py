@@ -151,7 +151,7 @@ def test_overlapping_windows_share_tokens_with_the_one_before_and_stay_in_one_sp
 
 
 def test_any_row_of_the_table_is_read_by_its_number_across_batches(chain, tmp_path):
-    _, raw, tokenizer, triples = chain
+    _, raw, tokenizer, _triples = chain
     config = dataclasses.replace(TEXT, triples=dataclasses.replace(TEXT.triples, batch_bytes=3000))
     many = triples_of(Store(tmp_path), raw, tokenizer, config)
     table = TripleTable(many.file("train.arrow"))

@@ -53,7 +53,7 @@ def test_a_query_is_sent_and_written_nowhere_but_in_the_kept_index(store, server
     asked = []
 
     class Recording(server.RequestHandlerClass):
-        def do_GET(self):  # noqa: N802
+        def do_GET(self):
             asked.append(self.path)
             super().do_GET()
 

@@ -105,7 +105,7 @@ def test_a_part_on_the_border_of_two_slices_is_fetched_once_and_keeps_its_line_n
     offset = len(jsonl(rows(0)[:30]))
     assert origins[0] == f"{names[0]}#line:31,byte:{offset}" and origins[10] == f"{names[1]}#line:1,byte:0"
     assert texts_of(first) + texts_of(second) == rows(0) + rows(1)[:20]
-    assert [part["lines"] for part in second.read_json("parts.json")["parts"]][0][:2] == [31, 40]
+    assert next(part["lines"] for part in second.read_json("parts.json")["parts"])[:2] == [31, 40]
 
 
 def test_f11_a_malformed_row_is_refused_with_its_line_in_the_part_not_in_the_slice(store, server):
@@ -125,7 +125,9 @@ def test_a_slice_by_size_holds_at_least_that_and_less_than_a_line_more(store, se
     slices = [texts_of(make_raw_slice(store, name, config)) for name in open_source(config, store).slices()]
     line = len(jsonl(rows(0)[:1]))
     assert all(4096 <= len(jsonl(texts)) < 4096 + line + 2 for texts in slices) and len(slices) == 4
-    assert sum(slices, []) == [text for part in range(3) for text in rows(part)][: sum(map(len, slices))]
+    assert [text for texts in slices for text in texts] == [text for part in range(3) for text in rows(part)][
+        : sum(map(len, slices))
+    ]
 
 
 def test_kinds_of_slices_mix_without_overlap(store, server):

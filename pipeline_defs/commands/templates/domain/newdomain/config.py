@@ -1,5 +1,6 @@
 """Settings of the domain's stages: frozen, typed, documented. A run overrides one by its dotted name, such as
-``newdomain.rows.target=price``."""
+``newdomain.rows.target=price``.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +43,8 @@ class RowsConfig:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableConfig:
     """Everything between a raw slice and its rows. A stage reads the sections that it lists, and only those are in its
-    receipt."""
+    receipt.
+    """
 
     split: SplitConfig = option(SplitConfig(), "who is held out")
     rows: RowsConfig = option(RowsConfig(), "features and target")

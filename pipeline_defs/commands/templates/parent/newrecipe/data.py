@@ -1,5 +1,6 @@
 """The rows a run trains on, with the held-out ones beside: ``validation`` is watched, ``test`` decides. Their last
-feature is the teacher's prediction."""
+feature is the teacher's prediction.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ from training.recipe import TableRef
 @dataclass(frozen=True, kw_only=True)
 class RegressionData(Rows):
     """The training rows. ``members`` are the ids of all that was read besides the manifest; ``tables`` say where the
-    training rows are stored, in the order of ``row_keys``: with them a record's steps can be named years later."""
+    training rows are stored, in the order of ``row_keys``: with them a record's steps can be named years later.
+    """
 
     members: Mapping[str, str]
     tables: Sequence[TableRef]
@@ -50,7 +52,8 @@ def open_data(store: Store, inputs: Mapping[str, Snapshot]) -> RegressionData:
 
 def read_predictions(table: Snapshot, split: str, rows: Rows) -> np.ndarray:
     """float32[N]: the teacher's prediction for each of ``rows``. Raises DataError NEWRECIPE_TEACHER_ROWS when the table
-    is of other rows."""
+    is of other rows.
+    """
     found = table.table(f"{split}.arrow")
     if not np.array_equal(found["row_key"].to_numpy(), rows.row_keys):
         action = "materialise newrecipe/teacher_table again"

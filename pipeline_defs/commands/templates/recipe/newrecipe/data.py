@@ -13,7 +13,8 @@ from training.recipe import TableRef
 @dataclass(frozen=True, kw_only=True)
 class RegressionData(Rows):
     """The training rows. ``members`` are the ids of all that was read besides the manifest; ``tables`` say where the
-    training rows are stored, in the order of ``row_keys``: with them a record's steps can be named years later."""
+    training rows are stored, in the order of ``row_keys``: with them a record's steps can be named years later.
+    """
 
     members: Mapping[str, str]
     tables: Sequence[TableRef]

@@ -34,7 +34,8 @@ def inspect(data: RegressionData, config: RegressionConfig) -> Findings:
 
 def ridge(train: Rows, test: Rows, features: int, penalty: float) -> np.ndarray:
     """float32[N]: the target of ``test`` as ridge regression (Hoerl & Kennard 1970) on the first ``features`` of
-    ``train`` predicts it."""
+    ``train`` predicts it.
+    """
     design_ND = _with_ones(train.features_ND[:, :features])
     weights_D = np.linalg.solve(
         design_ND.T @ design_ND + penalty * np.eye(design_ND.shape[1]), design_ND.T @ train.target_N.astype(np.float64)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from torch import Tensor, nn
 
 from newrecipe.config import ModelConfig
@@ -13,7 +15,7 @@ class Network(nn.Module):
     def __init__(self, config: ModelConfig, features: int) -> None:
         super().__init__()
         widths = [features, *[config.width] * config.layers]
-        hidden = [nn.Sequential(nn.Linear(a, b), nn.GELU()) for a, b in zip(widths, widths[1:], strict=False)]
+        hidden = [nn.Sequential(nn.Linear(a, b), nn.GELU()) for a, b in itertools.pairwise(widths)]
         self.hidden, self.out = nn.Sequential(*hidden), nn.Linear(widths[-1], 1)
 
     def forward(self, features_BD: Tensor) -> Tensor:

@@ -1,3 +1,4 @@
+import itertools
 from dataclasses import asdict
 
 import numpy as np
@@ -42,7 +43,7 @@ def brute_force(tokens: np.ndarray) -> tuple[int, int, dict[int, list[int]]]:
     pairs = valid = 0
     rules = {vertex: [0, 0] for vertex, *_ in RULES}
     for walk in tokens.tolist():
-        for a, b in zip(walk, walk[1:], strict=False):
+        for a, b in itertools.pairwise(walk):
             pairs, valid = pairs + 1, valid + ((a, b) in allowed)
         for vertex, r, target in RULES:
             for t, here in enumerate(walk):
