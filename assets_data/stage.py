@@ -83,7 +83,7 @@ class Stage:
     """One declaration. ``kind`` is the snapshot's kind and the asset's key: ``domain/stage`` or ``recipe/stage``.
 
     ``sections`` are the parts of the config that the stage reads and its receipt holds; none: all of it. ``source``
-    stages read from outside and are told ``slice_name``. ``pin`` names a config field: once made, the stage's snapshot
+    stages read from outside. A sliced stage is told its ``slice_name`` where its function takes it. ``pin`` names a config field: once made, the stage's snapshot
     is returned whatever its inputs become, until that field asks for another. ``bind`` are constants for the function.
     ``without`` is ``module:function(writer, snapshot, records)``, the stage's own way to leave records out, and ``now``
     is ``module:function(config, arguments)``, what its source would make of its arguments today. ``figures`` is

@@ -61,7 +61,7 @@ def run_stage(stage: str, folder: Path, megabytes: float) -> None:
         "documents": lambda: make_documents(store, made_before("raw_slice"), config),
         "document_index": lambda: make_document_index(store, made_before("documents"), config),
         "duplicates": lambda: make_duplicates(store, slices("documents"), slices("document_index"), config),
-        "drops": lambda: make_drops(store, made_before("documents"), made_before("duplicates")),
+        "drops": lambda: make_drops(store, "files-0", made_before("documents"), made_before("duplicates")),
         "tokenizer": lambda: make_tokenizer(store, slices("documents"), config),
         "triples": lambda: make_triples(
             store, made_before("documents"), made_before("tokenizer"), config, made_before("drops")

@@ -41,7 +41,7 @@ def make_text(store: Store, raw: Mapping[str, Snapshot], config: TextConfig, tok
     documents = {name: make_documents(store, one, config) for name, one in raw.items()}
     index = {name: make_document_index(store, one, config) for name, one in documents.items()}
     duplicates = make_duplicates(store, documents, index, config)
-    drops = {name: make_drops(store, one, duplicates) for name, one in documents.items()}
+    drops = {name: make_drops(store, name, one, duplicates) for name, one in documents.items()}
     tokenizer = tokenizer or make_tokenizer(store, documents, config)
     triples = {name: make_triples(store, one, tokenizer, config, drops[name]) for name, one in documents.items()}
     return Text(dict(zip(BY_SLICE, (raw, documents, index, drops, triples), strict=True)), duplicates, tokenizer)

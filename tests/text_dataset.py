@@ -26,7 +26,7 @@ def make_text_inputs(store: Store) -> dict[str, Snapshot]:
     documents = make_documents(store, raw, config)
     index = make_document_index(store, documents, config)
     duplicates = make_duplicates(store, {name: documents}, {name: index}, config)
-    drops = make_drops(store, documents, duplicates)
+    drops = make_drops(store, name, documents, duplicates)
     tokenizer = make_tokenizer(store, {name: documents}, config)
     triples = make_triples(store, documents, tokenizer, config, drops)
     corpus = make_walk_corpus(store, {name: triples}, tokenizer, walks())

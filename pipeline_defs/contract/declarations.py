@@ -60,8 +60,10 @@ def _signature(stage: Stage) -> Iterator[str]:
         yield f"{stage.kind}: {unread} is declared, and its function does not take it"
     if ("config" in parameters) != (stage.presets is not None):
         yield f"{stage.kind}: it must have presets if, and only if, its function takes a config"
-    if ("slice_name" in parameters) != (stage.source and stage.sliced):
-        yield f"{stage.kind}: a sliced source, and no other stage, is told its slice_name"
+    if "slice_name" in parameters and not stage.sliced:
+        yield f"{stage.kind}: only a sliced stage is told its slice_name"
+    if "slice_name" not in parameters and stage.source and stage.sliced:
+        yield f"{stage.kind}: a sliced source needs its slice_name"
 
 
 def _code(stage: Stage) -> Iterator[str]:

@@ -24,7 +24,7 @@ def disagreements(stage: Stage) -> Iterator[str]:
     parameters = inspect.signature(load(stage.make)).parameters
     offered = {"store", "inputs", *stage.inputs, *stage.bind}
     offered |= {"config"} if stage.presets is not None else set()
-    offered |= {"slice_name"} if stage.source and stage.sliced else set()
+    offered |= {"slice_name"} if stage.sliced else set()
     for name, parameter in parameters.items():
         if parameter.default is parameter.empty and name not in offered:
             yield f"nobody gives {name}"

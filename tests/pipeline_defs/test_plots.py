@@ -20,7 +20,7 @@ KINDS = ("raw_slice", "triples")
 def test_triples_of_every_slice_were_made_under_the_drop_lists_of_all(finished_chain):
     store = Store(finished_chain / "store")
     listed = store.pointed("text/duplicates").read_json("slices.json")
-    assert set(listed) == {store.pointed(f"text/documents/stdlib-{n}").id for n in range(4)}
+    assert set(listed) == {f"stdlib-{number}" for number in range(4)}
     for number in range(4):
         own = store.pointed(f"text/drops/stdlib-{number}").read_json("slice.json")["documents"]
-        assert own == store.pointed(f"text/documents/stdlib-{number}").id
+        assert own == store.pointed(f"text/documents/stdlib-{number}").id == listed[f"stdlib-{number}"]["documents"]

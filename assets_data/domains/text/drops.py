@@ -6,7 +6,6 @@ A slice's triples are made from its own list, so a slice that arrives later and 
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Collection
 from pathlib import Path
 
@@ -25,20 +24,18 @@ DROPS_SCHEMA = pa.schema(
 LIST_SCHEMA = pa.schema([(name, pa.large_string()) for name in ("record_id", "reason")])
 
 
-def make_drops(store: Store, documents: Snapshot, duplicates: Snapshot) -> Snapshot:
+def make_drops(store: Store, slice_name: str, documents: Snapshot, duplicates: Snapshot) -> Snapshot:
     """Publish (or reuse) ``drops.parquet``: the records of this slice that are left out, by id, each with its reason.
 
-    Raises DataError DROPS_SLICE when duplicates were not sought in these documents.
+    Raises DataError DROPS_SLICE when duplicates were not sought in these documents under this name.
     """
-    if documents.id not in _lists(duplicates.path, duplicates.id):
-        what, action = "duplicates were not sought in this slice", "materialise text/duplicates again"
-        raise DataError("DROPS_SLICE", what, found=documents.id, action=action)
     return store.run_stage(
         name="text/drops",
         module=__name__,
         config={},
+        arguments={"slice": slice_name},
         parents={"documents": documents, "duplicates": duplicates},
-        build=lambda writer: _build(writer, documents, duplicates),
+        build=lambda writer: _build(writer, slice_name, documents, duplicates),
     )
 
 
@@ -57,7 +54,7 @@ def list_changes(duplicates: Snapshot, drops: Snapshot, records: Collection[byte
     to change that was compared. Where the owner's own slice has the text in another spelling too, it stays there, and
     this says too much: never too little.
     """
-    own, gone = drops.read_json("slice.json")["documents"], [record.hex() for record in records]
+    own, gone = drops.read_json("slice.json")["slice"], [record.hex() for record in records]
     lost = pq.read_table(duplicates.file("drops.parquet"), filters=_concerns(gone)).to_pylist()
     if any(row["reason"] == DROP_REASONS[1] for row in lost):
         return True
@@ -73,12 +70,12 @@ def list_changes(duplicates: Snapshot, drops: Snapshot, records: Collection[byte
 
 @functools.lru_cache(maxsize=2)
 def _lists(path: Path, _id: str) -> dict[str, pl.DataFrame]:
-    """Every slice's own list, by the id of its documents: read once per process, whatever the number of slices."""
-    empty = pl.DataFrame(schema={"record_id": pl.String, "reason": pl.String})
+    """Every slice's own list, for those that leave anything out: read once per process, whatever the number of slices.
+
+    The id keeps the lists of a snapshot that was made again at the same place apart.
+    """
     listed = pl.read_parquet(path / "drops.parquet").select("slice", "record_id", "reason").sort("slice", "record_id")
-    found = {key: own.drop("slice") for (key,), own in listed.partition_by("slice", as_dict=True).items()}
-    slices = json.loads((path / "slices.json").read_bytes())
-    return {key: found.get(key, empty) for key in slices}
+    return {name: own.drop("slice") for (name,), own in listed.partition_by("slice", as_dict=True).items()}
 
 
 def _concerns(gone: list[str]) -> pc.Expression:
@@ -86,10 +83,14 @@ def _concerns(gone: list[str]) -> pc.Expression:
     return pc.field("kept_record_id").isin(records) | pc.field("record_id").isin(records)
 
 
-def _build(writer: SnapshotWriter, documents: Snapshot, duplicates: Snapshot) -> None:
-    own = _lists(duplicates.path, duplicates.id)[documents.id]
+def _build(writer: SnapshotWriter, slice_name: str, documents: Snapshot, duplicates: Snapshot) -> None:
+    sought = duplicates.read_json("slices.json").get(slice_name, {}).get("documents")
+    if sought != documents.id:
+        what, action = "duplicates were not sought in this slice", "materialise text/duplicates again"
+        raise DataError("DROPS_SLICE", what, expected=sought, found=documents.id, where=slice_name, action=action)
+    own = _lists(duplicates.path, duplicates.id).get(slice_name, read_drops(None))
     path = writer.part("drops.parquet")
     pq.write_table(own.to_arrow().cast(LIST_SCHEMA), path, compression="zstd")
-    writer.write_json("slice.json", {"documents": documents.id})
+    writer.write_json("slice.json", {"slice": slice_name, "documents": documents.id})
     writer.records(table_records(path))
     writer.stats |= {"rows": len(own)}

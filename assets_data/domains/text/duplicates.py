@@ -34,12 +34,10 @@ def make_duplicates(
     store: Store, documents: Mapping[str, Snapshot], document_index: Mapping[str, Snapshot], config: TextConfig
 ) -> Snapshot:
     """Publish (or reuse) the drop lists of all slices (by name): ``drops.parquet`` (what is dropped, why, and for whom)
-    and ``slices.json`` (counts by the id of the slice's documents).
+    and ``slices.json`` (by slice: its documents and how many).
     """
     names = sorted(documents.keys() & document_index.keys(), key=natural_order)
-    slices = {documents[name].id: name for name in reversed(names)}  # one slice under two names is one
-    names = [name for name in names if slices[documents[name].id] == name]
-    ids, indexes = [documents[name].id for name in names], [document_index[name] for name in names]
+    indexes = [document_index[name] for name in names]
     return store.run_stage(
         name="text/duplicates",
         module=__name__,
@@ -47,7 +45,7 @@ def make_duplicates(
         arguments={"slices": names},
         parents={"documents": [documents[name] for name in names], "document_index": indexes},
         seeds={"signature": config.duplicates.seed},
-        build=lambda writer: _build(writer, ids, indexes, config),
+        build=lambda writer: _build(writer, {name: documents[name].id for name in names}, indexes, config),
     )
 
 
@@ -56,23 +54,26 @@ def natural_order(name: str) -> list[tuple[int, str]]:
     return [(int(piece), "") if piece.isdigit() else (-1, piece) for piece in re.split(r"(\d+)", name)]
 
 
-def _build(writer: SnapshotWriter, ids: Sequence[str], indexes: Sequence[Snapshot], config: TextConfig) -> None:
+def _build(writer: SnapshotWriter, slices: Mapping[str, str], indexes: Sequence[Snapshot], config: TextConfig) -> None:
+    names = list(slices)
     drops = _exact(indexes)
     if config.duplicates.near:
         drops = _with_near(drops, indexes, config.duplicates)
     drops = drops.sort("slice", "record_id")
-    pq.write_table(_listed(drops, ids).to_arrow().cast(DROPS_SCHEMA), writer.part("drops.parquet"), compression="zstd")
-    counts: dict[str, dict[str, int]] = {key: dict.fromkeys(DROP_REASONS, 0) for key in ids}
+    pq.write_table(
+        _listed(drops, names).to_arrow().cast(DROPS_SCHEMA), writer.part("drops.parquet"), compression="zstd"
+    )
+    counts = {name: dict.fromkeys(DROP_REASONS, 0) for name in names}
     for number, reason, count in drops.group_by("slice", "reason").len().iter_rows():
-        counts[ids[int(number)]][reason] = count
-    writer.write_json("slices.json", counts)
+        counts[names[int(number)]][reason] = count
+    writer.write_json("slices.json", {name: {"documents": slices[name], **counts[name]} for name in names})
     totals = {reason: sum(count[reason] for count in counts.values()) for reason in DROP_REASONS}
     documents = sum(index.stats["rows"] for index in indexes)
-    writer.stats |= {"slices": len(ids), "documents": documents, "rows": len(drops), **totals}
+    writer.stats |= {"slices": len(names), "documents": documents, "rows": len(drops), **totals}
 
 
-def _listed(drops: pl.DataFrame, ids: Sequence[str]) -> pl.DataFrame:
-    names = pl.Series(ids, dtype=pl.String)
+def _listed(drops: pl.DataFrame, slices: Sequence[str]) -> pl.DataFrame:
+    names = pl.Series(slices, dtype=pl.String)
     return drops.select(
         slice=names.gather(drops.get_column("slice")),
         record_id=pl.col("record_id").bin.encode("hex"),
@@ -99,12 +100,15 @@ def _exact_between(indexes: Sequence[Snapshot], low: bytes, high: bytes | None) 
     text = pl.col("text_id")
     within = text >= low if high is None else (text >= low) & (text < high)
     filled = [(number, index) for number, index in enumerate(indexes) if index.stats["rows"]]
-    files = {str(index.file("documents.parquet")): number for number, index in filled}
-    if not files:
+    if not filled:
         return pl.DataFrame(schema=_FOUND)
-    scan = pl.scan_parquet(list(files), include_file_paths="file").filter(within)
-    number = pl.col("file").replace_strict(files, return_dtype=pl.UInt32)
-    documents = scan.select("text_id", "record_id", slice=number).collect().sort("text_id", "slice")
+    slices = pl.DataFrame(
+        [(str(index.file("documents.parquet")), number) for number, index in filled],
+        schema={"file": pl.String, "slice": pl.UInt32},
+        orient="row",
+    )  # one file may be the index of several slices
+    scan = pl.scan_parquet(slices.get_column("file").unique().to_list(), include_file_paths="file").filter(within)
+    documents = scan.select("file", "text_id", "record_id").collect().join(slices, on="file").sort("text_id", "slice")
     first = text.is_first_distinct()
     owned = [pl.when(first).then(name).forward_fill().alias(f"kept_{name}") for name in ("slice", "record_id")]
     return (

@@ -183,10 +183,10 @@ def dropped_schema() -> pa.DataFrameSchema:
 def drops_schema() -> pa.DataFrameSchema:
     """Drop lists: each record of a slice once, and for each the kept record, which is none of those dropped."""
     record, keeper = pl.struct(a="slice", b="record_id"), pl.struct(a="kept_slice", b="kept_record_id")
-    ids = {name: pa.Column(pl.String, _DIGEST) for name in ("slice", "kept_slice")}
+    slices = {name: pa.Column(pl.String, _FILLED) for name in ("slice", "kept_slice")}
     records = {name: pa.Column(pl.String, _HEX) for name in ("record_id", "kept_record_id")}
     return pa.DataFrameSchema(
-        {**ids, **records, "reason": pa.Column(pl.String, pa.Check.isin(DROP_REASONS))},
+        {**slices, **records, "reason": pa.Column(pl.String, pa.Check.isin(DROP_REASONS))},
         checks=[
             _each(record.is_unique(), "a record is dropped once"),
             _each(~keeper.is_in(record.implode()), "the kept record is kept"),

@@ -45,21 +45,21 @@ def slices(tmp_path_factory):
     return store, {name: raw_of(store, root / name, lines) for name, lines in texts.items()}
 
 
-def drops_of(store, raw, duplicates, config=TEXT):
-    return make_drops(store, documents_of(store, raw, config), duplicates)
+def drops_of(store, name, raw, duplicates, config=TEXT):
+    return make_drops(store, name, documents_of(store, raw, config), duplicates)
 
 
-def kept(store, raw, duplicates, config=TEXT):
+def kept(store, name, raw, duplicates, config=TEXT):
     documents_made = documents_of(store, raw, config)
     dropped = Counter(documents_made.read_json("dropped.json"))
-    frames = read_documents(documents_made, read_drops(make_drops(store, documents_made, duplicates)), dropped)
+    frames = read_documents(documents_made, read_drops(make_drops(store, name, documents_made, duplicates)), dropped)
     return {row["text"] for frame in frames for row in frame.to_dicts()}, +dropped
 
 
 def test_every_text_is_kept_once_in_the_earliest_slice_by_natural_order(slices):
     store, raw = slices
     duplicates = duplicates_of(store, raw, TEXT)
-    found = {name: kept(store, snapshot, duplicates) for name, snapshot in raw.items()}
+    found = {name: kept(store, name, snapshot, duplicates) for name, snapshot in raw.items()}
     assert set(SHARED[:8]) <= found["files-2"][0] and set(SHARED[8:]) <= found["files-10"][0]
     assert sum(len(texts) for texts, _ in found.values()) == len(set().union(*(texts for texts, _ in found.values())))
     assert found["files-10"][1] == {"duplicate": 2, "duplicate_across": 8}
@@ -70,9 +70,9 @@ def test_every_dropped_record_names_the_kept_one_that_has_its_text(slices):
     store, raw = slices
     duplicates = duplicates_of(store, raw, TEXT)
     texts = {
-        (made.id, row["record_id"]): row["text_id"]
-        for made in (documents_of(store, snapshot) for snapshot in raw.values())
-        for row in rows_of(made)
+        (name, row["record_id"]): row["text_id"]
+        for name, snapshot in raw.items()
+        for row in rows_of(documents_of(store, snapshot))
     }
     drops = duplicates.table("drops.parquet").to_pylist()
     gone = {(drop["slice"], drop["record_id"]) for drop in drops}
@@ -90,7 +90,7 @@ def test_a_slice_that_comes_later_changes_no_earlier_list_and_makes_no_triples_a
     assert before.id != after.id
     tokenizer = trained(store, raw.values())
     for name in names:
-        lists = [drops_of(store, raw[name], duplicates) for duplicates in (before, after)]
+        lists = [drops_of(store, name, raw[name], duplicates) for duplicates in (before, after)]
         assert lists[0].id == lists[1].id
         first, again = (make_triples(store, documents_of(store, raw[name]), tokenizer, TEXT, one) for one in lists)
         assert again.reused and again.id == first.id
@@ -115,7 +115,7 @@ def test_only_the_new_slice_is_read_again(slices, store, monkeypatch):
 def test_a_list_without_drops_is_the_same_as_no_list(slices):
     store, raw = slices
     duplicates = duplicates_of(store, raw, TEXT)
-    lists = {name: drops_of(store, snapshot, duplicates) for name, snapshot in raw.items()}
+    lists = {name: drops_of(store, name, snapshot, duplicates) for name, snapshot in raw.items()}
     assert read_drops(lists["files-2"]).equals(read_drops(None)) and not read_drops(lists["files-10"]).is_empty()
     tokenizer = trained(store, raw.values())
     for name, same in (("files-2", True), ("files-10", False)):
@@ -123,10 +123,14 @@ def test_a_list_without_drops_is_the_same_as_no_list(slices):
         assert (made.id == triples_of(store, raw[name], tokenizer).id) is same
 
 
-def test_one_slice_under_two_names_loses_nothing(slices):
+def test_one_slice_under_three_names_is_kept_under_the_first_one_and_lost_whole_under_the_others(slices):
     store, raw = slices
-    twice = duplicates_of(store, {"files-2": raw["files-2"], "files-3": raw["files-2"]}, TEXT)
-    assert twice.table("drops.parquet").num_rows == 0
+    twice = duplicates_of(store, dict.fromkeys(("files-2", "files-3", "files-10"), raw["files-2"]), TEXT)
+    rows = documents_of(store, raw["files-2"]).stats["rows"]
+    lost = Counter((row["slice"], row["kept_slice"]) for row in twice.table("drops.parquet").to_pylist())
+    assert lost == {("files-3", "files-2"): rows, ("files-10", "files-2"): rows}
+    first, second = (drops_of(store, name, raw["files-2"], twice) for name in ("files-2", "files-3"))
+    assert (first.stats["rows"], second.stats["rows"]) == (0, rows) and first.id != second.id
 
 
 def test_other_settings_and_unknown_slices_are_refused(slices):
@@ -135,9 +139,9 @@ def test_other_settings_and_unknown_slices_are_refused(slices):
     seeded = dataclasses.replace(TEXT, documents=dataclasses.replace(TEXT.documents, seed=99))
     for name, config in (("files-10", TEXT), ("files-2", seeded)):
         with pytest.raises(DataError) as error:
-            drops_of(store, raw[name], duplicates, config)
+            drops_of(store, name, raw[name], duplicates, config)
         assert error.value.code == "DROPS_SLICE" and error.value.found == documents_of(store, raw[name], config).id
-    assert drops_of(store, raw["files-2"], duplicates).stats["rows"] == 0
+    assert drops_of(store, "files-2", raw["files-2"], duplicates).stats["rows"] == 0
 
 
 def edited(text, seed):
@@ -155,7 +159,9 @@ def test_near_duplicates_go_within_and_across_slices_and_the_rest_stays(store, t
     two = raw_of(store, tmp_path / "b", [*(edited(text, 2) for text in originals), *others, *again])
     raw = {"files-0": one, "files-1": two}
     duplicates = duplicates_of(store, raw, NEAR)
-    (first, lost), (second, lost_too) = (kept(store, snapshot, duplicates, NEAR) for snapshot in raw.values())
+    (first, lost), (second, lost_too) = (
+        kept(store, name, snapshot, duplicates, NEAR) for name, snapshot in raw.items()
+    )
     assert lost["near_duplicate"] == 3 and len(first) == len(originals)
     assert second == set(others) and lost_too["near_duplicate"] == len(originals) and lost_too["duplicate_across"] == 2
     drops = duplicates.table("drops.parquet").to_pylist()
@@ -207,7 +213,7 @@ def test_f13_lists_changed_after_they_were_published_stop_the_work_and_f14_rebui
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     with pytest.raises(IntegrityError, match=r"drops\.parquet"):
-        drops_of(store, raw["files-2"], duplicates)
+        drops_of(store, "files-2", raw["files-2"], duplicates)
     healed = duplicates_of(store, raw, TEXT)
     healed.verify(deep=True)
     assert healed.id == duplicates.id and not healed.reused

@@ -182,17 +182,16 @@ def drop_lists(rows):
     return pa.Table.from_pylist([dict(zip(DROPS_SCHEMA.names, row, strict=True)) for row in rows], DROPS_SCHEMA)
 
 
-DIGESTS = [f"sha256:{digit * 64}" for digit in "ab"]
 IDS = [digit * 64 for digit in "0123"]
-DROPPED_ONCE = (DIGESTS[0], IDS[0], "near_duplicate", DIGESTS[1], IDS[1])
+DROPPED_ONCE = ("files-0", IDS[0], "near_duplicate", "files-1", IDS[1])
 
 
 @pytest.mark.parametrize(
     ("row", "check"),
     [
         (DROPPED_ONCE, "a record is dropped once"),
-        ((DIGESTS[1], IDS[2], "duplicate_across", *DROPPED_ONCE[:2]), "the kept record is kept"),
-        ((DIGESTS[1], IDS[2], "boring", *DROPPED_ONCE[3:]), "isin(('duplicate_across', 'near_duplicate'))"),
+        (("files-1", IDS[2], "duplicate_across", *DROPPED_ONCE[:2]), "the kept record is kept"),
+        (("files-1", IDS[2], "boring", *DROPPED_ONCE[3:]), "isin(('duplicate_across', 'near_duplicate'))"),
     ],
 )
 def test_a_wrong_drop_list_is_named(store, row, check):

@@ -111,7 +111,7 @@ def test_records_that_are_being_withdrawn_count_as_withdrawn_already(store, sour
 def test_a_slice_without_records_is_the_snapshot_that_reading_it_again_would_make(tmp_path, source, gone):
     store = Store(tmp_path / "store")
     whole = make_raw_slice(store, "files-0", source)
-    redacted = redact(store, whole, read_provenance(whole.receipt), records(gone), without_records)
+    redacted = redact(store, whole, read_provenance(whole.receipt), records(gone), CODE, without_records)
     elsewhere = Store(tmp_path / "elsewhere")
     withdraw(elsewhere, gone)
     again = make_raw_slice(elsewhere, "files-0", source)
@@ -124,8 +124,8 @@ def test_a_slice_without_records_is_the_snapshot_that_reading_it_again_would_mak
 
 def test_records_taken_out_one_after_the_other_are_all_counted_and_listed(store, tmp_path, source):
     whole = make_raw_slice(store, "files-0", source)
-    first = redact(store, whole, read_provenance(whole.receipt), records(GONE[:1]), without_records)
-    second = redact(store, first, read_provenance(first.receipt), records(GONE[1:]), without_records)
+    first = redact(store, whole, read_provenance(whole.receipt), records(GONE[:1]), CODE, without_records)
+    second = redact(store, first, read_provenance(first.receipt), records(GONE[1:]), CODE, without_records)
     elsewhere = Store(tmp_path / "elsewhere")
     withdraw(elsewhere, GONE)
     assert second.id == make_raw_slice(elsewhere, "files-0", source).id
@@ -134,7 +134,7 @@ def test_records_taken_out_one_after_the_other_are_all_counted_and_listed(store,
 
 def test_the_stages_later_calls_find_the_redacted_slice_once_it_is_adopted(store, source):
     whole = make_raw_slice(store, "files-0", source)
-    redacted = redact(store, whole, read_provenance(whole.receipt), records(GONE), without_records)
+    redacted = redact(store, whole, read_provenance(whole.receipt), records(GONE), CODE, without_records)
     assert make_raw_slice(store, "files-0", source).id == whole.id
     store.adopt(source_call(read_provenance(redacted.receipt), CODE), redacted)
     found = make_raw_slice(store, "files-0", source)
