@@ -3,8 +3,7 @@
 None of those reads raw text, so none can see a text that the others would not. Holds ``documents.parquet`` (what is
 kept, each in its split), ``repeats.parquet`` (records whose cleaned text an earlier record of the slice has: another
 spelling of the same text), ``dropped.json`` (counts by reason), ``settings.json`` (how it was cleaned) and
-``source.json`` (licence and origin). Memory: some row groups, 32 bytes per document, and 66 per record for the record
-root.
+``source.json`` (licence and origin). Memory: some row groups, 32 bytes per document, 66 per record for the record root.
 """
 
 from __future__ import annotations
