@@ -15,6 +15,7 @@ from assets_data.lineage.queries.reach import (
     all_nodes,
     find_reach,
 )
+from assets_data.lineage.queries.tree import load_tree
 from tests.assets_data.lineage.mini_chain import MiniConfig, json_stage
 from tests.assets_data.lineage.named_records import column, make_rows, pairs, record
 
@@ -197,6 +198,8 @@ def test_a_node_that_cannot_be_read_is_named_as_not_known_and_taken_to_be_reache
     nodes = make_world(store)
     (nodes["model"].path / "snapshot.json").write_bytes(b"")
     same = rules({("d/model", "documents"): lambda *_: False})
+    below = load_tree(store, [nodes["report"].id])  # in which its kind is known, from the report's receipt
+    assert find_reach(below, [record("a")], same).effects[nodes["model"].id].how == LEARNED
     for given in (rules(), same):  # whether its part is the same cannot be asked of it
         how, reach = reached(store, nodes, "a", given)
         assert set(reach.unread) == {nodes["model"].id} and how["model"] == LEARNED and how["report"] == STANDS

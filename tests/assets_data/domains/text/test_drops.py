@@ -1,9 +1,11 @@
 """Drops: each slice has its own list, which only changes when a text really comes to it or leaves it."""
 
+import dataclasses
 import itertools
 
 import pytest
 
+from assets_data.domains.text.config import DuplicatesConfig
 from assets_data.domains.text.document_index import make_document_index
 from assets_data.domains.text.drops import LIST_SCHEMA, list_changes, make_drops
 from assets_data.domains.text.duplicates import make_duplicates
@@ -20,11 +22,11 @@ from tests.assets_data.domains.text.corpora import (
     triples_of,
 )
 
-A, B, C, E = documents(4, seed=11)
+A, B, C, D, E = documents(5, seed=11)
 WORLD = {
-    "files-0": [A, B, f"{B}\n", C],  # B is there in two spellings
-    "files-1": [f"{A}  \n", C, f"{C}\n\n", E],  # C as the same record, and in another spelling
-    "files-2": [f"{A}\n", f"{B} \n", C],
+    "files-0": [A, B, f"{B}\n", C, E],  # B is there in two spellings
+    "files-1": [f"{A}  \n", C, D],  # C is the same record in every slice
+    "files-2": [f"{A}\n", f"{B} \n", C, f"{E}\n"],
 }
 RECORDS = sorted({bytes.fromhex(record_id(text)) for texts in WORLD.values() for text in texts})
 
@@ -58,7 +60,7 @@ def test_a_list_holds_what_its_own_slice_leaves_out_and_nothing_else(world):
     expected = {
         "files-0": [],
         "files-1": [f"{A}  \n", C],
-        "files-2": [f"{A}\n", f"{B} \n", C],
+        "files-2": [f"{A}\n", f"{B} \n", C, f"{E}\n"],
     }
     every = duplicates.table("drops.parquet").to_pylist()
     for name, texts in expected.items():
@@ -131,7 +133,7 @@ def test_list_changes_says_which_lists_differ_without_any_record_or_pair_of_reco
         assert not list_changes(duplicates, drops[name], [])
     exact = differing = 0
     home = Store(tmp_path / "home")
-    shared = [record for record in RECORDS if record.hex() != record_id(E)]  # what is there once changes no pair
+    shared = [record for record in RECORDS if record.hex() != record_id(D)]  # what is there once changes no pair
     choices = [*itertools.combinations(RECORDS, 1), *itertools.combinations(shared, 2)]
     for number, gone in enumerate(choices):
         _, without = made(tmp_path / str(number), home, frozenset(gone))
@@ -142,4 +144,16 @@ def test_list_changes_says_which_lists_differ_without_any_record_or_pair_of_reco
             assert said == different, gone
             exact += 1
         differing += len(different)
-    assert 10 < exact < len(choices) and differing > 40
+    assert 20 < exact < len(choices) and differing > 40
+
+
+def test_where_near_duplicates_go_every_slice_that_was_compared_is_said_to_change(store, tmp_path):
+    near = dataclasses.replace(TEXT, duplicates=DuplicatesConfig(near=True, threshold=0.7))
+    changed = A.replace("document 11-0", "document 11-9")  # all but the same
+    slices = {"files-0": [A, B], "files-1": [changed, f"{B}\n"], "files-2": [C]}
+    chain = chain_of(store, {name: raw_of(store, tmp_path / name, texts) for name, texts in slices.items()}, near)
+    assert [row["reason"] for row in chain.duplicates.table("drops.parquet").to_pylist()].count("near_duplicate") == 1
+    for texts, expected in (([A], set(slices)), ([changed], set(slices)), ([B], {"files-1"}), ([C], set())):
+        gone = {bytes.fromhex(record_id(text)) for text in texts}
+        said = {name for name, drops in chain.drops.items() if list_changes(chain.duplicates, drops, gone)}
+        assert said == expected, texts
