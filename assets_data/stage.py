@@ -92,52 +92,6 @@ class Stage:
     """
 
     kind: str
-    many: bool = False
-    part: str = ""
-
-
-def One(kind: str, part: str = "") -> Input:
-    """One snapshot of a kind; for a sliced stage that reads a sliced one, that of the same slice."""
-    return Input(kind, part=part)
-
-
-def Many(kind: str) -> Input:
-    """The snapshots of every slice at hand, as a mapping from slice name."""
-    return Input(kind, many=True)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What a check found: whether it passed, numbers beside, and the first failures for people."""
-
-    passed: bool
-    facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    failures: Sequence[Mapping[str, Any]] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """A promise about what a stage made: ``module:function(store, snapshot) -> Outcome``. It blocks what is below."""
-
-    name: str
-    run: str
-    says: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
-    """One declaration. ``kind`` is the snapshot's kind and the asset's key: ``domain/stage`` or ``recipe/stage``.
-
-    ``sections`` are the parts of the config that the stage reads and its receipt holds; none: all of it. ``source``
-    stages read from outside. A sliced stage is told its ``slice_name`` where its function takes it. ``pin`` names a config field: once made, the stage's snapshot
-    is returned whatever its inputs become, until that field asks for another. ``bind`` are constants for the function.
-    ``without`` is ``module:function(writer, snapshot, records)``, the stage's own way to leave records out, and ``now``
-    is ``module:function(config, arguments)``, what its source would make of its arguments today. ``figures`` is
-    ``module:function(snapshot) -> {title: PNG}``. A stage ``on_request`` is no asset. ``unchecked`` says why it has no
-    schema.
-    """
-
-    kind: str
     make: str
     says: str
     inputs: Mapping[str, Input] = field(default_factory=dict[str, Input])
