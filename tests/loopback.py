@@ -100,9 +100,9 @@ class Handler(BaseHTTPRequestHandler):
     def send(self, body: bytes) -> None:
         view = memoryview(body)
         for at in range(0, len(view), BLOCK):
-            self.wfile.write(view[at : at + BLOCK])
-            with self.server.lock:
+            with self.server.lock:  # counted before the client can have it, and so go on
                 self.server.sent[self.path.partition("?")[0]] += len(view[at : at + BLOCK])
+            self.wfile.write(view[at : at + BLOCK])
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
