@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from assets_data.lineage import lease
+from assets_data.lineage import ConfigError, lease
 from assets_data.lineage.receipts.code import ROOT
 from assets_data.lineage.storage import atomic
 
@@ -14,8 +14,16 @@ SETTINGS = "dagster.yaml"
 
 
 def stemma_root() -> Path:
-    """``STEMMA_ROOT``, or ``.stemma`` under the working directory: the store and Dagster's state live below it."""
-    return Path(os.environ.get("STEMMA_ROOT") or ".stemma").absolute()
+    """``STEMMA_ROOT``, or ``.stemma`` under the working directory: the store and Dagster's state live below it.
+
+    Raises ConfigError ROOT_FOLDER where no folder can be, because a file is in the way.
+    """
+    root = Path(os.environ.get("STEMMA_ROOT") or ".stemma").expanduser().absolute()
+    standing = next(path for path in (root, *root.parents) if path.exists())
+    if not standing.is_dir():
+        action = "set STEMMA_ROOT to a folder, or to where one can be made"
+        raise ConfigError("ROOT_FOLDER", "the root is a folder", found=f"a file at {standing}", action=action)
+    return root
 
 
 def prepare_home(root: Path) -> None:

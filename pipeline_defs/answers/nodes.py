@@ -48,12 +48,15 @@ def find_id(node: str) -> str:
     found = {snapshot_id for snapshot_id in known if snapshot_id.startswith(prefix)}
     if len(found) == 1:
         return found.pop()
+    names = ", ".join(store.all_names())
     raise DataError(
         "NODE_AMBIGUOUS" if found else "NODE_UNKNOWN",
         "several nodes begin like that" if found else "no node has this id, name or path",
         found=node,
         where=store.root,
-        action="name one of: " + ", ".join(store.all_names()),
+        action=f"name one of: {', '.join(names)}"
+        if (names := store.all_names())
+        else "stemma run: nothing is here yet",
     )
 
 

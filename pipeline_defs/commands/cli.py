@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -25,7 +27,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return command(options)
     except StemmaError as error:
         print(plain(error), file=sys.stderr)
-        return 1
+    except BrokenPipeError:  # whoever reads the answer has read enough; Python would complain again while it closes
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:
+        print(plain(_unexpected(error)), file=sys.stderr)
+    return 1
+
+
+def _unexpected(error: Exception) -> StemmaError:
+    """The last resort: one line, and the traceback in a file for whoever mends it."""
+    with tempfile.NamedTemporaryFile("w", prefix="stemma-error-", suffix=".txt", delete=False) as details:
+        details.write("".join(traceback.format_exception(error)))
+    if isinstance(error, OSError):
+        return StemmaError("COMMAND_OS", str(error), action=f"details are in {details.name}")
+    what, action = "Stemma did not expect this", f"report it with {details.name}"
+    return StemmaError("COMMAND_UNEXPECTED", what, found=f"{type(error).__name__}: {error}", action=action)
 
 
 def make_parser() -> argparse.ArgumentParser:
