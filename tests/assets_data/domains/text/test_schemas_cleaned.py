@@ -1,4 +1,4 @@
-"""The schemas of documents, index and drops: silent on what the stages publish, one named failure for each wrong way."""
+"""The schemas of documents, index and drops: silent on what the stages publish, each fault named."""
 
 import dataclasses
 
