@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from assets_data.domains.text.read import SPLITS
 from assets_data.domains.text.rows import RECORDS_SCHEMA
+from assets_data.domains.text.schemas import schema_failures
 from assets_data.domains.text.tokenizer import BOS, EOS
 from assets_data.domains.text.triples import iter_windows
 from assets_data.lineage import Snapshot, Store
@@ -73,3 +74,15 @@ def reference_rows(triples: Snapshot, split: str, *, copied: bool) -> pa.Table:
     for name, values in columns.items():
         table = with_column(table, name, values)
     return table
+
+
+def changed(values, index, value):
+    """The values with one of them replaced."""
+    values = list(values)
+    values[index] = value
+    return values
+
+
+def found(snapshot: Snapshot) -> set[tuple]:
+    """File, column and check of every schema failure."""
+    return {(failure["file"], failure["column"], failure["check"]) for failure in schema_failures(snapshot)}
