@@ -64,11 +64,13 @@ def export_triples(store: Store, triples: Snapshot, directory: Path, file_format
 
 def import_triples(store: Store, directory: Path) -> Snapshot:
     """Publish (or reuse) the snapshot an export was made of. Raises IntegrityError EXPORT_CHANGED when a file is not
-    the one that was exported, or the rows do not give the snapshot id that ``meta.json`` names.
+    the one that was exported or is gone, or the rows do not give the snapshot id that ``meta.json`` names; DataError
+    EXPORT_META when the folder is no export.
     """
-    meta = load_json((directory / "meta.json").read_bytes(), directory / "meta.json")["stemma"]
+    meta = _read_meta(directory / "meta.json")
     for name, digest in meta["files"].items():
-        if (found := digest_file(directory / name)) != digest:
+        found = digest_file(directory / name) if (directory / name).is_file() else "no such file"
+        if found != digest:
             raise _changed(directory / name, digest, found)
     snapshot = store.run_stage(
         name=meta["kind"],
@@ -81,6 +83,23 @@ def import_triples(store: Store, directory: Path) -> Snapshot:
     if snapshot.id != meta["snapshot"]:
         raise _changed(directory / "meta.json", meta["snapshot"], snapshot.id)
     return snapshot
+
+
+def _read_meta(path: Path) -> dict[str, Any]:
+    """What an export says of itself: kind, snapshot, format, and the digest of each of its files, by plain name."""
+    if not path.is_file():
+        raise _no_export(path, "no such file")
+    document = load_json(path.read_bytes(), path)
+    meta = document.get("stemma") if isinstance(document, dict) else None
+    if not isinstance(meta, dict) or not meta.keys() >= {"kind", "snapshot", "format", "files"}:
+        raise _no_export(path, meta)
+    files = meta["files"]
+    if meta["format"] not in FORMATS or meta["kind"] not in KINDS or not isinstance(files, dict):
+        raise _no_export(path, meta)
+    needed = {"layout.json", *(f"{name}.{meta['format']}" for name in NAMES.values())}
+    if not files.keys() >= needed or any(Path(name).name != name for name in files):
+        raise _no_export(path, sorted(files))
+    return meta
 
 
 def _write_export(store: Store, triples: Snapshot, folder: Path, file_format: str) -> None:
@@ -164,6 +183,12 @@ def _stored(row: dict[str, Any]) -> dict[str, Any]:
 def _read_parquet(source: Path, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     for batch in iter_batches(source):
         yield batch.cast(schema)
+
+
+def _no_export(path: Path, found: Any) -> DataError:
+    expected = "kind, snapshot, format and files under 'stemma'"
+    action = "name a folder that stemma export-triples wrote"
+    return DataError("EXPORT_META", "this is no export", expected=expected, found=found, where=path, action=action)
 
 
 def _exists(directory: Path) -> DataError:

@@ -90,6 +90,41 @@ def test_a_changed_file_or_a_false_id_is_refused(chain, tmp_path):
         import_triples(elsewhere, tmp_path / "out")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda meta: {},
+        lambda meta: [meta],
+        lambda meta: {"stemma": {}},
+        lambda meta: {"stemma": meta["stemma"] | {"kind": "walk_lm/checkpoint"}},
+        lambda meta: {"stemma": meta["stemma"] | {"format": "csv"}},
+        lambda meta: {"stemma": meta["stemma"] | {"files": {}}},
+        lambda meta: {"stemma": meta["stemma"] | {"files": meta["stemma"]["files"] | {"../evil": "sha256:00"}}},
+    ],
+)
+def test_what_is_no_export_is_said_and_nothing_is_published(chain, tmp_path, change):
+    store, _, snapshots = chain
+    export_triples(store, snapshots["triples"], tmp_path / "out")
+    path = tmp_path / "out" / "meta.json"
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+    elsewhere = Store(tmp_path / "store")
+    with pytest.raises(DataError, match="EXPORT_META"):
+        import_triples(elsewhere, tmp_path / "out")
+    assert elsewhere.snapshot_ids() == []
+
+
+def test_a_missing_folder_and_a_file_gone_are_named(chain, tmp_path):
+    store, _, snapshots = chain
+    with pytest.raises(DataError, match=r"EXPORT_META.*missing"):
+        import_triples(store, tmp_path / "missing")
+    export_triples(store, snapshots["triples"], tmp_path / "out")
+    for name in ("val.jsonl", "records.parquet"):
+        (tmp_path / "out" / name).rename(tmp_path / name)
+        with pytest.raises(IntegrityError, match=rf"EXPORT_CHANGED.*{name}"):
+            import_triples(Store(tmp_path / "store"), tmp_path / "out")
+        (tmp_path / name).rename(tmp_path / "out" / name)
+
+
 def test_what_is_there_is_never_overwritten_and_a_failed_export_leaves_nothing(chain, tmp_path):
     store, tokenizer, snapshots = chain
     (tmp_path / "out").mkdir()
