@@ -46,14 +46,14 @@ def keep(shown, name):
 
 
 def test_the_graph_shows_every_group_and_asset(page, server):
-    page.set_viewport_size({"width": 4200, "height": 1700})  # wide enough that the nodes show their checks
+    page.set_viewport_size({"width": 4800, "height": 2100})  # wide enough that the nodes show their checks
     page.goto(f"{server}/asset-groups?expanded=global@global:text,global@global:walk_lm,global@global:hrm_lm")
     drawn = page.locator("foreignObject")
     for name in ("text", "raw_slice", "tokenizer", "triples", "walk_corpus", "dataset_manifest"):
         drawn.get_by_text(name, exact=True).first.wait_for()
     for name in ("walk_lm", "preflight_report", "checkpoint", "gate_report"):
         drawn.get_by_text(name, exact=True).first.wait_for()
-    drawn.get_by_text("4 partitions").first.wait_for()
+    drawn.get_by_text("4 partitions").nth(4).wait_for()  # of every sliced stage
     keep(page, "asset_graph")
     page.set_viewport_size(VIEWPORT)
 
