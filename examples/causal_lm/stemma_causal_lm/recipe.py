@@ -37,7 +37,7 @@ class CausalLm(CausalRecipe):
     """A plain causal language model; exports as GPT-2."""
 
     name = "causal_lm"
-    presets = {"smoke": lambda: preset(400, 32), "demo": lambda: preset(600, 16)}
+    presets = {"smoke": lambda: preset(400, 32), "demo": lambda: preset(1500, 16)}
     config_type = CausalLmConfig
 
     def build_model(self, config, inputs):
