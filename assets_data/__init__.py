@@ -1,1 +1,1 @@
-"""Bytes in, snapshots out: sources, text, walks, and the lineage every room stands on. Never torch, never dagster."""
+"""Bytes in, snapshots out: sources, text, walks, and the lineage that every room uses. Never torch, never dagster."""

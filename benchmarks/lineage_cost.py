@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from assets_data.lineage.receipts import receipt
+from assets_data.lineage.receipts import writer
 from assets_data.lineage.storage import snapshot, store
 from benchmarks.result import save
 
@@ -44,10 +44,10 @@ def main() -> None:
         (snapshot.SnapshotWriter, "finish"),
         (snapshot.SnapshotWriter, "records"),
         (store, "write_receipt"),
-        (store, "read_receipt"),
+        (store, "read_document"),
         (store, "code_version"),
-        (receipt.code, "commit"),
-        (receipt.code, "environment"),
+        (writer.code, "commit"),
+        (writer.code, "environment"),
     ):
         timed(owner, name)
     from pipeline_defs.commands.run import run

@@ -24,11 +24,11 @@ def inject(store: Store, root: str, faults: int, clean: int, seed: int = 0) -> d
     for number in range(faults):
         kind = kinds[number % len(kinds)]
         with injected(store, root, kind, rng) as broken:
-            story = explain(store, root)
+            explanation = explain(store, root)
         counts[f"{kind}: injected"] += 1
-        counts[f"{kind}: found"] += story.broken is not None
-        counts["found"] += story.broken is not None
-        counts["right node"] += story.broken is not None and story.broken.id == broken
+        counts[f"{kind}: found"] += explanation.broken is not None
+        counts["found"] += explanation.broken is not None
+        counts["right node"] += explanation.broken is not None and explanation.broken.id == broken
     alarms = sum(explain(store, root).broken is not None for _ in range(clean))
     return {"faults": faults, **counts, "clean_checks": clean, "false_alarms": alarms}
 

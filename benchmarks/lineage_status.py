@@ -25,7 +25,7 @@ def compare(graphs: int, most_slices: int, seed: int = 0, stock_graphs: int = 0)
         world = make_world(rng, slices)
         kinds = [change(world, rng) for _ in range(rng.randint(1, 3))]
         truth = world.recomputed()
-        standings = judge(world.accounts, world.expectations())
+        standings = judge(world.receipts, world.expectations())
         counts.update(tally({name: standing.fresh for name, standing in standings.items()}, truth))
         counts.update(f"change {kind}" for kind in kinds)
         if stock and number < stock_graphs:

@@ -15,7 +15,7 @@ from typing import Any
 
 from assets_data.lineage import digest_json
 from assets_data.lineage.queries.freshness import Expectation
-from assets_data.lineage.receipts.provenance import Parent, Provenance
+from assets_data.lineage.receipts.receipt import Parent, Receipt
 
 CHANGES = ("content", "config", "code", "slice", "rerun", "again", "spelled", "nothing")
 IDLE = 0.02  # share of edits of code or config that leave what a stage makes as it was
@@ -23,7 +23,7 @@ IDLE = 0.02  # share of edits of code or config that leave what a stage makes as
 
 @dataclasses.dataclass
 class World:
-    """Stages with what they would be run with now, and the accounts of what was run.
+    """Stages with what they would be run with now, and the receipts of what was run.
 
     ``history`` has ``(name, code version)`` for every run and ``(name, None)`` for every change of content, in order.
     """
@@ -33,20 +33,20 @@ class World:
     code: dict[str, str]
     content: dict[str, int]
     idle: dict[str, int] = dataclasses.field(default_factory=dict)
-    accounts: dict[str, tuple[str, Provenance]] = dataclasses.field(default_factory=dict)
+    receipts: dict[str, tuple[str, Receipt]] = dataclasses.field(default_factory=dict)
     history: list[tuple[str, str | None]] = dataclasses.field(default_factory=list)
 
     def run(self, name: str) -> None:
         """Make ``name`` from what stands for its parents now."""
         parents = tuple(
-            Parent(group, group, self.accounts[other][0])
+            Parent(group, group, self.receipts[other][0])
             for group, names in self.reads[name].items()
             for other in names
         )
         config, arguments = dict(self.config[name]), {"content": self.content.get(name, 0)}
         made = [name, config["value"] - self.idle.get(name, 0), arguments, sorted(parent.id for parent in parents)]
         made.append(self.code[name].partition("+")[0])
-        self.accounts[name] = (digest_json(made), _account(name, config, arguments, self.code[name], parents))
+        self.receipts[name] = (digest_json(made), _receipt(name, config, arguments, self.code[name], parents))
         self.history.append((name, self.code[name]))
 
     def stages(self) -> dict[str, list[str]]:
@@ -70,16 +70,16 @@ class World:
 
     def recomputed(self) -> set[str]:
         """The names that a full recompute would run again, on a copy of this world."""
-        copy = dataclasses.replace(self, accounts=dict(self.accounts), history=[])
+        copy = dataclasses.replace(self, receipts=dict(self.receipts), history=[])
         again = set()
         for name in self.reads:
-            before = copy.accounts.get(name)
+            before = copy.receipts.get(name)
             key = _key(before[1]) if before else None
             copy.run(name)
-            if key != _key(copy.accounts[name][1]):
+            if key != _key(copy.receipts[name][1]):
                 again.add(name)
             elif before:
-                copy.accounts[name] = before  # reused
+                copy.receipts[name] = before  # reused
         return again
 
 
@@ -169,8 +169,8 @@ def _add_slice(world: World, rng: random.Random) -> None:
             reads[stage] = [*reads[stage], name]
 
 
-def _account(name: str, config: Any, arguments: Any, code: str, parents: tuple[Parent, ...]) -> Provenance:
-    return Provenance(
+def _receipt(name: str, config: Any, arguments: Any, code: str, parents: tuple[Parent, ...]) -> Receipt:
+    return Receipt(
         path=Path("receipt.json"),
         subject="",
         stage=name,
@@ -191,6 +191,6 @@ def _account(name: str, config: Any, arguments: Any, code: str, parents: tuple[P
     )
 
 
-def _key(account: Provenance) -> str:
-    parents = sorted((parent.input, parent.id) for parent in account.parents)
-    return digest_json([account.stage, account.config, account.arguments, account.code_version, parents])
+def _key(receipt: Receipt) -> str:
+    parents = sorted((parent.input, parent.id) for parent in receipt.parents)
+    return digest_json([receipt.stage, receipt.config, receipt.arguments, receipt.code_version, parents])

@@ -1,4 +1,4 @@
-"""How long the code location takes to load, against the libraries it stands on; and how fast the command answers.
+"""How long the code location takes to load, against the libraries it needs; and how fast the command answers.
 
 Every measurement is a process of its own; the commands take turns.
 """

@@ -57,9 +57,9 @@ class StockDagster:
         own = [kind for kind, _ in standings[name].reasons if kind != PARENT]
         if own:
             return own[0]
-        read = {parent.id for parent in world.accounts[name][1].parents}
+        read = {parent.id for parent in world.receipts[name][1].parents}
         groups = world.reads[name].values()
-        moved = [len(names) for names in groups if any(world.accounts[other][0] not in read for other in names)]
+        moved = [len(names) for names in groups if any(world.receipts[other][0] not in read for other in names)]
         if moved:
             many = self.unchecked is not None and max(moved) >= self.unchecked
             return "too many partitions" if many else "a parent made anew under the same data version"

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from assets_data.lineage import array_key64
-from training.environment import derived_seed
+from training.config import derived_seed
 from training.order import Order
 from training.recipe import discover
 from training.recipes.walk_lm.config import WalkLmConfig

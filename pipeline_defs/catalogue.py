@@ -26,7 +26,7 @@ class Catalogue:
     broken: Mapping[str, str]
 
     def above(self, kinds: Iterable[str]) -> list[Stage]:
-        """The stages of these kinds and all that they stand on, parents first. Raises ConfigError STAGE_UNKNOWN."""
+        """The stages of these kinds and all their ancestors, parents first. Raises ConfigError STAGE_UNKNOWN."""
         order: dict[str, Stage] = {}
         pending = [(kind, False) for kind in reversed(list(kinds))]
         while pending:

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from assets_data.lineage import Snapshot, StemmaError, Store
-from training.config import load_config, with_updates
+from training.config import STALLED, load_config, with_updates
 from training.recipe import find_recipe
-from training.stop import STALLED
 from training.trainer import Trainer, find_input
 
 CHILD = "STEMMA_TRAINING_CHILD"

@@ -17,9 +17,8 @@ import torch
 from assets_data.lineage import TrainingError
 from assets_data.lineage.receipts.code import environment as installed
 from assets_data.lineage.receipts.variables import ACCELERATOR, CPU, LOADER, bit_variables
-from training.config import TrainConfig
+from training.config import TrainConfig, derived_seed
 from training.generators import forked_generators, seed_generators
-from training.seeds import derived_seed
 
 WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 WORKSPACES = (":4096:8", ":16:8")

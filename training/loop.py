@@ -7,8 +7,11 @@ Owns the update: batches in order, micro-batches, clipping, schedule, optimizer 
 from __future__ import annotations
 
 import contextlib
+import signal
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +31,13 @@ from training.recipe import Data, Recipe
 from training.resume import continue_run
 from training.run import Run, open_run
 from training.run_directory import run_lease
-from training.stop import StopRequest, stop_requests
+
+
+@dataclass(slots=True)
+class StopRequest:
+    """A wish to end early: ``signal`` is the name of the signal that asked to stop, or None."""
+
+    signal: str | None = None
 
 
 def train(
@@ -133,3 +142,29 @@ def _refuse_non_finite(run: Run) -> None:
 def _fire(run: Run, name: str) -> None:
     for hook in run.hooks:
         getattr(hook, name)(run)
+
+
+@contextlib.contextmanager
+def stop_requests() -> Iterator[StopRequest]:
+    """Catch the first SIGTERM or SIGINT, which ends training at the step's edge; the second takes effect at once.
+
+    Outside the main thread, where Python allows no handlers, nothing is caught.
+    """
+    request = StopRequest()
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+    previous = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def note(number: int, frame: object) -> None:
+        request.signal = signal.Signals(number).name
+        for each, handler in previous.items():
+            signal.signal(each, handler)
+
+    try:
+        for number in previous:
+            signal.signal(number, note)
+        yield request
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

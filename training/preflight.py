@@ -18,8 +18,8 @@ from training import machine
 from training.checks import config_issues, input_issues, row_issues
 from training.config import pin_length
 from training.machine import Probes
-from training.module import build_module
 from training.recipe import Data, Findings, Issue, Recipe
+from training.run import build_module
 
 SCHEMA = 2
 

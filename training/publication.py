@@ -19,6 +19,7 @@ from training import stages
 from training.branch import Origin
 from training.callbacks import Callback, evaluating
 from training.checkpoint import link, read_state
+from training.config import derived_seeds
 from training.environment import autocast, reproducible
 from training.gate import judge
 from training.job import Job, references
@@ -27,7 +28,6 @@ from training.machine import installed_version
 from training.metrics import curves, finite, read_lines
 from training.run import Run
 from training.run_directory import CHECKPOINTS, LOG, METRICS, PASSED, TIMINGS
-from training.seeds import derived_seeds
 
 FACTS_SCHEMA, RESULT_SCHEMA = 2, 2
 

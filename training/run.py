@@ -11,14 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from assets_data.lineage import to_dict
+from assets_data.lineage import ConfigError, to_dict
 from training import checkpoint, state
-from training.config import TrainConfig
+from training.config import TrainConfig, derived_seed
 from training.environment import autocast, bit_facts, report
 from training.finite import FiniteGuard
 from training.journal import Journal, Step
 from training.metrics import JsonLines
-from training.module import build_module
 from training.optim import build_optimizer
 from training.optimizer_arguments import inherited_kwargs
 from training.optimizer_calls import OptimizerCalls
@@ -28,7 +27,6 @@ from training.profile import Profile
 from training.recipe import Data, Recipe, Rows, fixed_members
 from training.run_directory import CHECKPOINTS, LOG, METRICS, TIMINGS
 from training.schedules import Curve, build_schedule
-from training.seeds import derived_seed
 
 if TYPE_CHECKING:
     from training.callbacks import Callback
@@ -133,6 +131,28 @@ class Run:
             self.journal.close()
         finally:
             self.timings.close()
+
+
+def build_module(recipe: Recipe, config: Any, inputs: Mapping[str, Any]) -> nn.Module:
+    """A fresh model as the run wants it: compiled, or made to recompute activations, as configured.
+
+    Raises ConfigError GRADIENT_CHECKPOINTING_UNSUPPORTED where it cannot recompute activations.
+    Compiling is in place and lazy: parameter names stay, and the first update pays for it.
+    """
+    model = recipe.build_model(config, inputs)
+    if config.train.gradient_checkpointing:
+        recompute = getattr(model, "checkpoint_gradients", None)
+        if recompute is None:
+            raise ConfigError(
+                "GRADIENT_CHECKPOINTING_UNSUPPORTED",
+                f"the model of {recipe.name} has no checkpoint_gradients()",
+                where="train.gradient_checkpointing",
+                action="switch it off for this recipe",
+            )
+        recompute()
+    if config.train.compile:
+        model.compile()
+    return model
 
 
 def run_order(recipe: Recipe, config: Any, data: Data) -> Order:

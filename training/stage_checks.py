@@ -31,12 +31,12 @@ def loads_and_rehashes(_store: Store, checkpoint: Snapshot) -> Outcome:
 
 
 def lineage_intact(store: Store, checkpoint: Snapshot) -> Outcome:
-    """Every node the checkpoint stands on, down to the sources, is still what its receipt says."""
+    """Every ancestor of the checkpoint, down to the sources, is still what its receipt says."""
     from assets_data.lineage.queries.explain import explain
 
-    story = explain(store, checkpoint.id)
-    facts: dict[str, Any] = {"nodes": len(story.nodes), "hashed_bytes": story.hashed_bytes}
-    if (broken := story.broken) is None or broken.fault is None:
+    explanation = explain(store, checkpoint.id)
+    facts: dict[str, Any] = {"nodes": len(explanation.nodes), "hashed_bytes": explanation.hashed_bytes}
+    if (broken := explanation.broken) is None or broken.fault is None:
         return Outcome(passed=True, facts=facts)
     fault = {"id": broken.id, "kind": broken.kind, "error": str(broken.fault)}
     return Outcome(passed=False, facts=facts, failures=[fault])

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from assets_data.lineage import GateError, Snapshot, SnapshotWriter, Store, from_dict
 from assets_data.lineage.queries.explain import ORIGIN
 from assets_data.lineage.receipts.code import code_version, environment
-from assets_data.lineage.receipts.receipt import read_provenance
+from assets_data.lineage.receipts.reader import read_receipt
 from assets_data.stage import NOTHING, Check, One, Stage
+from training.config import derived_seeds
 from training.job import REGISTRATION, Job, named_inputs
 from training.recipe import Recipe
-from training.seeds import derived_seeds
 
 if TYPE_CHECKING:
     from torch import nn
@@ -56,7 +56,7 @@ def recipe_stages(recipe: Recipe) -> tuple[Stage, ...]:
             modules=training_code(recipe),
             checks=(
                 _check("loads_and_rehashes", "Every tensor hashes to the id, and the weights load into the model."),
-                _check("lineage_intact", "Every node the checkpoint stands on is still what its receipt says."),
+                _check("lineage_intact", "Every ancestor of the checkpoint is still what its receipt says."),
             ),
             pool="gpu",
             tags=("pytorch",),
@@ -208,7 +208,7 @@ def _refuse_other_preflight(store: Store, preflight: Snapshot, checkpoint: Snaps
     recorded = {
         parent.id.removeprefix("sha256:")
         for path in store.receipts(checkpoint.id)
-        for parent in read_provenance(path).parents
+        for parent in read_receipt(path).parents
         if parent.input == "preflight"
     }
     if wanted not in recorded:

@@ -1,4 +1,4 @@
-"""Identity, order, receipts and the store: what every room stands on. Needs numpy, pyarrow and rfc8785, no more."""
+"""Identity, order, receipts and the store: what every room uses. Needs numpy, pyarrow and rfc8785, no more."""
 
 from assets_data.lineage.config import from_dict, option, read_sections, resolve, to_dict, with_overrides
 from assets_data.lineage.errors import (

@@ -22,7 +22,7 @@ STYLE = (
 def draw_flow() -> str:
     """All assets of the tree, as one SVG element."""
     stages = {s.kind: s for group in owners().values() for s in group if not s.on_request}
-    links = shortest_account({kind: {i.kind for i in s.inputs.values()} & set(stages) for kind, s in stages.items()})
+    links = shortest_links({kind: {i.kind for i in s.inputs.values()} & set(stages) for kind, s in stages.items()})
     rows = _rows(links)
     full = _with_bends(links, rows)
     places = _places(full, _ordered(full, rows))
@@ -36,7 +36,7 @@ def draw_flow() -> str:
     return "".join([head, f"<style>{STYLE}</style>", ground, *lines, *boxes, "</svg>\n"])
 
 
-def shortest_account(links: Mapping[str, set[str]]) -> Links:
+def shortest_links(links: Mapping[str, set[str]]) -> Links:
     """The same graph without the links that longer ways imply."""
 
     def above(node: str) -> set[str]:

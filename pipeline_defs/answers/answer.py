@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from assets_data.lineage import StemmaError
-from assets_data.lineage.plain import plain
 
 UNDECIDED = 3
 """The exit status of an answer that leaves something to the reader; 2 is argparse's, for unusable arguments."""
@@ -43,6 +42,19 @@ def fault_document(error: StemmaError) -> dict[str, Any]:
 def short(digest: str | None) -> str:
     """The first 12 hex characters of a digest."""
     return (digest or "none").removeprefix("sha256:")[:12]
+
+
+def pretty(document: Any) -> bytes:
+    """A JSON file for other tools: indented, members sorted, a newline at the end; one spelling per document."""
+    return (json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def plain(value: object) -> str:
+    """Untrusted text for a terminal, as one line: what is not printable is shown as its escape, so that a name cannot
+    move the cursor, colour a line, hide itself or pose as a line of its own.
+    """
+    text = str(value)
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def _json(value: object) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 from assets_data.lineage import IntegrityError, Snapshot
 from assets_data.lineage.queries.freshness import differing
 from assets_data.lineage.queries.tree import Node, load_tree, newest
-from assets_data.lineage.receipts.provenance import Provenance
+from assets_data.lineage.receipts.receipt import Receipt
 from pipeline_defs.answers.answer import Answer, short
 from pipeline_defs.answers.nodes import default_store, find_id
 
@@ -30,10 +30,10 @@ def diff(options: Namespace) -> Answer:
     return Answer(document={"a": a.id, "b": b.id, "same": same, **sections}, lines=lines, ok=same)
 
 
-def environment_changes(one: Provenance, a: Snapshot | None, two: Provenance, b: Snapshot | None) -> list[str]:
+def environment_changes(one: Receipt, a: Snapshot | None, two: Receipt, b: Snapshot | None) -> list[str]:
     """``name: then -> now`` of the interpreter, platform and packages, and of two trainings' threads and devices.
 
-    Where either training's own account is gone or unreadable only the receipts are compared: naming what is broken is
+    Where either training's own receipt is gone or unreadable only the receipts are compared: naming what is broken is
     for ``verify`` and ``explain``.
     """
     trained = _trained_in(a), _trained_in(b)
@@ -53,30 +53,30 @@ def _sections(a: Node, b: Node, tree: Mapping[str, Node]) -> dict[str, Iterator[
     }
 
 
-def _data(one: Provenance, two: Provenance, tree: Mapping[str, Node]) -> Iterator[str]:
-    """What only one of the two read itself, then what only one of them stands on, nearest to the sources first."""
-    read = [{parent.id: parent for parent in account.parents} for account in (one, two)]
+def _data(one: Receipt, two: Receipt, tree: Mapping[str, Node]) -> Iterator[str]:
+    """What only one of the two read itself, then what only one of them descends from, nearest to the sources first."""
+    read = [{parent.id: parent for parent in receipt.parents} for receipt in (one, two)]
     for side, mine, theirs in (("a", read[0], read[1]), ("b", read[1], read[0])):
         for key in [key for key in mine if key not in theirs]:
             yield f"only {side} read {mine[key].input}: {mine[key].kind} {short(key)}"
-    ours, others = (_ancestors(account, tree) for account in (one, two))
+    ours, others = (_ancestors(receipt, tree) for receipt in (one, two))
     for key in tree:
         if (key in ours) != (key in others) and key not in read[0] and key not in read[1]:
-            yield f"only {'a' if key in ours else 'b'} stands on {tree[key].kind} {short(key)}"
+            yield f"only {'a' if key in ours else 'b'} descends from {tree[key].kind} {short(key)}"
 
 
-def _ancestors(account: Provenance, tree: Mapping[str, Node]) -> set[str]:
+def _ancestors(receipt: Receipt, tree: Mapping[str, Node]) -> set[str]:
     seen: set[str] = set()
-    pending = [parent.id for parent in account.parents]
+    pending = [parent.id for parent in receipt.parents]
     while pending:
         if (key := pending.pop()) not in seen:
             seen.add(key)
-            pending += [parent.id for parent in newest(tree[key]).parents] if tree[key].accounts else []
+            pending += [parent.id for parent in newest(tree[key]).parents] if tree[key].receipts else []
     return seen
 
 
-def _asked(account: Provenance) -> dict[str, Any]:
-    return {"config": account.config, "seeds": account.seeds, "arguments": account.arguments}
+def _asked(receipt: Receipt) -> dict[str, Any]:
+    return {"config": receipt.config, "seeds": receipt.seeds, "arguments": receipt.arguments}
 
 
 def _trained_in(snapshot: Snapshot | None) -> dict[str, Any]:
@@ -88,8 +88,8 @@ def _trained_in(snapshot: Snapshot | None) -> dict[str, Any]:
     return {}
 
 
-def _code(account: Provenance) -> dict[str, Any]:
-    return {"version": account.code_version, "commit": account.commit, "diff": account.diff}
+def _code(receipt: Receipt) -> dict[str, Any]:
+    return {"version": receipt.code_version, "commit": receipt.commit, "diff": receipt.diff}
 
 
 def _metrics(snapshot: Snapshot | None) -> dict[str, Any]:

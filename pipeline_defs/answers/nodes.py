@@ -13,8 +13,7 @@ import numpy as np
 from assets_data.lineage import DataError, IntegrityError, Snapshot, StemmaError, Store
 from assets_data.lineage.identity.merkle import WIDTH
 from assets_data.lineage.identity.record_ids import iter_records
-from assets_data.lineage.receipts.attestation import check_statement
-from assets_data.lineage.receipts.receipt import read_both, read_receipt
+from assets_data.lineage.receipts.reader import check_statement, read_both, read_document
 from assets_data.lineage.storage.names import is_name
 from assets_data.lineage.storage.records import parse_record, record_tables
 from pipeline_defs.answers.answer import Answer
@@ -125,9 +124,9 @@ def verify(options: Namespace) -> Answer:
 
 
 def describe_node(node: str) -> dict[str, Any]:
-    """What a node is: its content, statistics, files and every receipt's account of how it was made."""
+    """What a node is: its content, statistics, files and every receipt of how it was made."""
     snapshot = find_node(node)
-    receipts = [read_receipt(path) for path in find_store(node).receipts(snapshot.id)]
+    receipts = [read_document(path) for path in find_store(node).receipts(snapshot.id)]
     return {
         "id": snapshot.id,
         "kind": snapshot.kind,
@@ -195,13 +194,13 @@ def verification_lines(report: dict[str, Any]) -> Iterator[str]:
 
 
 def _verify_receipt(store: Store, snapshot: Snapshot, path: Path) -> int:
-    document, account = read_both(path)
+    document, receipt = read_both(path)
     check_statement(document, path)
-    if account.subject != snapshot.id:
+    if receipt.subject != snapshot.id:
         raise IntegrityError("RECEIPT_SUBJECT", "the receipt is about another node", expected=snapshot.id, where=path)
-    if account.stage != snapshot.kind:
+    if receipt.stage != snapshot.kind:
         what = "the receipt is about another stage"
-        raise IntegrityError("RECEIPT_STAGE", what, expected=snapshot.kind, found=account.stage, where=path)
-    for parent in account.parents:
+        raise IntegrityError("RECEIPT_STAGE", what, expected=snapshot.kind, found=receipt.stage, where=path)
+    for parent in receipt.parents:
         store.snapshot(parent.id)
-    return len(account.parents)
+    return len(receipt.parents)

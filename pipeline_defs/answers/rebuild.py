@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from assets_data.lineage import Snapshot, Store
-from assets_data.lineage.plain import plain
 from assets_data.lineage.queries.tree import Node, load_tree, newest
-from assets_data.lineage.receipts.provenance import Provenance
-from assets_data.lineage.receipts.receipt import read_provenance
-from pipeline_defs.answers.answer import Answer, short
+from assets_data.lineage.receipts.reader import read_receipt
+from assets_data.lineage.receipts.receipt import Receipt
+from pipeline_defs.answers.answer import Answer, plain, short
 from pipeline_defs.answers.difference import environment_changes
 from pipeline_defs.answers.nodes import find_home
 from pipeline_defs.answers.withdrawal.replay import Replay
@@ -50,18 +49,18 @@ def rebuild_nodes(origin: Store, target: Store, root_id: str) -> Iterator[dict[s
     made: dict[str, Snapshot] = {}
     replay = Replay(target)
     for node in nodes.values():
-        account = newest(node)
+        receipt = newest(node)
         parents: dict[str, list[Snapshot]] = {}
-        for parent in account.parents:
+        for parent in receipt.parents:
             parents.setdefault(parent.input, []).append(made[parent.id])
-        made[node.id] = found = replay.run(account, parents)
-        yield _step(node, account, found)
+        made[node.id] = found = replay.run(receipt, parents)
+        yield _step(node, receipt, found)
         if found.id != node.id:
             return
 
 
 def _chosen(tree: Mapping[str, Node], root_id: str) -> dict[str, Node]:
-    """The nodes that the newest account of each of them leads to, parents first."""
+    """The nodes that the newest receipt of each of them leads to, parents first."""
     needed, pending = set(), [root_id]
     while pending:
         if (node_id := pending.pop()) not in needed:
@@ -70,8 +69,8 @@ def _chosen(tree: Mapping[str, Node], root_id: str) -> dict[str, Node]:
     return {key: node for key, node in tree.items() if key in needed}
 
 
-def _step(node: Node, account: Provenance, found: Snapshot) -> dict[str, Any]:
-    now = read_provenance(found.receipt) if found.receipt else account
+def _step(node: Node, receipt: Receipt, found: Snapshot) -> dict[str, Any]:
+    now = read_receipt(found.receipt) if found.receipt else receipt
     old_parts = node.snapshot.content["parts"] if node.snapshot else {}
     new_parts = found.content["parts"]
     parts = [name for name in sorted({*old_parts, *new_parts}) if old_parts.get(name) != new_parts.get(name)]
@@ -81,9 +80,9 @@ def _step(node: Node, account: Provenance, found: Snapshot) -> dict[str, Any]:
         "found": found.id,
         "same": node.id == found.id,
         "parts": parts,
-        "code_changed": now.code_version != account.code_version,
-        "environment_changed": environment_changes(account, node.snapshot, now, found),
-        "commit": account.commit,
+        "code_changed": now.code_version != receipt.code_version,
+        "environment_changed": environment_changes(receipt, node.snapshot, now, found),
+        "commit": receipt.commit,
     }
 
 

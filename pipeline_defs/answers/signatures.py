@@ -19,8 +19,7 @@ from assets_data.lineage.queries.bundle_check import check_bundle
 from assets_data.lineage.queries.explain import explain
 from assets_data.lineage.queries.tree import Node
 from assets_data.lineage.storage import atomic
-from pipeline_defs.answers.answer import Answer, short
-from pipeline_defs.answers.exports.json_text import pretty
+from pipeline_defs.answers.answer import Answer, pretty, short
 from pipeline_defs.answers.nodes import find_home
 from pipeline_defs.answers.signing import require_private_key, sign_bundle, verifier
 
@@ -69,10 +68,10 @@ def check_signatures(store: Store, snapshot_id: str, path: Path, key: Path) -> s
 
 def _hashed_tree(store: Store, root: str) -> Mapping[str, Node]:
     """The node's tree, every file of every node hashed. Raises the fault of the broken node nearest to the sources."""
-    story = explain(store, root)
-    if story.broken and story.broken.fault:
-        raise story.broken.fault
-    return story.nodes
+    tree = explain(store, root)
+    if tree.broken and tree.broken.fault:
+        raise tree.broken.fault
+    return tree.nodes
 
 
 def _other_files(now: dict[str, Any], signed: dict[str, Any]) -> list[str]:

@@ -12,8 +12,8 @@ from assets_data.lineage import ConfigError, StemmaError, Store
 from assets_data.lineage.queries.freshness import Expectation, Standing, judge
 from assets_data.lineage.queries.tree import load_node
 from assets_data.lineage.receipts.code import code_version
-from assets_data.lineage.receipts.provenance import Parent, Provenance
-from assets_data.lineage.receipts.receipt import read_provenance
+from assets_data.lineage.receipts.reader import read_receipt
+from assets_data.lineage.receipts.receipt import Parent, Receipt
 from assets_data.stage import Stage, load
 from pipeline_defs.answers.answer import Answer, short
 from pipeline_defs.answers.nodes import default_store
@@ -37,20 +37,20 @@ def status(options: Namespace) -> Answer:
 
 def stand(store: Store, preset: str | None = None, check_sources: bool = True) -> dict[str, Standing]:
     """The standing of every name in the store. ``preset`` stands in for the one each was asked for with."""
-    accounts, broken = _accounts(store)
-    _add_unnamed(store, accounts)
-    names = Names(accounts)
+    receipts, broken = _receipts(store)
+    _add_unnamed(store, receipts)
+    names = Names(receipts)
     expected = {
-        name: _expect(store, name, account, names, preset, check_sources) for name, (_, account) in accounts.items()
+        name: _expect(store, name, receipt, names, preset, check_sources) for name, (_, receipt) in receipts.items()
     }
-    standings = judge(accounts, expected)
+    standings = judge(receipts, expected)
     named = {name: standing for name, standing in standings.items() if UNNAMED not in name}
     return dict(sorted({**named, **broken}.items()))
 
 
-def _accounts(store: Store) -> tuple[dict[str, tuple[str, Provenance]], dict[str, Standing]]:
+def _receipts(store: Store) -> tuple[dict[str, tuple[str, Receipt]], dict[str, Standing]]:
     """Names with a readable receipt, and those without, which are stale for that."""
-    accounts: dict[str, tuple[str, Provenance]] = {}
+    receipts: dict[str, tuple[str, Receipt]] = {}
     broken: dict[str, Standing] = {}
     for name in store.all_names():
         if name.startswith("pins/"):
@@ -58,58 +58,58 @@ def _accounts(store: Store) -> tuple[dict[str, tuple[str, Provenance]], dict[str
         entry = store.pointer(name) or {}
         snapshot_id = str(entry.get("snapshot"))
         try:
-            accounts[name] = (snapshot_id, read_provenance(store.root / (entry.get("receipt") or "no receipt")))
+            receipts[name] = (snapshot_id, read_receipt(store.root / (entry.get("receipt") or "no receipt")))
         except (OSError, StemmaError) as error:
             broken[name] = Standing(name=name, id=snapshot_id, reasons=[("content", f"its receipt: {error}")])
-    return accounts, broken
+    return receipts, broken
 
 
-def _add_unnamed(store: Store, accounts: dict[str, tuple[str, Provenance]]) -> None:
+def _add_unnamed(store: Store, receipts: dict[str, tuple[str, Receipt]]) -> None:
     """Snapshots that no name stands for (an index a stage makes for itself) are judged too, under names of ours."""
-    kinds = {name if account.stage == name else account.stage for name, (_, account) in accounts.items()}
-    pending = [account for _, account in accounts.values()]
+    kinds = {name if receipt.stage == name else receipt.stage for name, (_, receipt) in receipts.items()}
+    pending = [receipt for _, receipt in receipts.values()]
     while pending:
         for parent in pending.pop().parents:
             name = f"{parent.kind}{UNNAMED}{parent.id}"
-            if parent.kind not in kinds and name not in accounts:
-                if found := load_node(store, parent.id, parent.kind).accounts:
-                    accounts[name] = (parent.id, max(found, key=lambda account: account.finished))
-                    pending.append(accounts[name][1])
+            if parent.kind not in kinds and name not in receipts:
+                if found := load_node(store, parent.id, parent.kind).receipts:
+                    receipts[name] = (parent.id, max(found, key=lambda receipt: receipt.finished))
+                    pending.append(receipts[name][1])
 
 
 def _expect(
     store: Store,
     name: str,
-    account: Provenance,
+    receipt: Receipt,
     names: Names,
     preset: str | None,
     check_sources: bool,
 ) -> Expectation:
     """What making a name today would read and use, by the declaration of its stage."""
-    damage = _damage(store, names.accounts[name][0])
-    if (stage := catalogue().stages.get(account.stage)) is None:
-        gone = None if _by_request(account) else "no stage makes this kind any more"
+    damage = _damage(store, names.receipts[name][0])
+    if (stage := catalogue().stages.get(receipt.stage)) is None:
+        gone = None if _by_request(receipt) else "no stage makes this kind any more"
         return Expectation(content=damage or gone, parents={})
-    config, wrong = _config(stage, account, preset)
+    config, wrong = _config(stage, receipt, preset)
     content, arguments = damage or wrong, None
     if check_sources and stage.now and not content:
         try:
-            now = load(stage.now)(stage.replay_config(account.config), account.arguments)
-            arguments = {**account.arguments, **now}
+            now = load(stage.now)(stage.replay_config(receipt.config), receipt.arguments)
+            arguments = {**receipt.arguments, **now}
         except (StemmaError, OSError) as error:
             content = f"its source: {error}"
     return Expectation(
         config=config,
         code_version=None if stage.pin else _code(stage),  # what is pinned is returned whatever its code became
         arguments=arguments,
-        parents=names.read_by(name, account, stage),
+        parents=names.read_by(name, receipt, stage),
         content=content,
     )
 
 
-def _by_request(account: Provenance) -> bool:
+def _by_request(receipt: Receipt) -> bool:
     """A training state was published because a branch asked for it; nothing makes it anew."""
-    return account.stage.endswith(f"/{TRAINING_STATE}")
+    return receipt.stage.endswith(f"/{TRAINING_STATE}")
 
 
 def _code(stage: Stage) -> str:
@@ -119,15 +119,15 @@ def _code(stage: Stage) -> str:
         return "none: its modules are not there any more"
 
 
-def _config(stage: Stage, account: Provenance, preset: str | None) -> tuple[Mapping[str, Any] | None, str | None]:
+def _config(stage: Stage, receipt: Receipt, preset: str | None) -> tuple[Mapping[str, Any] | None, str | None]:
     """The part of what was asked for that the receipt holds, resolved with today's presets; and what is wrong with
     asking it.
     """
-    asked = preset or account.requested.get("preset")
+    asked = preset or receipt.requested.get("preset")
     if stage.presets is None or asked is None:
         return None, None
     try:
-        full = stage.resolve(stage.default_preset(asked), account.requested.get("overrides", {}))
+        full = stage.resolve(stage.default_preset(asked), receipt.requested.get("overrides", {}))
     except ConfigError as error:
         return None, f"what was asked for is refused now: {error}"
     return json.loads(json.dumps(stage.receipt_config(full))), None
@@ -136,22 +136,22 @@ def _config(stage: Stage, account: Provenance, preset: str | None) -> tuple[Mapp
 class Names:
     """The names in a store with their receipts, by kind, so that what a stage reads is found without a search."""
 
-    def __init__(self, accounts: Mapping[str, tuple[str, Provenance]]) -> None:
-        self.accounts = accounts
+    def __init__(self, receipts: Mapping[str, tuple[str, Receipt]]) -> None:
+        self.receipts = receipts
         self._slices: dict[str, list[str]] = {}
         self._by_id: dict[tuple[str, str], str] = {}
-        for name, (snapshot_id, account) in accounts.items():
-            self._by_id.setdefault((account.stage, snapshot_id), name)
-            if name != account.stage and UNNAMED not in name:
-                self._slices.setdefault(account.stage, []).append(name)
+        for name, (snapshot_id, receipt) in receipts.items():
+            self._by_id.setdefault((receipt.stage, snapshot_id), name)
+            if name != receipt.stage and UNNAMED not in name:
+                self._slices.setdefault(receipt.stage, []).append(name)
 
-    def read_by(self, name: str, account: Provenance, stage: Stage) -> dict[str, list[str]]:
-        """The names that stand today for what an account read: its own slice, or all of them; a pinned stage's inputs
+    def read_by(self, name: str, receipt: Receipt, stage: Stage) -> dict[str, list[str]]:
+        """The names that stand today for what a receipt read: its own slice, or all of them; a pinned stage's inputs
         do not count. What no name stands for is expected as it was read.
         """
         wanted: dict[str, list[str]] = {}
-        own = name.removeprefix(f"{account.stage}/") if name != account.stage else ""
-        for parent in account.parents:
+        own = name.removeprefix(f"{receipt.stage}/") if name != receipt.stage else ""
+        for parent in receipt.parents:
             if parent.input in wanted or stage.pin:
                 continue
             given = stage.inputs.get(parent.input)
@@ -167,7 +167,7 @@ class Names:
         """
         single = parent.input.partition("/")[2]
         candidates = (f"{parent.kind}/{own}", f"{parent.kind}/{single}", parent.kind)
-        named = next((candidate for candidate in candidates if candidate in self.accounts), None)
+        named = next((candidate for candidate in candidates if candidate in self.receipts), None)
         return named or self._by_id.get((parent.kind, parent.id))
 
 

@@ -133,7 +133,7 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
         if entry["how"] == LEARNED:
             yield "              learned from it as a whole: no row or step of it can be named"
         elif entry["through"]:
-            yield f"              stands on what learned from it or names it: {', '.join(entry['through'])}"
+            yield f"              descends from what learned from it or names it: {', '.join(entry['through'])}"
     for key in document["unread"]:
         yield f"  UNKNOWN   {short(key)} cannot be read: whether it holds the record is not known"
     if not document["uses"] and not document["unread"]:

@@ -1,4 +1,4 @@
-"""The whole chain in one process: a recipe's stages and all that they stand on. What ``stemma run`` does.
+"""The whole chain in one process: a recipe's stages and all their ancestors. What ``stemma run`` does.
 
 Each step is an ordinary Dagster run on the instance, so the UI shows it; nothing here knows what a stage computes.
 Stages that can go together share a run: those of one slice, then those over all slices.
@@ -71,7 +71,7 @@ def plan_chain(recipe: str, preset: str, settings: Settings) -> Chain:
 
 
 def plan_stages(label: str, kinds: Iterable[str], preset: str, settings: Settings) -> Chain:
-    """The same for any kinds and all that they stand on; runs are tagged with ``label``."""
+    """The same for any kinds and all their ancestors; runs are tagged with ``label``."""
     known = catalogue()
     stages = known.above(kinds)
     overrides = stage_overrides(settings, stages)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from assets_data.domain import find_domains
 from assets_data.lineage import StemmaError
-from assets_data.lineage.plain import plain
 from assets_data.stage import load
+from pipeline_defs.answers.answer import plain
 from pipeline_defs.commands import generate, new
 from pipeline_defs.commands import lineage as lineage_command
 from pipeline_defs.commands.tools import Tools

@@ -13,7 +13,7 @@ from typing import Any
 
 from assets_data.lineage import ConfigError, Snapshot, Store
 from assets_data.lineage.identity.digests import load_json
-from assets_data.lineage.plain import plain
+from pipeline_defs.answers.answer import plain
 
 
 @dataclass(frozen=True, slots=True)

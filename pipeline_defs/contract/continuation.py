@@ -1,4 +1,4 @@
-"""Whether a training that was cut off goes on exactly, and goes on from nothing that another snapshot had taught."""
+"""Whether a training that was cut off goes on exactly, and goes on from nothing that learned from another snapshot."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from assets_data.domain import MANIFEST
 from assets_data.lineage import Snapshot, StemmaError, Store, with_overrides
-from assets_data.lineage.receipts.receipt import read_provenance
+from assets_data.lineage.receipts.reader import read_receipt
 from assets_data.stage import load
 from pipeline_defs.catalogue import catalogue
 from pipeline_defs.commands.chain import ChainFailure
@@ -126,7 +126,7 @@ def _stages(recipe: Recipe, store: Store, inputs: Mapping[str, Snapshot], config
     result = report.read_json("result.json")
     if not result["gate"]["criteria"] or result["metadata"]["checkpoint"] != checkpoint.id:
         yield "the gate report judges nothing, or another checkpoint"
-    read = {parent.id for parent in read_provenance(checkpoint.receipt or Path()).parents}
+    read = {parent.id for parent in read_receipt(checkpoint.receipt or Path()).parents}
     yield from (f"the checkpoint's receipt does not name {k}" for k, s in inputs.items() if s.id not in read)
     run = store.root / "runs" / result["metadata"]["run_id"]
     written = [path for folder in (preflight.path, checkpoint.path, report.path, run) for path in folder.rglob("*.*")]
@@ -134,7 +134,7 @@ def _stages(recipe: Recipe, store: Store, inputs: Mapping[str, Snapshot], config
 
 
 def _derived(recipe: Recipe, trial: Trial, folder: Path) -> Iterator[str]:
-    """Derived stages replay to the same id, with all they stand on."""
+    """Derived stages replay to the same id, with all their ancestors."""
     names = [name for stage in recipe.derived for name in trial.live() if f"{name}/".startswith(f"{stage.kind}/")]
     if names:
         yield from replay_problems(trial.store, Store(folder / "replayed"), names)

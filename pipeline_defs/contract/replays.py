@@ -10,7 +10,7 @@ from pipeline_defs.answers.rebuild import rebuild_nodes
 
 
 def replay_problems(store: Store, target: Store, names: Iterable[str]) -> Iterator[str]:
-    """Snapshots among ``names``, and all they stand on, that come out as another one in ``target``, and why."""
+    """Snapshots among ``names``, and all their ancestors, that come out as another one in ``target``, and why."""
     pointed = {name: (store.pointer(name) or {})["snapshot"] for name in names}
     tree = load_tree(store, pointed.values())
     above = {parent for node in tree.values() for parent in node.parents}

@@ -37,7 +37,7 @@ class Trial:
         self.instance.dispose()
 
     def run(self, kinds: Iterable[str], settings: Mapping[str, Any]) -> Chain:
-        """Make these kinds and all that they stand on, as ``stemma run --preset smoke`` would, checks included.
+        """Make these kinds and all their ancestors, as ``stemma run --preset smoke`` would, checks included.
 
         Raises ChainFailure with the first step or check that fails.
         """

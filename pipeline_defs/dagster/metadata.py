@@ -16,8 +16,8 @@ import pyarrow as pa
 
 from assets_data.lineage import Snapshot
 from assets_data.lineage.identity.tables import iter_batches
-from assets_data.lineage.receipts.provenance import SOURCE
-from assets_data.lineage.receipts.receipt import read_provenance
+from assets_data.lineage.receipts.reader import read_receipt
+from assets_data.lineage.receipts.receipt import SOURCE
 
 PREVIEW_ROWS, REPORT_ROWS = 5, 30
 CELL = 60
@@ -112,13 +112,13 @@ def picture(png: bytes, title: str) -> dg.MarkdownMetadataValue:
 
 
 def _from_receipt(path: Path) -> dict[str, Any]:
-    account = read_provenance(path)
-    read = [[f"{parent.input}={parent.kind}", parent.id] for parent in account.parents]
-    read += [[f"{SOURCE}={part.name}", f"sha256:{part.sha256}"] for part in account.sources]
+    receipt = read_receipt(path)
+    read = [[f"{parent.input}={parent.kind}", parent.id] for parent in receipt.parents]
+    read += [[f"{SOURCE}={part.name}", f"sha256:{part.sha256}"] for part in receipt.sources]
     return {
         "parents": dg.MetadataValue.json(read),
-        "commit": account.commit or "not a git checkout",
-        "dirty": bool(account.dirty),
-        "config": dg.MetadataValue.json(dict(account.config)),
+        "commit": receipt.commit or "not a git checkout",
+        "dirty": bool(receipt.dirty),
+        "config": dg.MetadataValue.json(dict(receipt.config)),
         "receipt": dg.MetadataValue.path(str(path)),
     }

@@ -61,8 +61,8 @@ def attacks(store: Store, root: str) -> Iterator[Attack]:
             levels = (PLAIN, LISTED, DIGESTED) if entry["part"] else (PLAIN, LISTED)
             yield from _on_file(store, snapshot, snapshot.path / name, owner, levels)
         yield from _on_manifest(store, snapshot)
-        for account in node.accounts:
-            yield from _on_receipt(store, snapshot, account.path)
+        for receipt in node.receipts:
+            yield from _on_receipt(store, snapshot, receipt.path)
 
 
 @contextlib.contextmanager

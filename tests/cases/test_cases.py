@@ -30,7 +30,7 @@ def source_of(case, **changes):
 
 
 def read_back(store, case, **changes):
-    """Every slice of a case as published: texts in order, and the sums of parts.json; both accounts must agree."""
+    """Every slice of a case as published: texts in order, and the sums of parts.json; both receipts must agree."""
     config = source_of(case, **changes)
     raws = [make_raw_slice(store, name, config) for name in slice_names(config)]
     rows = [row for raw in raws for row in raw.table("records.parquet").to_pylist()]

@@ -83,7 +83,7 @@ def test_the_run_makes_what_the_second_recipe_stands_on_and_passes_its_gate(fini
         "toy/scaler",
         "toy/dataset_manifest",
         "first/preflight_report",
-        "first/checkpoint",  # that it is judged is nothing that the second recipe stands on
+        "first/checkpoint",  # that it is judged is no ancestor of the second recipe
         *(f"second/{stage}" for stage in KINDS["second"]),
     }
 

@@ -15,7 +15,7 @@ from docs.generate.commands import walk
 from docs.generate.declared import owners
 from docs.generate.errors import ROOT, find_uses, source_files
 from docs.generate.fields import path, stage_fields
-from docs.generate.flow import draw_flow, shortest_account
+from docs.generate.flow import draw_flow, shortest_links
 from pipeline_defs.commands.cli import make_parser
 from pipeline_defs.commands.settings import stage_overrides
 
@@ -113,7 +113,7 @@ def test_codes_are_found_in_every_way_of_giving_them(tmp_path, monkeypatch):
 def test_the_picture_holds_every_asset_and_no_line_that_others_imply():
     drawn = re.findall(r"<text[^>]*>([^<]+)</text>", draw_flow())
     assert sorted(drawn) == sorted(stage.kind for stage in STAGES if not stage.on_request)
-    assert shortest_account({"a": set(), "b": {"a"}, "c": {"a", "b"}, "d": {"a", "c"}}) == {
+    assert shortest_links({"a": set(), "b": {"a"}, "c": {"a", "b"}, "d": {"a", "c"}}) == {
         "a": set(),
         "b": {"a"},
         "c": {"b"},

@@ -36,9 +36,9 @@ def explained(root):
         result = stemma(root, "explain", top, "--json")
         assert result.returncode == 0, result.stdout[-3000:] + result.stderr
         stories[top] = json.loads(result.stdout)
-    nodes = {node["id"]: node for story in stories.values() for node in story["nodes"]}
+    nodes = {node["id"]: node for explanation in stories.values() for node in explanation["nodes"]}
     assert set(nodes) >= set(published_ids(root).values())
-    assert all(node["ok"] and node["accounts"] for node in nodes.values())
+    assert all(node["ok"] and node["receipts"] for node in nodes.values())
     return stories
 
 

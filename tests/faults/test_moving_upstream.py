@@ -13,7 +13,7 @@ import pytest
 
 from assets_data.lineage import Store
 from assets_data.lineage.receipts.code import ROOT
-from assets_data.lineage.receipts.receipt import read_provenance
+from assets_data.lineage.receipts.reader import read_receipt
 from pipeline_defs.commands.chain import plan_chain
 from pipeline_defs.home import prepare_home
 from tests.chain import environment, published_ids, stemma
@@ -112,8 +112,8 @@ def receipt_parents(root):
     """What the downstream's receipt says it read."""
     receipt = Store(root / "store").pointed(DOWNSTREAM).receipt
     assert receipt
-    account = read_provenance(receipt)
-    return {parent.input: parent.id for parent in account.parents}
+    receipt = read_receipt(receipt)
+    return {parent.input: parent.id for parent in receipt.parents}
 
 
 def stale(root):

@@ -16,7 +16,7 @@ CHECKPOINT = "toy/checkpoint"
 
 @pytest.fixture
 def trained(tmp_path):
-    """A checkpoint's account, and a function that gives the checkpoint with another text in ``training.json``."""
+    """A checkpoint's receipt, and a function that gives the checkpoint with another text in ``training.json``."""
     store = Store(tmp_path / "store")
     checkpoint = make_chain(store)[CHECKPOINT]
 
@@ -31,17 +31,17 @@ def trained(tmp_path):
 
 
 def test_threads_and_packages_that_changed_are_named(trained):
-    account, with_training = trained
+    receipt, with_training = trained
     two, one = (with_training(json.dumps({"environment": {"threads": threads, "gpus": []}})) for threads in (2, 1))
-    later = replace(account, environment={**account.environment, "python": "4.0"})
-    assert environment_changes(account, two, account, one) == ["threads: 2 -> 1"]
-    changes = environment_changes(account, two, later, one)
+    later = replace(receipt, environment={**receipt.environment, "python": "4.0"})
+    assert environment_changes(receipt, two, receipt, one) == ["threads: 2 -> 1"]
+    changes = environment_changes(receipt, two, later, one)
     assert [change.split(":")[0] for change in changes] == ["python", "threads"]
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", "not JSON", '{"environment": {}}'])
-def test_a_training_whose_account_is_gone_or_unreadable_has_not_changed(trained, text):
-    account, with_training = trained
+def test_a_training_whose_record_is_gone_or_unreadable_has_not_changed(trained, text):
+    receipt, with_training = trained
     whole, broken = with_training('{"environment": {"threads": 2}}'), with_training(text)
     for a, b in ((whole, None), (None, whole), (whole, broken), (broken, whole)):
-        assert environment_changes(account, a, account, b) == []
+        assert environment_changes(receipt, a, receipt, b) == []

@@ -11,7 +11,7 @@ import pytest
 from assets_data.lineage import Store, canonical_json, digest_file
 from assets_data.lineage.queries.bundle import BUNDLE, PAYLOAD, envelope, head_statement
 from assets_data.lineage.queries.tree import load_tree
-from assets_data.lineage.receipts.attestation import check_statement
+from assets_data.lineage.receipts.reader import check_statement
 from pipeline_defs.answers.exports.hf_folder import model_card
 from pipeline_defs.answers.exports.model_facts import model_facts
 from pipeline_defs.answers.signing import sign_bundle

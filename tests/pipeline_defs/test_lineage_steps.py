@@ -42,9 +42,9 @@ def test_uses_names_holders_learners_and_what_stands_on_them(chain, capsys):
     how = {entry["kind"]: entry["how"] for entry in found["uses"]}
     other = next(entry for entry in found["uses"] if entry["id"] == chain["text/triples/b"].id)
     assert status == 0 and found["splits"] == ["train"]
-    assert other["how"] == "stands on" and other["through"] == ["text/tokenizer"]
+    assert other["how"] == "descends" and other["through"] == ["text/tokenizer"]
     assert how["text/tokenizer"] == how["text/walk_corpus"] == "learned"
-    assert how["toy/checkpoint"] == "saw" and how["text/dataset_manifest"] == "stands on"
+    assert how["toy/checkpoint"] == "saw" and how["text/dataset_manifest"] == "descends"
     assert {entry["id"] for entry in found["uses"] if entry["how"] == "holds"} == {
         chain["text/raw_slice/a"].id,
         chain["text/triples/a"].id,

@@ -95,15 +95,15 @@ def test_what_was_redacted_is_not_reached_any_more_and_holds_the_rest(tmp_path):
     store = Store(tmp_path)
     raw = make_raw(store, "a", texts("a"))
     gone, kept = (bytes.fromhex(record_id(text)) for text in texts("a")[:2])
-    account = newest(load_node(store, raw.id))
-    redacted = redact(store, raw, account, {gone}, (MODULE,))
+    receipt = newest(load_node(store, raw.id))
+    redacted = redact(store, raw, receipt, {gone}, (MODULE,))
     assert redacted.kind == raw.kind and redacted.content["records"]["count"] == len(texts("a")) - 1
     assert redacted.content["records"] == make_raw(store, "b", texts("a")[1:]).content["records"]
     store.point("text/raw_slice/a", redacted)
     assert make_plan(store, {gone}, KEEP).remake == {}
     assert make_plan(store, {kept}, KEEP).remake == {"text/raw_slice/a": redacted.id}
     everything = {bytes.fromhex(record_id(text)) for text in texts("a")}
-    assert redact(store, raw, account, everything, (MODULE,)).content["records"]["count"] == 0
+    assert redact(store, raw, receipt, everything, (MODULE,)).content["records"]["count"] == 0
 
 
 def test_a_learner_that_never_read_the_record_still_stands_on_one_that_learned_from_it(tmp_path):

@@ -15,7 +15,7 @@ import pytest
 
 from assets_data.lineage import Store
 from assets_data.lineage.receipts.code import ROOMS, ROOT
-from assets_data.lineage.receipts.receipt import read_provenance
+from assets_data.lineage.receipts.reader import read_receipt
 from tests.chain import environment, published_ids
 from training.trainer import Trainer
 
@@ -120,7 +120,7 @@ def require_every_id(ids, made_again, uid):
     for snapshot_id in ids.values():
         snapshot = made_again.snapshot(snapshot_id)
         snapshot.verify(deep=True)
-        assert {read_provenance(path).commit for path in made_again.receipts(snapshot_id)} == {None}  # a copy has none
+        assert {read_receipt(path).commit for path in made_again.receipts(snapshot_id)} == {None}  # a copy has none
         if snapshot.kind.endswith("/checkpoint"):
             assert snapshot.read_json("training.json")["environment"]["threads"] == 1
     facts = [path.stat() for path in made_again.root.rglob("*")]

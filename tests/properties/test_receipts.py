@@ -7,8 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assets_data.lineage import IntegrityError, Store, digest_bytes
-from assets_data.lineage.receipts.provenance import SourcePart
-from assets_data.lineage.receipts.receipt import Build, public_uri, read_provenance, write_receipt
+from assets_data.lineage.receipts.reader import read_receipt
+from assets_data.lineage.receipts.receipt import SourcePart
+from assets_data.lineage.receipts.writer import Build, public_uri, write_receipt
 from tests.assets_data.lineage.stages import CountConfig, make_counts
 from tests.properties.documents import INTEGERS, OBJECTS, meaning
 
@@ -38,7 +39,7 @@ def test_every_field_is_read_back_as_it_was_written(made, outside, parents, seed
     given_parents = {name: [snapshots[i] for i in places] for name, places in parents.items()}
     said = {"stage": snapshots[0].kind, "code_version": f"sha256:{version}", "seeds": seeds, "sources": sources}
     build = Build(parents=given_parents, **said, **outside)
-    found = read_provenance(write_receipt(store.root / "receipts", build, snapshots[0]))
+    found = read_receipt(write_receipt(store.root / "receipts", build, snapshots[0]))
     assert (found.subject, found.stage, found.code_version) == (snapshots[0].id, build.stage, build.code_version)
     assert {name: meaning(getattr(found, name)) for name in outside} == {n: meaning(v) for n, v in outside.items()}
     assert [(p.input, p.kind, p.id) for p in found.parents] == [
@@ -60,7 +61,7 @@ def test_a_receipt_with_any_byte_changed_is_refused(made, data):
     try:
         path.write_bytes(original[:place] + bytes([value]) + original[place + 1 :])
         with pytest.raises(IntegrityError, match="RECEIPT_DIGEST"):
-            read_provenance(path)
+            read_receipt(path)
     finally:
         path.write_bytes(original)
-    assert read_provenance(path).subject == made[1][0].id
+    assert read_receipt(path).subject == made[1][0].id

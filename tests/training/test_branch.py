@@ -12,12 +12,12 @@ from tests.training.toy import ToyData, ToyRecipe, toy_config, toy_data
 from tests.training.walks import make_inputs
 from training.branch import Origin, same_run
 from training.checkpoint import load_tensors, read_state, stored
+from training.config import derived_seed
 from training.loop import train
 from training.metrics import read_lines
 from training.order import Order, OrderDigest
 from training.recipe import discover
 from training.run_directory import CHECKPOINTS, LOG, METRICS
-from training.seeds import derived_seed
 from training.stages import make_checkpoint, make_preflight_report
 from training.training_state import publish_state
 

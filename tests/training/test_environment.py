@@ -9,10 +9,9 @@ import torch
 from tests.training.toy import ToyRecipe, toy_config, toy_data
 from training.callbacks import Callback
 from training.checkpoint import read_state
-from training.config import TrainConfig
+from training.config import SEEDS, TrainConfig, derived_seed, derived_seeds
 from training.environment import WORKSPACE, bit_facts, reproducible
 from training.loop import train
-from training.seeds import SEEDS, derived_seed, derived_seeds
 
 
 @pytest.mark.parametrize("before", [None, ":16:8"])

@@ -8,7 +8,7 @@ from assets_data.lineage import TrainingError
 from tests.training.toy import ToyRecipe, toy_config, toy_data
 from training import run as run_module
 from training.callbacks import Callback
-from training.environment import derived_seed
+from training.config import derived_seed
 from training.loop import train
 from training.order import Order
 from training.run_directory import CHECKPOINTS

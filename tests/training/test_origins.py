@@ -9,19 +9,19 @@ import torch
 
 from assets_data.lineage import Store
 from assets_data.lineage.queries.explain import explain
-from assets_data.lineage.receipts.receipt import read_provenance
+from assets_data.lineage.receipts.reader import read_receipt
 from tests.training.recipes.walk_lm.conftest import tiny
 from tests.training.toy import ToyData, ToyRecipe, toy_config, toy_data
 from tests.training.walks import exact_walks, make_inputs, publish
 from training.branch import Origin, same_run
 from training.checkpoint import read_state, stored
+from training.config import derived_seed
 from training.job import Job
 from training.loop import train
 from training.metrics import read_lines
 from training.order import Order
 from training.recipe import discover
 from training.run_directory import CHECKPOINTS, METRICS
-from training.seeds import derived_seed
 from training.stages import load_model, make_checkpoint, make_preflight_report
 from training.training_state import publish_state, remake_state
 
@@ -58,15 +58,15 @@ def family(mother, tmp_path):
 
 
 def began_from(checkpoint):
-    (parent,) = [parent for parent in read_provenance(checkpoint.receipt).parents if parent.input == "origin"]
+    (parent,) = [parent for parent in read_receipt(checkpoint.receipt).parents if parent.input == "origin"]
     return parent.kind, parent.id
 
 
 def tree(store, snapshot):
-    """Ids of the whole of what it stands on, itself among them; nothing of it is broken."""
-    story = explain(store, snapshot.id)
-    assert story.broken is None or story.broken.fault is None
-    return set(story.nodes)
+    """Ids of it and all its ancestors; nothing of it is broken."""
+    explanation = explain(store, snapshot.id)
+    assert explanation.broken is None or explanation.broken.fault is None
+    return set(explanation.nodes)
 
 
 def test_a_published_checkpoint_gives_its_weights_and_is_a_parent(family):
@@ -111,7 +111,7 @@ def test_of_a_training_state_the_weights_alone_can_be_taken(family):
     config = tiny(**{"train.updates": 3})
     child = trained(store, inputs, config, origin=state, reset_progress=True)
     assert began_from(child) == ("walk_lm/training_state", state.id)
-    assert read_provenance(child.receipt).arguments["reset_progress"] is True
+    assert read_receipt(child.receipt).arguments["reset_progress"] is True
     assert child.read_json("training.json")["origin"]["reset_progress"] is True
     lines = [line for line in read_lines(child.file(METRICS)) if "loss" in line]
     assert [line["update"] for line in lines] == [1, 2, 3]

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from assets_data.lineage import keyed_order
 from training.callbacks.base import Callback
+from training.config import derived_seed
 from training.environment import autocast
 from training.generators import forked_generators
 from training.optimizer_calls import evaluation_weights
-from training.seeds import derived_seed
 
 if TYPE_CHECKING:
     from training.run import Run

@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING
 
 from training.callbacks.base import Callback
-from training.stop import STALLED
+from training.config import STALLED
 
 if TYPE_CHECKING:
     from training.run import Run

@@ -3,15 +3,19 @@
 from training.config.files import load_config, pin_length, save_config, with_updates
 from training.config.parts import BestConfig, LossConfig, OptimizerConfig, ScheduleConfig
 from training.config.problems import Problem, problems
-from training.config.train import TrainConfig
+from training.config.train import SEEDS, STALLED, TrainConfig, derived_seed, derived_seeds
 
 __all__ = [
+    "SEEDS",
+    "STALLED",
     "BestConfig",
     "LossConfig",
     "OptimizerConfig",
     "Problem",
     "ScheduleConfig",
     "TrainConfig",
+    "derived_seed",
+    "derived_seeds",
     "load_config",
     "pin_length",
     "problems",

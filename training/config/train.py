@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from assets_data.lineage import option
+from assets_data.lineage.identity.order import stream_key
 from training.config.parts import BestConfig, LossConfig, OptimizerConfig, ScheduleConfig
+
+STALLED = 75
+"""Exit status of a process whose update stalled: EX_TEMPFAIL of sysexits.h, trying again may help."""
+
+SEEDS = ("order", "model", "train", "validation")
+"""Row order, initial weights, torch's generator (dropout, masks), choice of validation rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,3 +54,13 @@ class TrainConfig:
     trackers: tuple[str, ...] = option((), "where else curves go: tensorboard, wandb, mlflow; each needs its package")
     stall_seconds: float = option(0.0, "end the process with status 75 when an update takes longer; 0 waits for ever")
     allow_fixture: bool = option(False, "train on data whose manifest says that it is a fixture")
+
+
+def derived_seed(seed: int, name: str) -> int:
+    """A 52-bit seed for one purpose, hashed from the run's seed and the purpose's name, never ``seed + 1``."""
+    return int(stream_key(seed, f"seed/{name}")) >> 12
+
+
+def derived_seeds(seed: int) -> dict[str, int]:
+    """The seed of every purpose of a run."""
+    return {name: derived_seed(seed, name) for name in SEEDS}

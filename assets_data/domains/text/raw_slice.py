@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from assets_data.domains.text.shuffle import shuffled
 from assets_data.lineage import DataError, Snapshot, SnapshotWriter, Store
 from assets_data.lineage.identity.record_ids import among, decode_records, table_records
-from assets_data.lineage.receipts.provenance import SourcePart
+from assets_data.lineage.receipts.receipt import SourcePart
 from assets_data.lineage.storage.tombstones import WITHDRAWN
 from assets_data.sources.config import SourceConfig
 from assets_data.sources.parts import Part, Record, Source, planned_digest

@@ -14,7 +14,7 @@ from typing import Any
 
 from assets_data.lineage.identity.digests import canonical_json, digest_file, digest_json
 from assets_data.lineage.queries.tree import Node
-from assets_data.lineage.receipts.provenance import STATEMENT
+from assets_data.lineage.receipts.receipt import STATEMENT
 from assets_data.lineage.storage.snapshot import MANIFEST, Snapshot
 
 HEAD = {1: "urn:stemma:lineage-head:v1", 2: "urn:stemma:lineage-head:v2"}
@@ -81,4 +81,4 @@ def _files(snapshot: Snapshot) -> dict[str, list[Any]]:
 
 def _receipts(node: Node) -> list[str]:
     """Each receipt as it is on the disk, in base64: its digest is over those bytes."""
-    return [base64.b64encode(account.path.read_bytes()).decode() for account in node.accounts]
+    return [base64.b64encode(receipt.path.read_bytes()).decode() for receipt in node.receipts]

@@ -19,7 +19,7 @@ from typing import Any
 from assets_data.lineage.errors import IntegrityError, StemmaError
 from assets_data.lineage.identity.digests import canonical_json, digest_json
 from assets_data.lineage.queries.bundle import BINDS, BUNDLE, PAYLOAD, head_statement, pre_authentication
-from assets_data.lineage.receipts.receipt import parse_bytes
+from assets_data.lineage.receipts.reader import parse_bytes
 from assets_data.lineage.storage.snapshot import MANIFEST
 
 Verify = Callable[[bytes, list[dict[str, str]]], bool]
@@ -93,12 +93,12 @@ def _check_files(entry: Mapping[str, Any]) -> None:
 
 
 def _check_receipt(raw: bytes, entry: Mapping[str, Any], seen: Mapping[str, str]) -> None:
-    _, account = parse_bytes(raw, Path(f"{hashlib.sha256(raw).hexdigest()}.json"))
-    if account.subject != entry["id"] or account.stage != entry["content"]["kind"]:
-        raise _refused("BUNDLE_SUBJECT", "a receipt is about another node", entry["id"], account.subject)
-    for parent in account.parents:
+    _, receipt = parse_bytes(raw, Path(f"{hashlib.sha256(raw).hexdigest()}.json"))
+    if receipt.subject != entry["id"] or receipt.stage != entry["content"]["kind"]:
+        raise _refused("BUNDLE_SUBJECT", "a receipt is about another node", entry["id"], receipt.subject)
+    for parent in receipt.parents:
         if seen.get(parent.id) != parent.kind:
-            raise _refused("BUNDLE_PARENT", "a parent is not in the bundle, before its child", parent.id, account.stage)
+            raise _refused("BUNDLE_PARENT", "a parent is not in the bundle, before its child", parent.id, receipt.stage)
 
 
 def _refused(code: str, what: str, expected: object = None, found: object = None) -> IntegrityError:

@@ -1,4 +1,4 @@
-"""The whole story of a node, every byte of it hashed again: files, values, receipts, and what the store remembers.
+"""The whole tree of a node, every byte of it hashed again: files, values, receipts, and what the store remembers.
 
 Promises that ``fault`` is the broken node nearest to the sources, with what was expected and found. Hashes on every
 core, twice over the same bytes: each file against its list, and each part's values against the identity.
@@ -15,8 +15,7 @@ from pathlib import Path
 from assets_data.lineage.errors import IntegrityError, StemmaError
 from assets_data.lineage.identity.digests import digest_json, load_json, logical_digest
 from assets_data.lineage.queries.tree import Node, load_tree
-from assets_data.lineage.receipts.attestation import check_statement
-from assets_data.lineage.receipts.receipt import read_receipt
+from assets_data.lineage.receipts.reader import check_statement, read_document
 from assets_data.lineage.storage.snapshot import Snapshot
 from assets_data.lineage.storage.store import Store
 
@@ -26,7 +25,7 @@ Progress = Callable[[int], object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Story:
+class Tree:
     """The tree below ``root``, parents first. ``broken`` is the first node with a fault, None when all is as it was."""
 
     root: str
@@ -39,7 +38,7 @@ class Story:
         return next((node for node in self.nodes.values() if node.fault), None)
 
 
-def explain(store: Store, snapshot_id: str, progress: Progress = lambda count: None) -> Story:
+def explain(store: Store, snapshot_id: str, progress: Progress = lambda count: None) -> Tree:
     """Load and hash everything below a node. ``progress`` is told bytes as they are done."""
     nodes = load_tree(store, [snapshot_id])
     for check in (_check_statements, _check_shared_inputs):
@@ -47,7 +46,7 @@ def explain(store: Store, snapshot_id: str, progress: Progress = lambda count: N
             _note(node, check, node, nodes)
     _check_memory(store, nodes)
     hashed = _hash_all(nodes, progress)
-    return Story(root=next(reversed(nodes)), nodes=nodes, hashed_bytes=hashed)
+    return Tree(root=next(reversed(nodes)), nodes=nodes, hashed_bytes=hashed)
 
 
 def total_bytes(store: Store, snapshot_id: str) -> int:
@@ -65,24 +64,24 @@ def _note(node: Node, check: Callable[..., None], *arguments: object) -> None:
 
 
 def _check_statements(node: Node, _nodes: Mapping[str, Node]) -> None:
-    for account in node.accounts:
-        check_statement(read_receipt(account.path), account.path)
+    for receipt in node.receipts:
+        check_statement(read_document(receipt.path), receipt.path)
 
 
 def _check_shared_inputs(node: Node, nodes: Mapping[str, Node]) -> None:
     """What a recipe's nodes both read must be the same: a checkpoint's preflight was made for the very manifest that
     the checkpoint read, and so on. What another recipe made, and what a training began from, have inputs of their own.
     """
-    for account in node.accounts:
-        mine = {parent.input: parent.id for parent in account.parents if parent.input in SHARED_INPUTS}
-        kin = [p for p in account.parents if _owner(p.kind) == _owner(node.kind) and p.input != ORIGIN]
+    for receipt in node.receipts:
+        mine = {parent.input: parent.id for parent in receipt.parents if parent.input in SHARED_INPUTS}
+        kin = [p for p in receipt.parents if _owner(p.kind) == _owner(node.kind) and p.input != ORIGIN]
         for parent in kin:
             for name, expected in mine.items():
-                theirs = {p.id for a in nodes[parent.id].accounts for p in a.parents if p.input == name}
+                theirs = {p.id for a in nodes[parent.id].receipts for p in a.parents if p.input == name}
                 if theirs and expected not in theirs:
                     what = f"it and its {parent.input} did not read the same {name}"
                     raise IntegrityError(
-                        "LINEAGE_STALE_READ", what, expected=expected, found=sorted(theirs), where=account.path
+                        "LINEAGE_STALE_READ", what, expected=expected, found=sorted(theirs), where=receipt.path
                     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from assets_data.lineage.receipts.provenance import Provenance
+from assets_data.lineage.receipts.receipt import Receipt
 
 CONTENT, CONFIG, CODE, PARENT = "content", "config", "code", "parent"
 
@@ -44,43 +44,43 @@ class Standing:
         return not self.reasons
 
 
-def judge(accounts: Mapping[str, tuple[str, Provenance]], expected: Mapping[str, Expectation]) -> dict[str, Standing]:
-    """The standing of every name: ``accounts`` maps it to ``(snapshot id, the receipt it points to)``."""
+def judge(receipts: Mapping[str, tuple[str, Receipt]], expected: Mapping[str, Expectation]) -> dict[str, Standing]:
+    """The standing of every name: ``receipts`` maps it to ``(snapshot id, the receipt it points to)``."""
     standings: dict[str, Standing] = {}
     for name in _parents_first(expected):
-        snapshot_id, account = accounts[name]
+        snapshot_id, receipt = receipts[name]
         reasons = [
-            *_own_reasons(account, expected[name]),
-            *_parent_reasons(account, expected[name], accounts, standings),
+            *_own_reasons(receipt, expected[name]),
+            *_parent_reasons(receipt, expected[name], receipts, standings),
         ]
         standings[name] = Standing(name=name, id=snapshot_id, reasons=reasons)
     return {name: standings[name] for name in expected}
 
 
-def _own_reasons(account: Provenance, today: Expectation) -> list[tuple[str, str]]:
+def _own_reasons(receipt: Receipt, today: Expectation) -> list[tuple[str, str]]:
     reasons = [(CONTENT, today.content)] if today.content else []
-    if today.config is not None and (changed := differing(account.config, today.config)):
+    if today.config is not None and (changed := differing(receipt.config, today.config)):
         reasons.append((CONFIG, "; ".join(changed)))
-    if today.arguments is not None and (changed := differing(account.arguments, today.arguments)):
+    if today.arguments is not None and (changed := differing(receipt.arguments, today.arguments)):
         reasons.append((CONTENT, "; ".join(changed)))
-    if today.code_version is not None and today.code_version != account.code_version:
+    if today.code_version is not None and today.code_version != receipt.code_version:
         reasons.append((CODE, "its code or something it imports was edited"))
     return reasons
 
 
 def _parent_reasons(
-    account: Provenance,
+    receipt: Receipt,
     today: Expectation,
-    accounts: Mapping[str, tuple[str, Provenance]],
+    receipts: Mapping[str, tuple[str, Receipt]],
     standings: Mapping[str, Standing],
 ) -> list[tuple[str, str]]:
     read: dict[str, list[str]] = {}
-    for parent in account.parents:
+    for parent in receipt.parents:
         read.setdefault(parent.input, []).append(parent.id)
     reasons = []
     for name, parents in today.parents.items():
-        now, then = {accounts[parent][0] for parent in parents}, set(read.get(name, []))
-        moved = [parent for parent in parents if accounts[parent][0] not in then]
+        now, then = {receipts[parent][0] for parent in parents}, set(read.get(name, []))
+        moved = [parent for parent in parents if receipts[parent][0] not in then]
         reasons += [(PARENT, f"{parent} is another one than was read") for parent in moved]
         if not moved and then - now:
             reasons.append((PARENT, f"{len(then - now)} of its {name} are not there any more"))

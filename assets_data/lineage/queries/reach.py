@@ -1,4 +1,4 @@
-"""Where records went: every snapshot that names them, every one that learned from them, every one that stands on those.
+"""Where records went: every snapshot that names them, every one that learned from them, every descendant of those.
 
 Promises to miss nothing: a snapshot of a kind that nobody declared is taken to have learned from all it read, unless
 its tables name records.
@@ -10,13 +10,13 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from assets_data.lineage.queries.tree import Node, load_tree
-from assets_data.lineage.receipts.provenance import WITHDRAWN_FROM
+from assets_data.lineage.receipts.receipt import WITHDRAWN_FROM
 from assets_data.lineage.storage.record_rows import record_splits, records_held
 from assets_data.lineage.storage.records import record_tables
 from assets_data.lineage.storage.snapshot import Snapshot
 from assets_data.lineage.storage.store import Store
 
-HOLDS, LEARNED, STANDS = "holds", "learned", "stands on"
+HOLDS, LEARNED, DESCENDS = "holds", "learned", "descends"
 NOTHING, ROWS, EVERYTHING, SPLIT = "nothing", "rows", "everything", "split:"
 """What a kind learns from what it reads; the last with the name of the split it learns from behind it."""
 
@@ -26,12 +26,12 @@ Part = Callable[[Snapshot, Snapshot, Collection[bytes]], bool]
 @dataclass(slots=True, kw_only=True)
 class Effect:
     """What one snapshot has to do with the records. ``rows`` is by table, for holders; ``through`` are the ids of the
-    parents that brought it here; ``taught``: it, or something it stands on, learned from them.
+    parents that brought it here; ``learned``: it or an ancestor of it learned from them.
     """
 
     node: Node
     how: str
-    taught: bool
+    learned: bool
     rows: Mapping[str, int] = field(default_factory=dict)
     through: list[str] = field(default_factory=list)
 
@@ -71,11 +71,11 @@ def find_reach(nodes: Mapping[str, Node], records: Collection[bytes], rules: Rul
     for key, node in nodes.items():
         through = _through(node, effects, records, rules)
         if key in held:
-            taught = _taught(through, effects)
-            effects[key] = Effect(node=node, how=HOLDS, rows=held[key], through=through, taught=taught)
+            learned = _any_learned(through, effects)
+            effects[key] = Effect(node=node, how=HOLDS, rows=held[key], through=through, learned=learned)
         elif how := _how(node, through, effects, splits, rules):
-            taught = how == LEARNED or _taught(through, effects)
-            effects[key] = Effect(node=node, how=how, through=through, taught=taught)
+            learned = how == LEARNED or _any_learned(through, effects)
+            effects[key] = Effect(node=node, how=how, through=through, learned=learned)
     unread = {key: node for key, node in nodes.items() if node.snapshot is None}
     return Reach(effects=effects, splits=frozenset(splits), unread=unread)
 
@@ -85,7 +85,7 @@ def _through(node: Node, effects: Mapping[str, Effect], records: Collection[byte
     itself, and not one of which the part that counts stays as it is.
     """
     found: dict[str, None] = {}
-    for parent in (parent for account in node.accounts for parent in account.parents):
+    for parent in (parent for receipt in node.receipts for parent in receipt.parents):
         if parent.id in effects and parent.id not in found and parent.input != WITHDRAWN_FROM:
             part, read = rules.part(node.kind, parent.input), effects[parent.id].node.snapshot
             if part is None or read is None or node.snapshot is None or part(read, node.snapshot, records):
@@ -94,7 +94,7 @@ def _through(node: Node, effects: Mapping[str, Effect], records: Collection[byte
 
 
 def _how(node: Node, through: list[str], effects: Mapping[str, Effect], splits: set[str], rules: Rules) -> str:
-    """A non-holder's part: it learned from a holder, or it stands on what did, or (the empty string) neither."""
+    """A non-holder's part: it learned from a holder, or it descends from what did, or (the empty string) neither."""
     direct = any(effects[parent].how == HOLDS for parent in through)
     learns = rules.learns(node.kind)
     if learns is None:  # it names the records it took, and took none of these; or it names none
@@ -102,14 +102,14 @@ def _how(node: Node, through: list[str], effects: Mapping[str, Effect], splits: 
     if learns.startswith(SPLIT):
         if direct and learns.removeprefix(SPLIT) in splits:
             return LEARNED
-        return STANDS if _taught(through, effects) else ""  # what was not in its split changes nothing it learned
+        return DESCENDS if _any_learned(through, effects) else ""  # no record of its split
     if direct and learns == EVERYTHING:
         return LEARNED
-    return STANDS if through else ""
+    return DESCENDS if through else ""
 
 
-def _taught(through: list[str], effects: Mapping[str, Effect]) -> bool:
-    return any(effects[parent].taught for parent in through)
+def _any_learned(through: list[str], effects: Mapping[str, Effect]) -> bool:
+    return any(effects[parent].learned for parent in through)
 
 
 def _rows_held(node: Node, records: Collection[bytes]) -> dict[str, int]:

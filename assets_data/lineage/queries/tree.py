@@ -10,26 +10,29 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from assets_data.lineage.errors import IntegrityError, StemmaError
-from assets_data.lineage.receipts.provenance import Provenance
-from assets_data.lineage.receipts.receipt import read_provenance
+from assets_data.lineage.receipts.reader import read_receipt
+from assets_data.lineage.receipts.receipt import Receipt
 from assets_data.lineage.storage.snapshot import Snapshot
 from assets_data.lineage.storage.store import Store
 
 
 @dataclass(slots=True, kw_only=True)
 class Node:
-    """One snapshot of the tree: ``accounts`` are its receipts, ``fault`` the first thing that is wrong with it."""
+    """A place in the tree: a snapshot with all its receipts, or (``snapshot`` None) the id of one that cannot be read.
+
+    ``fault`` is the first thing that is wrong with it.
+    """
 
     id: str
     kind: str
     snapshot: Snapshot | None = None
-    accounts: list[Provenance] = field(default_factory=list)
+    receipts: list[Receipt] = field(default_factory=list)
     fault: StemmaError | None = None
 
     @property
     def parents(self) -> list[str]:
-        """Ids of every snapshot that any of its accounts read, each once, in the order read."""
-        return list(dict.fromkeys(parent.id for account in self.accounts for parent in account.parents))
+        """Ids of every snapshot that any of the receipts read, each once, in the order read."""
+        return list(dict.fromkeys(parent.id for receipt in self.receipts for parent in receipt.parents))
 
 
 def load_tree(store: Store, roots: Iterable[str]) -> dict[str, Node]:
@@ -46,7 +49,7 @@ def load_tree(store: Store, roots: Iterable[str]) -> dict[str, Node]:
             pending.pop()
         else:
             node = loaded[snapshot_id] = load_node(store, snapshot_id, kind)
-            kinds = {parent.id: parent.kind for account in node.accounts for parent in account.parents}
+            kinds = {parent.id: parent.kind for receipt in node.receipts for parent in receipt.parents}
             pending += [(parent, kinds[parent]) for parent in reversed(node.parents) if parent not in loaded]
     return done
 
@@ -66,27 +69,27 @@ def load_node(store: Store, snapshot_id: str, kind: str = "?") -> Node:
         )
     for path in paths:
         try:
-            node.accounts.append(_account(node, read_provenance(path)))
+            node.receipts.append(_receipt(node, read_receipt(path)))
         except StemmaError as error:
             node.fault = node.fault or error
     return node
 
 
-def newest(node: Node) -> Provenance:
-    """The latest account of a node. Raises the node's fault when it has none."""
-    if not node.accounts:
+def newest(node: Node) -> Receipt:
+    """The latest receipt of a node. Raises the node's fault when it has none."""
+    if not node.receipts:
         raise node.fault or IntegrityError("RECEIPT_MISSING", "no receipt says how this was made", found=node.id)
-    return max(node.accounts, key=lambda account: (account.finished, account.id))
+    return max(node.receipts, key=lambda receipt: (receipt.finished, receipt.id))
 
 
-def _account(node: Node, account: Provenance) -> Provenance:
-    if account.subject != node.id:
+def _receipt(node: Node, receipt: Receipt) -> Receipt:
+    if receipt.subject != node.id:
         what = "the receipt is about another node"
-        raise IntegrityError("RECEIPT_SUBJECT", what, expected=node.id, found=account.subject, where=account.path)
-    if node.snapshot and account.stage != node.kind:
+        raise IntegrityError("RECEIPT_SUBJECT", what, expected=node.id, found=receipt.subject, where=receipt.path)
+    if node.snapshot and receipt.stage != node.kind:
         what = "the receipt is about another stage"
-        raise IntegrityError("RECEIPT_STAGE", what, expected=node.kind, found=account.stage, where=account.path)
-    return account
+        raise IntegrityError("RECEIPT_STAGE", what, expected=node.kind, found=receipt.stage, where=receipt.path)
+    return receipt
 
 
 def _full(snapshot_id: str) -> str:

@@ -1,176 +1,68 @@
-"""Receipts: an in-toto Statement v1 with the SLSA provenance v1 predicate for every materialisation.
+"""What a receipt says, as typed fields: an in-toto Statement v1 with the SLSA provenance v1 predicate.
 
-Owns writing and reading the document; ``provenance`` says what its members mean. Subjects are ids out;
-``resolvedDependencies`` are the ids *actually read*, the outside files, the commit and the environment;
-``externalParameters`` hold the whole config. Commit and environment are those the work began under;
-what was another at its end is said beside them. Same content by another route: same id, another receipt.
+There is one receipt for every time that a stage made something: ``writer`` writes it, ``reader`` reads it strictly.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
-from assets_data.lineage.errors import IntegrityError
-from assets_data.lineage.identity.digests import canonical_json, digest_bytes, load_json
-from assets_data.lineage.receipts import code
-from assets_data.lineage.receipts.provenance import (
-    BUILD_TYPE,
-    ENDED,
-    LOCK,
-    PREDICATE,
-    RECEIPT_SCHEMAS,
-    SOURCE,
-    STATEMENT,
-    TREE,
-    Provenance,
-    SourcePart,
-    parse_receipt,
-)
-from assets_data.lineage.storage import atomic
-from assets_data.lineage.storage.snapshot import Snapshot
+STATEMENT = "https://in-toto.io/Statement/v1"
+PREDICATE = "https://slsa.dev/provenance/v1"
+BUILD_TYPE = "urn:stemma:stage:v1"
+RECEIPT_SCHEMAS = (1, 2)  # every version ever released stays readable; 2 may say what moved during the work
+TREE, LOCK, SOURCE = "source-tree", "environment-lock", "source"
+WITHDRAWN_FROM = "withdrawn_from"  # an input of older receipts: the snapshot that records were taken out of
+ENDED = "at-the-end"
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """A snapshot that was read: under which input name, of which kind, and its id."""
+
+    input: str
+    kind: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePart:
+    """A file from outside that was read: its name, SHA-256 (64 hex characters) and address, if it has one."""
+
+    name: str
+    sha256: str
+    uri: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Build:
-    """What a receipt says about one run of a stage, apart from its result. Make it before the work: the checkout and
-    the environment are those of that moment.
+class Receipt:
+    """How ``subject`` came to be. ``path`` is the receipt's file. Commit and environment are those the
+    work began under; ``ended`` has what of them was another when it ended (see ``code.changes_since``).
     """
 
+    path: Path
+    subject: str
     stage: str
-    code_version: str
     config: Mapping[str, Any]
     arguments: Mapping[str, Any]
     requested: Mapping[str, Any]
-    parents: Mapping[str, list[Snapshot]]
+    code_version: str
     seeds: Mapping[str, int]
-    sources: Sequence[SourcePart] = ()
-    started: datetime = field(default_factory=lambda: datetime.now(UTC))
-    tree: Mapping[str, Any] = field(default_factory=lambda: code.commit())
-    environment: Mapping[str, Any] = field(default_factory=lambda: code.environment())
+    parents: tuple[Parent, ...]
+    sources: tuple[SourcePart, ...]
+    commit: str | None
+    dirty: bool | None
+    diff: str | None
+    lock: str
+    environment: Mapping[str, Any]
+    ended: Mapping[str, Any] = field(default_factory=dict)
+    started: str
+    finished: str
 
     @property
-    def parent_ids(self) -> dict[str, list[str]]:
-        """``{input name: [snapshot id, ...]}`` as read."""
-        return {name: [snapshot.id for snapshot in group] for name, group in self.parents.items()}
-
-
-def statement(build: Build, result: Snapshot) -> dict[str, Any]:
-    """The in-toto Statement for ``result``: plain JSON, ready for canonical form or for a DSSE envelope."""
-    byproducts = [{"name": "environment", "annotations": dict(build.environment)}]
-    if ended := code.changes_since(build.tree, build.environment):
-        byproducts.append({"name": ENDED, "annotations": ended})
-    parameters = {
-        "stage": build.stage,
-        "config": build.config,
-        "arguments": build.arguments,
-        "requested": build.requested,
-    }
-    return {
-        "_type": STATEMENT,
-        "subject": [{"name": result.kind, "digest": {"sha256": _hex(result.id)}}],
-        "predicateType": PREDICATE,
-        "predicate": {
-            "buildDefinition": {
-                "buildType": BUILD_TYPE,
-                "externalParameters": parameters,
-                "internalParameters": {
-                    "code_version": build.code_version,
-                    "seeds": build.seeds,
-                    "schema": RECEIPT_SCHEMAS[-1],
-                },
-                "resolvedDependencies": [*_parents(build), *_sources(build), *_tools(build)],
-            },
-            "runDetails": {
-                "builder": {"id": "urn:stemma:builder:local"},
-                "metadata": {"startedOn": _time(build.started), "finishedOn": _time(datetime.now(UTC))},
-                "byproducts": byproducts,
-            },
-        },
-    }
-
-
-def write_receipt(folder: Path, build: Build, result: Snapshot) -> Path:
-    """Write the receipt under ``folder/<subject hex>/<receipt hex>.json`` and return its path."""
-    data = canonical_json(statement(build, result))
-    path = folder / _hex(result.id) / f"{_hex(digest_bytes(data))}.json"
-    atomic.write_bytes(path, data)
-    return path
-
-
-def read_receipt(path: Path) -> dict[str, Any]:
-    """A receipt, checked against its own name and its schema. Raises IntegrityError when a byte of it changed."""
-    return read_both(path)[0]
-
-
-def read_provenance(path: Path) -> Provenance:
-    """What a receipt says, as typed fields; checked as :func:`read_receipt` does."""
-    return read_both(path)[1]
-
-
-def parse_bytes(raw: bytes, path: Path) -> tuple[dict[str, Any], Provenance]:
-    """The document and its fields, from the one spelling that is accepted: strict and canonical JSON.
-
-    Raises IntegrityError, RECEIPT_SPELLING for another spelling of the same document.
-    """
-    document = load_json(raw, path)
-    try:
-        canonical = canonical_json(document)
-    except ValueError as error:  # an integer past 2**53, half a surrogate pair
-        raise IntegrityError("RECEIPT_SPELLING", f"a receipt has no canonical form: {error}", where=path) from error
-    if canonical != raw:
-        raise IntegrityError("RECEIPT_SPELLING", "a receipt is not in canonical form", where=path)
-    return document, parse_receipt(document, path)
-
-
-def read_both(path: Path) -> tuple[dict[str, Any], Provenance]:
-    """The document and its fields in one reading; checked as :func:`read_receipt` does."""
-    raw = path.read_bytes()
-    if (found := _hex(digest_bytes(raw))) != path.stem:
-        raise IntegrityError("RECEIPT_DIGEST", "a receipt was edited", expected=path.stem, found=found, where=path)
-    return parse_bytes(raw, path)
-
-
-def public_uri(uri: str) -> str:
-    """An address without what may be a secret: user and password, query and fragment."""
-    parts = urlsplit(uri)
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
-
-
-def _sources(build: Build) -> list[dict[str, Any]]:
-    return [
-        {"name": f"{SOURCE}={part.name}", "digest": {"sha256": _hex(part.sha256)}, "uri": public_uri(part.uri)}
-        for part in build.sources
-    ]
-
-
-def _parents(build: Build) -> list[dict[str, Any]]:
-    return [
-        {"name": f"{name}={snapshot.kind}", "digest": {"sha256": _hex(snapshot.id)}}
-        for name, group in build.parents.items()
-        for snapshot in group
-    ]
-
-
-def _tools(build: Build) -> list[dict[str, Any]]:
-    git = build.tree
-    lock = {"name": LOCK, "digest": {"sha256": _hex(build.environment["lock"])}}
-    tree: dict[str, Any] = {"name": TREE, "digest": {}, "annotations": {"dirty": git["dirty"]}}
-    if git["commit"]:
-        tree["digest"]["gitCommit"] = git["commit"]
-    if git["diff"]:
-        tree["digest"]["sha256"] = _hex(git["diff"])
-    return [tree, lock]
-
-
-def _hex(digest: str) -> str:
-    return digest.removeprefix("sha256:")
-
-
-def _time(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    def id(self) -> str:
+        """The receipt's own digest, without the algorithm."""
+        return self.path.stem

@@ -16,8 +16,8 @@ from assets_data.lineage.errors import DataError
 from assets_data.lineage.identity.merkle import sorted_records
 from assets_data.lineage.identity.record_ids import among, decode_records, record_columns
 from assets_data.lineage.receipts.code import code_version
-from assets_data.lineage.receipts.provenance import Provenance
-from assets_data.lineage.receipts.receipt import Build
+from assets_data.lineage.receipts.receipt import Receipt
+from assets_data.lineage.receipts.writer import Build
 from assets_data.lineage.storage.records import all_records, record_tables
 from assets_data.lineage.storage.snapshot import Snapshot, SnapshotWriter
 from assets_data.lineage.storage.store import Store
@@ -30,47 +30,47 @@ Without = Callable[[SnapshotWriter, Snapshot, np.ndarray], None]
 def redact(
     store: Store,
     snapshot: Snapshot,
-    account: Provenance,
+    receipt: Receipt,
     records: Collection[bytes],
     code: tuple[str, ...],
     without: Without | None = None,
 ) -> Snapshot:
-    """Publish (or reuse) ``snapshot``, which ``account`` says the making of, without ``records``.
+    """Publish (or reuse) ``snapshot``, which ``receipt`` says the making of, without ``records``.
 
     ``code`` are the modules of its stage; ``without(writer, snapshot, records)`` writes it, else its tables lose the
     rows that name one. Raises DataError REDACTION_DERIVED for what was made from other snapshots.
     """
-    if account.parents:
+    if receipt.parents:
         what, action = "this was made from other snapshots", "redact the source that it was derived from"
         raise DataError("REDACTION_DERIVED", what, found=snapshot.kind, where=snapshot.path, action=action)
     gone = sorted_records(list(records))
-    listed = sorted({*account.arguments.get(WITHDRAWN, []), *_hex(snapshot, gone)})
+    listed = sorted({*receipt.arguments.get(WITHDRAWN, []), *_hex(snapshot, gone)})
     return store.run_stage(
         name=snapshot.kind,
         module=code,
-        config=account.config,
-        arguments={**account.arguments, REDACTED_FROM: snapshot.id, WITHDRAWN: listed},
+        config=receipt.config,
+        arguments={**receipt.arguments, REDACTED_FROM: snapshot.id, WITHDRAWN: listed},
         parents={},
-        seeds=account.seeds,
-        sources=account.sources,
+        seeds=receipt.seeds,
+        sources=receipt.sources,
         build=lambda writer: (without or _without)(writer, snapshot, gone),
     )
 
 
-def source_call(account: Provenance, code: tuple[str, ...]) -> Build:
-    """The call of a source stage that an account is about, as today's code would make it: what ``Store.adopt`` takes.
+def source_call(receipt: Receipt, code: tuple[str, ...]) -> Build:
+    """The call of a source stage that a receipt is about, as today's code would make it: what ``Store.adopt`` takes.
 
     The store finds a snapshot by the call, without what it left out.
     """
-    arguments = {name: value for name, value in account.arguments.items() if name not in (WITHDRAWN, REDACTED_FROM)}
+    arguments = {name: value for name, value in receipt.arguments.items() if name not in (WITHDRAWN, REDACTED_FROM)}
     return Build(
-        stage=account.stage,
+        stage=receipt.stage,
         code_version=code_version(*code),
-        config=account.config,
+        config=receipt.config,
         arguments=arguments,
-        requested=account.requested,
+        requested=receipt.requested,
         parents={},
-        seeds=account.seeds,
+        seeds=receipt.seeds,
     )
 
 

@@ -23,8 +23,9 @@ from assets_data.lineage.config import to_dict
 from assets_data.lineage.errors import DataError, IntegrityError
 from assets_data.lineage.identity.digests import digest_json, load_json
 from assets_data.lineage.receipts.code import code_version
-from assets_data.lineage.receipts.provenance import SourcePart
-from assets_data.lineage.receipts.receipt import Build, read_receipt, write_receipt
+from assets_data.lineage.receipts.reader import read_document
+from assets_data.lineage.receipts.receipt import SourcePart
+from assets_data.lineage.receipts.writer import Build, write_receipt
 from assets_data.lineage.storage import atomic
 from assets_data.lineage.storage.names import require_kind, require_name
 from assets_data.lineage.storage.record_rows import holds_any, keep_index
@@ -180,7 +181,7 @@ class Store:
         try:
             entry = load_json(record.read_bytes(), record)
             receipt = self.root / entry["receipt"]
-            read_receipt(receipt)
+            read_document(receipt)
         except (FileNotFoundError, KeyError, IntegrityError):
             return None
         try:

@@ -79,12 +79,12 @@ def croissant(tree: Mapping[str, Node], root: str) -> dict[str, Any]:
         "license": notes["licence"],
         "url": f"urn:stemma:{root}",
         "version": "1.0.0",
-        "datePublished": max(account.finished for account in node.accounts),
+        "datePublished": max(receipt.finished for receipt in node.receipts),
         "citeAs": f"Stemma snapshot {root}",
         "distribution": [entry for snapshot in snapshots for entry in _files(snapshot)],
         "recordSet": [entry for snapshot in snapshots for entry in _record_sets(snapshot)],
         "prov:wasDerivedFrom": [{"@id": f"urn:stemma:{parent}"} for parent in node.parents],
-        "prov:wasGeneratedBy": [_activity(account) for account in node.accounts],
+        "prov:wasGeneratedBy": [_activity(receipt) for receipt in node.receipts],
     }
 
 
@@ -139,14 +139,14 @@ def _data_type(kind: pa.DataType) -> str:
     return "sc:Float" if pa.types.is_floating(kind) else "sc:Text"
 
 
-def _activity(account: Any) -> dict[str, Any]:
+def _activity(receipt: Any) -> dict[str, Any]:
     return {
         "@type": "prov:Activity",
-        "@id": f"urn:stemma:receipt:{account.id}",
-        "prov:startedAtTime": account.started,
-        "prov:endedAtTime": account.finished,
-        "prov:used": [{"@id": f"urn:stemma:{parent.id}"} for parent in account.parents],
-        "prov:wasAssociatedWith": {"@id": f"urn:stemma:code:{account.commit or account.diff}"},
+        "@id": f"urn:stemma:receipt:{receipt.id}",
+        "prov:startedAtTime": receipt.started,
+        "prov:endedAtTime": receipt.finished,
+        "prov:used": [{"@id": f"urn:stemma:{parent.id}"} for parent in receipt.parents],
+        "prov:wasAssociatedWith": {"@id": f"urn:stemma:code:{receipt.commit or receipt.diff}"},
     }
 
 

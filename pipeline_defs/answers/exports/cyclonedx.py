@@ -16,15 +16,15 @@ from pipeline_defs.answers.exports.model_facts import ModelFacts, model_facts
 
 def cyclonedx(tree: Mapping[str, Node], root: str) -> dict[str, Any]:
     """The bill of materials of a checkpoint: the model, every snapshot below it as data, and how they depend."""
-    facts, account = model_facts(tree, root), newest(tree[root])
+    facts, receipt = model_facts(tree, root), newest(tree[root])
     others = [node for key, node in tree.items() if key != root]
     return {
         "$schema": "http://cyclonedx.org/schema/bom-1.7.schema.json",
         "bomFormat": "CycloneDX",
         "specVersion": "1.7",
-        "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, f'urn:stemma:{root}:{account.id}')}",
+        "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, f'urn:stemma:{root}:{receipt.id}')}",
         "version": 1,
-        "metadata": {"timestamp": account.finished, "component": _model(tree[root], facts)},
+        "metadata": {"timestamp": receipt.finished, "component": _model(tree[root], facts)},
         "components": [_data(node) for node in others],
         "dependencies": [{"ref": node.id, "dependsOn": sorted(node.parents)} for node in tree.values()],
     }
@@ -56,14 +56,14 @@ def _model(node: Node, facts: ModelFacts) -> dict[str, Any]:
 
 
 def _properties(node: Node, facts: ModelFacts) -> list[dict[str, str]]:
-    account = newest(node)
+    receipt = newest(node)
     values = {
         "stemma:checkpoint_id": facts.training.get("checkpoint_id", node.id),
-        "stemma:receipt": account.id,
-        "stemma:code_version": account.code_version,
-        "stemma:commit": account.commit or "none",
-        "stemma:modified": str(account.dirty).lower(),
-        "stemma:environment": account.lock,
+        "stemma:receipt": receipt.id,
+        "stemma:code_version": receipt.code_version,
+        "stemma:commit": receipt.commit or "none",
+        "stemma:modified": str(receipt.dirty).lower(),
+        "stemma:environment": receipt.lock,
         "stemma:updates": str(facts.training.get("updates", "")),
         "stemma:bit_exact": str(facts.training.get("bit_exact", "")).lower(),
     }
@@ -71,7 +71,7 @@ def _properties(node: Node, facts: ModelFacts) -> list[dict[str, str]]:
 
 
 def _data(node: Node) -> dict[str, Any]:
-    account = newest(node)
+    receipt = newest(node)
     return {
         "type": "data",
         "bom-ref": node.id,
@@ -79,5 +79,5 @@ def _data(node: Node) -> dict[str, Any]:
         "version": short(node.id),
         "hashes": [{"alg": "SHA-256", "content": node.id.removeprefix("sha256:")}],
         "data": [{"type": "dataset", "name": node.kind, "contents": {"attachment": {"content": node.id}}}],
-        "properties": [{"name": "stemma:receipt", "value": account.id}],
+        "properties": [{"name": "stemma:receipt", "value": receipt.id}],
     }

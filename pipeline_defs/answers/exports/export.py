@@ -11,11 +11,10 @@ from assets_data.lineage import DataError, Store
 from assets_data.lineage.queries.bundle import make_bundle
 from assets_data.lineage.queries.tree import Node, load_tree
 from assets_data.lineage.storage.atomic import write_bytes
-from pipeline_defs.answers.answer import Answer
+from pipeline_defs.answers.answer import Answer, pretty
 from pipeline_defs.answers.exports.croissant import croissant
 from pipeline_defs.answers.exports.cyclonedx import cyclonedx
 from pipeline_defs.answers.exports.hf_folder import write_hf_folder
-from pipeline_defs.answers.exports.json_text import pretty
 from pipeline_defs.answers.exports.openlineage import run_events
 from pipeline_defs.answers.nodes import find_home
 

@@ -12,13 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from assets_data.lineage import DataError, Snapshot
-from assets_data.lineage.plain import plain
 from assets_data.lineage.queries.bundle import make_bundle
 from assets_data.lineage.queries.tree import Node
 from assets_data.lineage.storage import atomic
+from pipeline_defs.answers.answer import plain, pretty
 from pipeline_defs.answers.exports.croissant import croissant
 from pipeline_defs.answers.exports.cyclonedx import cyclonedx
-from pipeline_defs.answers.exports.json_text import pretty
 from pipeline_defs.answers.exports.model_facts import ModelFacts, model_facts
 from pipeline_defs.answers.exports.tokenizer_files import write_tokenizer
 from training.recipe import Loading, discover, find_recipe

@@ -32,13 +32,13 @@ class ModelFacts:
 def model_facts(tree: Mapping[str, Node], root: str) -> ModelFacts:
     """The facts of the checkpoint ``root``."""
     node = tree[root]
-    account, snapshot = newest(node), node.snapshot
+    receipt, snapshot = newest(node), node.snapshot
     training = snapshot.read_json("training.json") if snapshot and "training.json" in snapshot.files else {}
-    parents = [tree[parent.id] for parent in account.parents if not parent.kind.endswith("/preflight_report")]
+    parents = [tree[parent.id] for parent in receipt.parents if not parent.kind.endswith("/preflight_report")]
     recipe = node.kind.partition("/")[0]
     metrics, verdict = _judgement(snapshot, recipe, root)
     task = training.get("task") or TASK
-    return ModelFacts(recipe, recipe, task, training, account.config, parents, metrics, verdict)
+    return ModelFacts(recipe, recipe, task, training, receipt.config, parents, metrics, verdict)
 
 
 def _judgement(checkpoint: Snapshot | None, recipe: str, root: str) -> tuple[dict[str, Any], str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from assets_data.lineage.queries.tree import Node
-from assets_data.lineage.receipts.provenance import Provenance
+from assets_data.lineage.receipts.receipt import Receipt
 
 PRODUCER = "urn:stemma"
 NAMESPACE = "stemma"
@@ -15,40 +15,40 @@ _SPEC = "https://openlineage.io/spec"
 
 
 def run_events(tree: Mapping[str, Node]) -> list[dict[str, Any]]:
-    """Every account of every node as an event. Run ids are derived from receipts: the same receipt, the same run."""
-    return [_event(node, account) for node in tree.values() for account in node.accounts]
+    """Every receipt of every node as an event. Run ids are derived from receipts: the same receipt, the same run."""
+    return [_event(node, receipt) for node in tree.values() for receipt in node.receipts]
 
 
-def _event(node: Node, account: Provenance) -> dict[str, Any]:
+def _event(node: Node, receipt: Receipt) -> dict[str, Any]:
     return {
-        "eventTime": account.finished,
+        "eventTime": receipt.finished,
         "eventType": "COMPLETE",
         "producer": PRODUCER,
         "schemaURL": f"{_SPEC}/2-0-2/OpenLineage.json#/$defs/RunEvent",
         "run": {
-            "runId": str(uuid.uuid5(uuid.NAMESPACE_URL, f"urn:stemma:receipt:{account.id}")),
+            "runId": str(uuid.uuid5(uuid.NAMESPACE_URL, f"urn:stemma:receipt:{receipt.id}")),
             "facets": {
                 "nominalTime": _facet(
-                    "NominalTimeRunFacet", nominalStartTime=account.started, nominalEndTime=account.finished
+                    "NominalTimeRunFacet", nominalStartTime=receipt.started, nominalEndTime=receipt.finished
                 ),
                 "processing_engine": _facet(
-                    "ProcessingEngineRunFacet", "1-1-1", name="stemma", version=account.code_version
+                    "ProcessingEngineRunFacet", "1-1-1", name="stemma", version=receipt.code_version
                 ),
             },
         },
         "job": {
             "namespace": NAMESPACE,
-            "name": account.stage,
+            "name": receipt.stage,
             "facets": {
                 "sourceCodeLocation": _facet(
                     "SourceCodeLocationJobFacet",
                     type="git",
                     url=PRODUCER,
-                    version=account.commit or account.code_version,
+                    version=receipt.commit or receipt.code_version,
                 )
             },
         },
-        "inputs": [_dataset(parent.kind, parent.id) for parent in account.parents],
+        "inputs": [_dataset(parent.kind, parent.id) for parent in receipt.parents],
         "outputs": [_dataset(node.kind, node.id)],
     }
 

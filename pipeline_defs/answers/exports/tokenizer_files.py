@@ -12,7 +12,7 @@ from typing import Any
 
 from assets_data.lineage import Snapshot
 from assets_data.lineage.queries.tree import Node
-from pipeline_defs.answers.exports.json_text import pretty
+from pipeline_defs.answers.answer import pretty
 
 TOKENIZER = "tokenizer.json"
 SPECIALS = ("pad", "bos", "eos")

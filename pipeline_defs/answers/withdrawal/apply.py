@@ -14,8 +14,9 @@ from typing import Any
 from assets_data.lineage import IntegrityError, Snapshot, Store
 from assets_data.lineage.queries.reach import HOLDS, LEARNED
 from assets_data.lineage.queries.tree import load_node, newest
-from assets_data.lineage.receipts.provenance import Provenance
-from assets_data.lineage.receipts.receipt import Build, read_provenance
+from assets_data.lineage.receipts.reader import read_receipt
+from assets_data.lineage.receipts.receipt import Receipt
+from assets_data.lineage.receipts.writer import Build
 from assets_data.lineage.storage.redaction import redact, source_call
 from assets_data.lineage.storage.tombstones import write_tombstone
 from assets_data.stage import load
@@ -79,11 +80,11 @@ class _Work:
 
         Raises IntegrityError WITHDRAWAL_MISSED where it does not come out the same: the plan overlooked it.
         """
-        account = newest(load_node(self.store, key))
+        receipt = newest(load_node(self.store, key))
         parents: dict[str, list[Snapshot]] = {}
-        for parent in account.parents:
+        for parent in receipt.parents:
             parents.setdefault(parent.input, []).append(self.made.get(parent.id) or self.store.snapshot(parent.id))
-        found = Replay(self.store).run(account, parents)
+        found = Replay(self.store).run(receipt, parents)
         if found.id != key:
             what = "a snapshot changed that the plan said stays"
             raise IntegrityError("WITHDRAWAL_MISSED", what, expected=key, found=found.id)
@@ -91,21 +92,21 @@ class _Work:
 
     def _make(self, name: str, key: str) -> Snapshot:
         effect = self.plan.reach.effects[key]
-        account = newest(effect.node)
-        if effect.how == HOLDS and not account.parents:
-            return self._redact(account, key)
+        receipt = newest(effect.node)
+        if effect.how == HOLDS and not receipt.parents:
+            return self._redact(receipt, key)
         parents: dict[str, list[Snapshot]] = {}
-        for parent in account.parents:
+        for parent in receipt.parents:
             parents.setdefault(parent.input, []).append(self._parent(parent.id))
         state = self.plan.restarts.get(name, {}).get("from")
-        return Replay(self.store, Path(state) if state else None).run(account, parents)
+        return Replay(self.store, Path(state) if state else None).run(receipt, parents)
 
-    def _redact(self, account: Provenance, key: str) -> Snapshot:
-        stage = catalogue().stage(account.stage)
+    def _redact(self, receipt: Receipt, key: str) -> Snapshot:
+        stage = catalogue().stage(receipt.stage)
         without = load(stage.without) if stage.without else None
         old = self.store.snapshot(key)
-        snapshot = redact(self.store, old, account, self.plan.records, stage.code, without)
-        self.sources.append((source_call(account, stage.code), snapshot))
+        snapshot = redact(self.store, old, receipt, self.plan.records, stage.code, without)
+        self.sources.append((source_call(receipt, stage.code), snapshot))
         return snapshot
 
     def _parent(self, key: str) -> Snapshot:
@@ -120,4 +121,4 @@ def _began(made: Snapshot, trained: bool) -> dict[str, int]:
     """After which step a checkpoint's training began, as its receipt says."""
     if not trained or made.receipt is None:
         return {}
-    return {"from_step": read_provenance(made.receipt).arguments.get("taken_over", {}).get("update", 0)}
+    return {"from_step": read_receipt(made.receipt).arguments.get("taken_over", {}).get("update", 0)}

@@ -13,7 +13,7 @@ from typing import Any
 from assets_data.lineage import Store
 from assets_data.lineage.queries.reach import HOLDS, LEARNED, Effect, Reach, all_nodes, find_reach
 from assets_data.lineage.queries.tree import Node, newest
-from assets_data.lineage.receipts.provenance import Provenance
+from assets_data.lineage.receipts.receipt import Receipt
 from pipeline_defs.answers.answer import short
 from pipeline_defs.answers.steps import names_by_id
 from pipeline_defs.answers.withdrawal.restarts import find_restart
@@ -101,7 +101,7 @@ def plan_lines(document: dict[str, Any]) -> Iterator[str]:
     yield ""
     for key in document["learned"]:
         kind = next(entry["kind"] for entry in document["affected"] if entry["id"] == key)
-        choice = "kept, and disclosed" if document["learners"] == KEEP else "made again, and all that stands on it"
+        choice = "kept, and disclosed" if document["learners"] == KEEP else "made again, and all its descendants"
         yield f"{kind} {short(key)} learned from them besides the weights: {choice}"
     if document["learned"] and document["learners"] == KEEP:
         yield "to unlearn there too: --learned rebuild (no checkpoint can then be continued)"
@@ -115,7 +115,7 @@ def _confirm(nodes: Mapping[str, Node], names: Mapping[str, list[str]], again: C
     part = catalogue().rules().part
     found: dict[str, str] = {}
     for key, node in nodes.items():
-        if key in names and key not in again and node.accounts:
+        if key in names and key not in again and node.receipts:
             read = [parent for parent in newest(node).parents if part(node.kind, parent.input)]
             if any(parent.id in again for parent in read):
                 found |= dict.fromkeys(names[key], key)
@@ -133,7 +133,7 @@ def _changed(reach: Reach, learners: str) -> set[str]:
         if effect.how == HOLDS:
             changed.add(key)
         elif effect.how != LEARNED or learners == REBUILD:
-            if all(_read_changed(account, effect, changed) for account in effect.node.accounts):
+            if all(_read_changed(receipt, effect, changed) for receipt in effect.node.receipts):
                 changed.add(key)
     return changed
 
@@ -142,11 +142,11 @@ def _due(store: Store, name: str, effect: Effect, changed: Collection[str]) -> b
     """Whether a name is to be moved: by the receipt that it names, where it names one."""
     if effect.how == HOLDS:
         return True
-    receipt = (store.pointer(name) or {}).get("receipt")
-    named = [account for account in effect.node.accounts if receipt and account.path == store.root / receipt]
+    pointed = (store.pointer(name) or {}).get("receipt")
+    named = [receipt for receipt in effect.node.receipts if pointed and receipt.path == store.root / pointed]
     return any(_read_changed(a, effect, changed) for a in named) if named else effect.node.id in changed
 
 
-def _read_changed(account: Provenance, effect: Effect, changed: Collection[str]) -> bool:
+def _read_changed(receipt: Receipt, effect: Effect, changed: Collection[str]) -> bool:
     """Whether a parent that counts for this snapshot is made again."""
-    return any(parent.id in changed and parent.id in effect.through for parent in account.parents)
+    return any(parent.id in changed and parent.id in effect.through for parent in receipt.parents)

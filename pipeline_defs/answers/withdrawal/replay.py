@@ -13,7 +13,7 @@ from typing import Any
 
 from assets_data.lineage import DataError, Snapshot, Store
 from assets_data.lineage.queries.explain import ORIGIN
-from assets_data.lineage.receipts.provenance import Provenance
+from assets_data.lineage.receipts.receipt import Receipt
 from assets_data.lineage.storage.tombstones import WITHDRAWN
 from assets_data.stage import Stage
 from pipeline_defs.catalogue import TRAINING_STATE, catalogue
@@ -32,28 +32,28 @@ class Replay:
     store: Store
     state: Path | None = None
 
-    def run(self, account: Provenance, parents: Parents) -> Snapshot:
-        """What the account's stage makes of ``parents`` today. Raises DataError REPLAY_UNKNOWN for another kind."""
-        gone = frozenset(bytes.fromhex(record) for record in account.arguments.get(WITHDRAWN, ()))
+    def run(self, receipt: Receipt, parents: Parents) -> Snapshot:
+        """What the receipt's stage makes of ``parents`` today. Raises DataError REPLAY_UNKNOWN for another kind."""
+        gone = frozenset(bytes.fromhex(record) for record in receipt.arguments.get(WITHDRAWN, ()))
         withdrawing = self.store.withdrawing | gone
-        store = dataclasses.replace(self.store, requested=account.requested, withdrawing=withdrawing)
-        if account.stage.endswith(f"/{TRAINING_STATE}"):
-            return _training_state(store, account, parents)
-        stage = catalogue().stages.get(account.stage)
+        store = dataclasses.replace(self.store, requested=receipt.requested, withdrawing=withdrawing)
+        if receipt.stage.endswith(f"/{TRAINING_STATE}"):
+            return _training_state(store, receipt, parents)
+        stage = catalogue().stages.get(receipt.stage)
         if stage is None or stage.on_request:
             action = "run it by hand, then point its name at the result"
-            raise DataError("REPLAY_UNKNOWN", "this kind cannot be replayed", found=account.stage, action=action)
-        inputs = _inputs(stage, account, parents)
-        config = stage.replay_config(account.config)
+            raise DataError("REPLAY_UNKNOWN", "this kind cannot be replayed", found=receipt.stage, action=action)
+        inputs = _inputs(stage, receipt, parents)
+        config = stage.replay_config(receipt.config)
         return stage.call(
-            store, inputs, config, account.arguments.get("slice", ""), **self._further(store, stage, account, inputs)
+            store, inputs, config, receipt.arguments.get("slice", ""), **self._further(store, stage, receipt, inputs)
         )
 
-    def _further(self, store: Store, stage: Stage, account: Provenance, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    def _further(self, store: Store, stage: Stage, receipt: Receipt, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """What only a checkpoint takes: whether its origin's weights alone count, and a state that saves updates."""
         if stage.name != STAGES[1] or stage.owner in catalogue().domains:
             return {}
-        further: dict[str, Any] = {"reset_progress": bool(account.arguments.get("reset_progress"))}
+        further: dict[str, Any] = {"reset_progress": bool(receipt.arguments.get("reset_progress"))}
         if self.state is not None:
             from training.branch import same_run
             from training.job import Job, named_inputs
@@ -64,25 +64,25 @@ class Replay:
         return further
 
 
-def _inputs(stage: Stage, account: Provenance, parents: Parents) -> dict[str, Any]:
+def _inputs(stage: Stage, receipt: Receipt, parents: Parents) -> dict[str, Any]:
     """The stage's inputs as it takes them: slices by name where the receipt says the names, else by place."""
     inputs: dict[str, Any] = {}
     for name, group in parents.items():
         given = stage.inputs.get(name)
         if given and given.many:
-            names = account.arguments.get("slices") or [str(place) for place in range(len(group))]
+            names = receipt.arguments.get("slices") or [str(place) for place in range(len(group))]
             inputs[name] = dict(zip(names, group, strict=True))
         elif len(group) == 1:
             inputs[name] = group[0]
     return {**{name: {} for name, given in stage.inputs.items() if given.many}, **inputs}
 
 
-def _training_state(store: Store, account: Provenance, parents: Parents) -> Snapshot:
+def _training_state(store: Store, receipt: Receipt, parents: Parents) -> Snapshot:
     from training.job import Job, named_inputs
     from training.training_state import remake_state
 
-    recipe = find_recipe(account.stage.partition("/")[0])
+    recipe = find_recipe(receipt.stage.partition("/")[0])
     single = {name: group[0] for name, group in parents.items()}
     job = Job(store=store, recipe=recipe, inputs=named_inputs(recipe, single), preflight=single["preflight"])
-    reset_progress = bool(account.arguments.get("reset_progress"))
-    return remake_state(job, account.arguments["update"], single.get(ORIGIN), reset_progress)
+    reset_progress = bool(receipt.arguments.get("reset_progress"))
+    return remake_state(job, receipt.arguments["update"], single.get(ORIGIN), reset_progress)

@@ -25,8 +25,8 @@ def find_restart(
     """
     facts = effect.node.snapshot.read_json("training.json") if effect.node.snapshot else {}
     updates, seconds = facts.get("updates", 0), facts.get("seconds", 0.0)
-    if rebuilt and effect.taught:
-        says = "what it stands on learned from them and is made again"
+    if rebuilt and effect.learned:
+        says = "an ancestor of it learned from them and is made again"
         return _facts(None, None, updates, seconds, says)
     if "validation" in reach.splits and _may_end_early(effect):
         return _facts(None, None, updates, seconds, "rows of them were watched, and what is watched may end this run")

@@ -25,7 +25,7 @@ def injected(store: Store, root: str, kind: str, rng: random.Random) -> Iterator
     nodes = list(load_tree(store, [root]).values())
     backup = store.root.with_name("backup")
     node = rng.choice([node for node in nodes if _HAS[kind](node)])
-    touched = [node.snapshot.path, *(account.path for account in node.accounts)]
+    touched = [node.snapshot.path, *(receipt.path for receipt in node.receipts)]
     for path in touched:
         target = backup / path.relative_to(store.root)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -36,8 +36,8 @@ def injected(store: Store, root: str, kind: str, rng: random.Random) -> Iterator
     finally:
         for path in touched:
             _restore(path, backup / path.relative_to(store.root))
-        for account in node.accounts:
-            for extra in set(account.path.parent.iterdir()) - {a.path for a in node.accounts}:
+        for receipt in node.receipts:
+            for extra in set(receipt.path.parent.iterdir()) - {a.path for a in node.receipts}:
                 extra.unlink()
         shutil.rmtree(backup)
 
@@ -120,15 +120,15 @@ def _receipt_of_another_renamed(node: Node, rng: random.Random) -> None:
     """Rewritten whole and renamed to its new digest, about a node that is not there."""
     import hashlib
 
-    account = node.accounts[0]
-    document = json.loads(account.path.read_bytes())
+    receipt = node.receipts[0]
+    document = json.loads(receipt.path.read_bytes())
     document["subject"][0]["digest"]["sha256"] = "0" * 64
     data = canonical_json(document)
-    (account.path.parent / f"{hashlib.sha256(data).hexdigest()}.json").write_bytes(data)
+    (receipt.path.parent / f"{hashlib.sha256(data).hexdigest()}.json").write_bytes(data)
 
 
 def _truncated_history(node: Node, rng: random.Random) -> None:
-    rng.choice(node.accounts).path.unlink()
+    rng.choice(node.receipts).path.unlink()
 
 
 def _lost_snapshot(node: Node, rng: random.Random) -> None:
@@ -136,7 +136,7 @@ def _lost_snapshot(node: Node, rng: random.Random) -> None:
 
 
 def _edit_receipt(node: Node, change: Callable[[Any], object]) -> None:
-    path = node.accounts[0].path
+    path = node.receipts[0].path
     document = json.loads(path.read_bytes())
     change(document)
     path.write_bytes(canonical_json(document))

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from assets_data.lineage import Snapshot, Store, digest_json, option, text_key64
-from assets_data.lineage.receipts.provenance import SourcePart
+from assets_data.lineage.receipts.receipt import SourcePart
 
 MODULE = "assets_data.lineage.identity.order"
 SPLITS = ("train", "train", "train", "validation")

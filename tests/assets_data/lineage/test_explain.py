@@ -23,19 +23,19 @@ from tests.assets_data.lineage.mini_chain import (
 def test_a_single_fault_is_found_and_the_right_node_named(store, kind, seed):
     root = make_chain(store)["toy/gate_report"].id
     with injected(store, root, kind, random.Random(seed)) as broken:
-        story = explain(store, root)
-        assert story.broken is not None and story.broken.id == broken
-        assert story.broken.fault.code
+        explanation = explain(store, root)
+        assert explanation.broken is not None and explanation.broken.id == broken
+        assert explanation.broken.fault.code
     assert explain(store, root).broken is None
 
 
 def test_an_intact_tree_names_every_node_once_parents_first(store):
     chain = make_chain(store)
-    story = explain(store, chain["toy/gate_report"].id)
-    order = list(story.nodes)
-    assert story.broken is None and sorted(order) == sorted({snapshot.id for snapshot in chain.values()})
-    assert all(order.index(parent) < order.index(key) for key in order for parent in story.nodes[key].parents)
-    assert story.hashed_bytes == sum(node.snapshot.bytes for node in story.nodes.values())
+    explanation = explain(store, chain["toy/gate_report"].id)
+    order = list(explanation.nodes)
+    assert explanation.broken is None and sorted(order) == sorted({snapshot.id for snapshot in chain.values()})
+    assert all(order.index(parent) < order.index(key) for key in order for parent in explanation.nodes[key].parents)
+    assert explanation.hashed_bytes == sum(node.snapshot.bytes for node in explanation.nodes.values())
 
 
 def test_of_two_faults_the_one_nearer_the_sources_is_named(store):

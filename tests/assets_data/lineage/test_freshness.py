@@ -3,7 +3,7 @@
 import pytest
 
 from assets_data.lineage.queries.freshness import CODE, CONFIG, CONTENT, PARENT, Expectation, differing, judge
-from assets_data.lineage.receipts.receipt import read_provenance
+from assets_data.lineage.receipts.reader import read_receipt
 from benchmarks.lineage_status import compare
 from tests.assets_data.lineage.mini_chain import make_chain, make_raw, texts
 
@@ -15,30 +15,30 @@ def test_never_fresh_when_a_recompute_would_redo_it_and_hardly_ever_stale_when_n
     assert rates["false_stale_rate"] <= 0.01
 
 
-def accounts_of(chain):
-    return {name: (snapshot.id, read_provenance(snapshot.receipt)) for name, snapshot in chain.items()}
+def receipts_of(chain):
+    return {name: (snapshot.id, read_receipt(snapshot.receipt)) for name, snapshot in chain.items()}
 
 
-def expected_of(accounts, **changed):
+def expected_of(receipts, **changed):
     """Everything as it was, but for ``changed``."""
-    named = {key: [n for n, (other, _) in accounts.items() if other == key] for key, _ in accounts.values()}
+    named = {key: [n for n, (other, _) in receipts.items() if other == key] for key, _ in receipts.values()}
     expected = {}
-    for name, (_, account) in accounts.items():
+    for name, (_, receipt) in receipts.items():
         parents: dict[str, list[str]] = {}
-        for parent in account.parents:
+        for parent in receipt.parents:
             parents.setdefault(parent.input, []).extend(named[parent.id])
         expected[name] = Expectation(
-            config=account.config,
-            code_version=account.code_version,
-            arguments=account.arguments,
+            config=receipt.config,
+            code_version=receipt.code_version,
+            arguments=receipt.arguments,
             parents=parents,
         )
     return expected | changed
 
 
 def test_a_chain_just_made_is_fresh(store):
-    accounts = accounts_of(make_chain(store))
-    assert all(standing.fresh for standing in judge(accounts, expected_of(accounts)).values())
+    receipts = receipts_of(make_chain(store))
+    assert all(standing.fresh for standing in judge(receipts, expected_of(receipts)).values())
 
 
 @pytest.mark.parametrize(
@@ -51,10 +51,10 @@ def test_a_chain_just_made_is_fresh(store):
     ],
 )
 def test_the_reason_is_named_where_it_is_and_passed_on_as_the_parents(store, reason, change):
-    accounts = accounts_of(make_chain(store))
-    account = accounts["text/raw_slice/a"][1]
-    same = {"config": account.config, "code_version": account.code_version, "arguments": account.arguments}
-    standings = judge(accounts, expected_of(accounts, **{"text/raw_slice/a": Expectation(**{**same, **change})}))
+    receipts = receipts_of(make_chain(store))
+    receipt = receipts["text/raw_slice/a"][1]
+    same = {"config": receipt.config, "code_version": receipt.code_version, "arguments": receipt.arguments}
+    standings = judge(receipts, expected_of(receipts, **{"text/raw_slice/a": Expectation(**{**same, **change})}))
     assert [kind for kind, _ in standings["text/raw_slice/a"].reasons] == [reason]
     assert standings["text/raw_slice/b"].fresh
     assert {kind for kind, _ in standings["text/triples/a"].reasons} == {PARENT}
@@ -66,10 +66,10 @@ def test_a_parent_made_anew_while_its_child_ran_makes_the_child_stale_f40(store)
     chain = make_chain(store)
     read = chain["text/raw_slice/a"].id
     chain["text/raw_slice/a"] = make_raw(store, "a", [*texts("a"), "one more"])
-    accounts = accounts_of(chain)
-    expected = expected_of(accounts_of(make_chain(store)))
-    assert read in [parent.id for parent in accounts["text/triples/a"][1].parents]
-    standings = judge(accounts, {**expected, "text/raw_slice/a": Expectation()})
+    receipts = receipts_of(chain)
+    expected = expected_of(receipts_of(make_chain(store)))
+    assert read in [parent.id for parent in receipts["text/triples/a"][1].parents]
+    standings = judge(receipts, {**expected, "text/raw_slice/a": Expectation()})
     assert standings["text/raw_slice/a"].fresh
     assert standings["text/triples/a"].reasons[0] == (PARENT, "text/raw_slice/a is another one than was read")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from assets_data.lineage import IntegrityError, canonical_json
-from assets_data.lineage.receipts.provenance import RECEIPT_SCHEMAS, SourcePart
-from assets_data.lineage.receipts.receipt import parse_bytes, read_provenance, read_receipt
+from assets_data.lineage.receipts.reader import parse_bytes, read_document, read_receipt
+from assets_data.lineage.receipts.receipt import RECEIPT_SCHEMAS, SourcePart
 from tests.assets_data.lineage.mini_chain import MODULE, MiniConfig, make_chain
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -18,23 +18,23 @@ RECEIPTS = sorted(GOLDEN.glob("schema-*/*.json"))
 
 @pytest.mark.parametrize("path", RECEIPTS, ids=lambda path: path.stem[:12])
 def test_every_receipt_of_every_released_schema_is_read(path):
-    account, document = read_provenance(path), read_receipt(path)
-    assert account.subject.endswith(document["subject"][0]["digest"]["sha256"])
-    assert account.stage == document["subject"][0]["name"] and len(account.lock) == 64
+    receipt, document = read_receipt(path), read_document(path)
+    assert receipt.subject.endswith(document["subject"][0]["digest"]["sha256"])
+    assert receipt.stage == document["subject"][0]["name"] and len(receipt.lock) == 64
 
 
 def test_every_schema_version_has_golden_receipts():
     assert {f"schema-{version}" for version in RECEIPT_SCHEMAS} == {path.parent.name for path in RECEIPTS}
-    assert len(RECEIPTS) >= 16 and any(read_provenance(path).ended for path in RECEIPTS)
+    assert len(RECEIPTS) >= 16 and any(read_receipt(path).ended for path in RECEIPTS)
 
 
 def test_outside_files_are_named_beside_the_parents(store):
     chain = make_chain(store)
-    raw = read_provenance(chain["text/raw_slice/a"].receipt)
+    raw = read_receipt(chain["text/raw_slice/a"].receipt)
     assert [(part.name, part.uri) for part in raw.sources] == [
         ("a.txt", "https://corpus.example/a.txt")
     ] and raw.parents == ()
-    triples = read_provenance(chain["text/triples/a"].receipt)
+    triples = read_receipt(chain["text/triples/a"].receipt)
     assert [parent.input for parent in triples.parents] == ["raw_slice", "tokenizer"] and triples.sources == ()
 
 
@@ -61,7 +61,7 @@ def test_a_secret_in_an_address_or_the_environment_reaches_no_receipt_s10(store,
         sources=[source],
         build=lambda writer: writer.write_json("data.json", 1),
     )
-    (named,) = read_provenance(snapshot.receipt).sources
+    (named,) = read_receipt(snapshot.receipt).sources
     assert named.uri.endswith("/part.gz") and named.uri.startswith(uri.partition(":")[0])
     assert not [path for path in store.root.rglob("*") if path.is_file() and CANARY.encode() in path.read_bytes()]
 
@@ -74,19 +74,19 @@ def test_a_mutated_receipt_is_refused_under_its_name_s14(path, tmp_path):
         if mutated != raw:
             (tmp_path / path.name).write_bytes(mutated)
             with pytest.raises(IntegrityError):
-                read_provenance(tmp_path / path.name)
+                read_receipt(tmp_path / path.name)
 
 
 @pytest.mark.parametrize("path", RECEIPTS, ids=lambda path: path.stem[:12])
 def test_a_receipt_renamed_to_fit_its_mutation_is_refused_or_says_something_else_s14(path, tmp_path):
     """Nothing but a coded refusal ever comes out, and what is accepted is not what it was."""
-    raw, rng, before = path.read_bytes(), random.Random(path.stem), read_receipt(path)
+    raw, rng, before = path.read_bytes(), random.Random(path.stem), read_document(path)
     for _ in range(200):
         mutated = _mutate(raw, rng)
         renamed = tmp_path / f"{hashlib.sha256(mutated).hexdigest()}.json"
         renamed.write_bytes(mutated)
         try:
-            assert (read_receipt(renamed) == before) == (mutated == raw)
+            assert (read_document(renamed) == before) == (mutated == raw)
         except IntegrityError as error:
             assert error.code.startswith(("RECEIPT_", "JSON_"))
 
@@ -149,7 +149,7 @@ def test_each_defect_is_refused_by_its_code_s14(defect, tmp_path):
     path = tmp_path / f"{hashlib.sha256(damaged).hexdigest()}.json"
     path.write_bytes(damaged)
     with pytest.raises(IntegrityError) as error:
-        read_provenance(path)
+        read_receipt(path)
     assert error.value.code == code
 
 

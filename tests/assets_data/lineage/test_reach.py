@@ -1,16 +1,16 @@
-"""Reach: who holds a record, who learned from it, who stands on those, and who has nothing to do with it."""
+"""Reach: who holds a record, who learned from it, who descends from those, and who has nothing to do with it."""
 
 import pyarrow as pa
 import pytest
 
 from assets_data.lineage.queries.reach import (
+    DESCENDS,
     EVERYTHING,
     HOLDS,
     LEARNED,
     NOTHING,
     ROWS,
     SPLIT,
-    STANDS,
     Rules,
     all_nodes,
     find_reach,
@@ -43,7 +43,7 @@ def plain(store, kind, salt=0, **parents):
 
 
 def make_world(store):
-    """Two sources; documents in splits; what learned from all or some of them; what stands on that."""
+    """Two sources; documents in splits; what learned from all or some of them; what descends from that."""
     nodes = {}
     for name, held in (("one", "ab"), ("two", "cd")):
         tables = {"records.parquet": pa.table({"record_id": column(list(held))})}
@@ -78,17 +78,17 @@ def test_a_training_record_reaches_all_that_was_made_from_it(store):
         "tokenizer": LEARNED,
         "rows": HOLDS,
         "graph": LEARNED,
-        "manifest": STANDS,
+        "manifest": DESCENDS,
         "model": LEARNED,
-        "report": STANDS,
+        "report": DESCENDS,
     }
     assert reach.splits == {"train"} and reach.unread == {}
     effects = {name: reach.effects[nodes[name].id] for name in how}
     assert effects["rows"].rows == {"train.arrow": 2} and effects["source one"].rows == {"records.parquet": 1}
     assert effects["model"].through == [nodes["documents one"].id] and effects["source one"].through == []
     assert effects["report"].through == [nodes["model"].id] and effects["model"].rows == {}
-    taught = {name for name, effect in effects.items() if effect.taught}
-    assert taught == {"tokenizer", "rows", "graph", "model", "report"}  # the rows stand on the tokenizer
+    learners = {name for name, effect in effects.items() if effect.learned}
+    assert learners == {"tokenizer", "rows", "graph", "model", "report"}  # the tokenizer is an ancestor of the rows
     assert list(reach.effects) == [key for key in all_nodes(store) if key in reach.effects]
 
 
@@ -98,12 +98,12 @@ def test_a_held_out_record_teaches_only_what_learns_from_everything(store):
     assert how == {
         "source one": HOLDS,
         "documents one": HOLDS,
-        "rows": STANDS,  # made from documents that lose it
-        "manifest": STANDS,
+        "rows": DESCENDS,  # made from documents that lose it
+        "manifest": DESCENDS,
         "model": LEARNED,
-        "report": STANDS,
+        "report": DESCENDS,
     }
-    assert reach.splits == {"validation"} and {n for n in how if reach.effects[nodes[n].id].taught} == {
+    assert reach.splits == {"validation"} and {n for n in how if reach.effects[nodes[n].id].learned} == {
         "model",
         "report",
     }
@@ -121,8 +121,8 @@ def test_a_learner_that_reads_only_what_learned_stands_on_it(store):
     nodes["distant"] = plain(store, "d/graph", report=nodes["report"])
     nodes["further"] = plain(store, "d/graph", manifest=nodes["manifest"], salt=1)
     how, reach = reached(store, nodes, "a")
-    assert how["distant"] == STANDS and reach.effects[nodes["distant"].id].taught
-    assert "further" not in how and how["manifest"] == STANDS  # a manifest teaches nothing
+    assert how["distant"] == DESCENDS and reach.effects[nodes["distant"].id].learned
+    assert "further" not in how and how["manifest"] == DESCENDS  # a manifest teaches nothing
 
 
 def test_a_record_that_nobody_holds_reaches_nothing(store):
@@ -158,7 +158,7 @@ def test_a_sources_own_word_on_splits_is_not_yet_a_use(store):
     assert reached(store, {}, "ab")[1].splits == {"train"}  # and no split is no split
 
 
-@pytest.mark.parametrize(("names", "how"), [(None, LEARNED), ("b", STANDS), ("a", HOLDS)])
+@pytest.mark.parametrize(("names", "how"), [(None, LEARNED), ("b", DESCENDS), ("a", HOLDS)])
 def test_a_kind_that_nobody_declared_has_learned_unless_its_tables_name_records(store, names, how):
     nodes = make_world(store)
     parents = {"documents": nodes["documents one"]}
@@ -167,7 +167,7 @@ def test_a_kind_that_nobody_declared_has_learned_unless_its_tables_name_records(
     else:
         unknown = make_rows(store, "x/unknown", {"rows.arrow": pa.table({"record_id": column(list(names))})}, parents)
     found, reach = reached(store, {"unknown": unknown}, "a")
-    assert found == {"unknown": how} and reach.effects[unknown.id].taught is (how == LEARNED)
+    assert found == {"unknown": how} and reach.effects[unknown.id].learned is (how == LEARNED)
 
 
 @pytest.mark.parametrize("changes", [True, False])
@@ -202,4 +202,4 @@ def test_a_node_that_cannot_be_read_is_named_as_not_known_and_taken_to_be_reache
     assert find_reach(below, [record("a")], same).effects[nodes["model"].id].how == LEARNED
     for given in (rules(), same):  # whether its part is the same cannot be asked of it
         how, reach = reached(store, nodes, "a", given)
-        assert set(reach.unread) == {nodes["model"].id} and how["model"] == LEARNED and how["report"] == STANDS
+        assert set(reach.unread) == {nodes["model"].id} and how["model"] == LEARNED and how["report"] == DESCENDS

@@ -6,16 +6,15 @@ import pytest
 
 from assets_data.lineage import IntegrityError
 from assets_data.lineage.identity.merkle import merkle_root
-from assets_data.lineage.receipts.attestation import check_statement
 from assets_data.lineage.receipts.code import ROOT, code_version, environment
-from assets_data.lineage.receipts.receipt import read_receipt
+from assets_data.lineage.receipts.reader import check_statement, read_document
 from tests.assets_data.lineage.stages import CountConfig, make_counts
 
 
 def test_a_receipt_is_a_valid_in_toto_statement_about_its_snapshot(store):
     parent = make_counts(store, CountConfig(rows=3))
     snapshot = make_counts(store, CountConfig(), parents=[parent])
-    document = read_receipt(snapshot.receipt)
+    document = read_document(snapshot.receipt)
     check_statement(document, snapshot.receipt)
     build = document["predicate"]["buildDefinition"]
     assert document["subject"][0]["digest"]["sha256"] == snapshot.id.removeprefix("sha256:")
@@ -28,12 +27,12 @@ def test_an_edited_receipt_is_refused(store):
     path = make_counts(store, CountConfig()).receipt
     path.write_bytes(path.read_bytes().replace(b'"rows":100', b'"rows":200'))
     with pytest.raises(IntegrityError) as error:
-        read_receipt(path)
+        read_document(path)
     assert error.value.code == "RECEIPT_DIGEST"
 
 
 def test_a_statement_without_a_subject_is_refused(store):
-    document = read_receipt(make_counts(store, CountConfig()).receipt)
+    document = read_document(make_counts(store, CountConfig()).receipt)
     with pytest.raises(IntegrityError) as error:
         check_statement({**document, "subject": []}, "here")
     assert error.value.code == "RECEIPT_STATEMENT"

@@ -115,7 +115,7 @@ def test_a_change_of_config_is_false_fresh_for_dagster_even_after_its_stage_was_
     assert "tokenizer" in world.recomputed() and stale(world) == set()
     world.run("tokenizer")
     assert world.recomputed() == {"triples/0", "triples/1", "manifest"} and stale(world) == set()
-    standings = judge(world.accounts, world.expectations())
+    standings = judge(world.receipts, world.expectations())
     assert {name for name, standing in standings.items() if not standing.fresh} == world.recomputed()
 
 

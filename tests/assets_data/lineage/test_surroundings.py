@@ -9,9 +9,8 @@ import sys
 import pytest
 
 from assets_data.lineage.receipts import code
-from assets_data.lineage.receipts.attestation import check_statement
 from assets_data.lineage.receipts.code import ROOT, environment
-from assets_data.lineage.receipts.receipt import read_provenance, read_receipt
+from assets_data.lineage.receipts.reader import check_statement, read_document, read_receipt
 from assets_data.lineage.receipts.variables import bit_variables
 from tests.assets_data.lineage.stages import CountConfig
 from tests.assets_data.lineage.test_working_tree import git, repository
@@ -48,10 +47,10 @@ def test_a_receipt_names_the_commit_the_work_began_under_and_the_one_it_ended_un
         git(checkout, "commit", "-q", "-a", "-m", "while it trained")
 
     snapshot = run(store, move)
-    account = read_provenance(snapshot.receipt)
-    assert account.commit == first and account.dirty is False
-    assert account.ended == {"commit": git(checkout, "rev-parse", "HEAD"), "dirty": False, "diff": None}
-    check_statement(read_receipt(snapshot.receipt), snapshot.receipt)
+    receipt = read_receipt(snapshot.receipt)
+    assert receipt.commit == first and receipt.dirty is False
+    assert receipt.ended == {"commit": git(checkout, "rev-parse", "HEAD"), "dirty": False, "diff": None}
+    check_statement(read_document(snapshot.receipt), snapshot.receipt)
 
 
 def test_an_edit_or_another_setting_during_the_work_is_said(store, checkout, monkeypatch):
@@ -61,18 +60,18 @@ def test_an_edit_or_another_setting_during_the_work_is_said(store, checkout, mon
         (checkout / "training" / "stage.py").write_text("A = 2\n")
         monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
 
-    account = read_provenance(run(store, edit).receipt)
-    assert account.dirty is False and account.environment["variables"].get("MKL_CBWR") is None
-    assert account.ended["dirty"] and account.ended["commit"] == account.commit
-    assert account.ended["variables"]["MKL_CBWR"] == "COMPATIBLE"
+    receipt = read_receipt(run(store, edit).receipt)
+    assert receipt.dirty is False and receipt.environment["variables"].get("MKL_CBWR") is None
+    assert receipt.ended["dirty"] and receipt.ended["commit"] == receipt.commit
+    assert receipt.ended["variables"]["MKL_CBWR"] == "COMPATIBLE"
 
 
 def test_where_nothing_moved_nothing_is_said(store, checkout):
-    account = read_provenance(run(store).receipt)
+    receipt = read_receipt(run(store).receipt)
     assert (
-        account.ended == {}
-        and account.commit
-        and len(read_receipt(account.path)["predicate"]["runDetails"]["byproducts"]) == 1
+        receipt.ended == {}
+        and receipt.commit
+        and len(read_document(receipt.path)["predicate"]["runDetails"]["byproducts"]) == 1
     )
 
 
@@ -87,8 +86,8 @@ BIT_VARIABLES = [
 @pytest.mark.parametrize("name", BIT_VARIABLES)
 def test_every_variable_that_changes_bits_is_in_the_receipt(store, monkeypatch, name):
     monkeypatch.setenv(name, "3")
-    account = read_provenance(run_here(store).receipt)
-    assert account.environment["variables"][name] == "3"
+    receipt = read_receipt(run_here(store).receipt)
+    assert receipt.environment["variables"][name] == "3"
 
 
 def run_here(store):
@@ -167,14 +166,14 @@ STAGE = """
 import json, os, sys
 from assets_data.lineage import Store
 from assets_data.lineage.receipts.code import ROOT
-from assets_data.lineage.receipts.receipt import read_provenance
+from assets_data.lineage.receipts.reader import read_receipt
 from tests_stage import run_here
 from pathlib import Path
 if sys.argv[2] == "edit":
-    path = ROOT / "assets_data" / "lineage" / "plain.py"
+    path = ROOT / "assets_data" / "lineage" / "identity" / "sorted_sets.py"
     path.write_text(path.read_text() + "# edited\\n")
-account = read_provenance(run_here(Store(Path(sys.argv[1]))).receipt)
-print(json.dumps([dict(account.ended), account.commit, str(ROOT)]))
+receipt = read_receipt(run_here(Store(Path(sys.argv[1]))).receipt)
+print(json.dumps([dict(receipt.ended), receipt.commit, str(ROOT)]))
 """
 
 
@@ -184,11 +183,12 @@ def test_a_file_that_was_written_after_it_was_imported_is_named(tmp_path, edit):
     root = tmp_path / "checkout"
     shutil.copytree(ROOT / "assets_data", root / "assets_data", ignore=shutil.ignore_patterns("__pycache__"))
     (root / "tests_stage.py").write_text(
-        "import assets_data.lineage.plain\n"
+        "import assets_data.lineage.identity.sorted_sets\n"
         "from dataclasses import dataclass\n"
         "@dataclass(frozen=True)\nclass C: pass\n"
         "def run_here(store):\n"
-        "    return store.run_stage(name='test/one', module='assets_data.lineage.plain', config=C(), parents={},\n"
+        "    return store.run_stage(name='test/one', module='assets_data.lineage.identity.sorted_sets',\n"
+        "                           config=C(), parents={},\n"
         "                           build=lambda writer: writer.write_json('one.json', 1))\n"
     )
     for room in ("training", "pipeline_defs"):
@@ -201,7 +201,7 @@ def test_a_file_that_was_written_after_it_was_imported_is_named(tmp_path, edit):
     assert result.returncode == 0, result.stderr
     ended, commit, found = json.loads(result.stdout.splitlines()[-1])
     assert found == str(root) and commit
-    assert ended.get("touched", []) == (["assets_data/lineage/plain.py"] if edit == "edit" else [])
+    assert ended.get("touched", []) == (["assets_data/lineage/identity/sorted_sets.py"] if edit == "edit" else [])
 
 
 def test_the_environment_is_that_of_the_moment_it_is_asked(monkeypatch):

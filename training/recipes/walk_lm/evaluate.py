@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from assets_data.domains.text.walks.read import Count, Score, WalkGraph
+from training.config import derived_seed
 from training.findings import Evaluation, Measurement
 from training.gate import wilson
 from training.recipes.walk_lm.decode import decode
 from training.recipes.walk_lm.model import WalkTransformer
 from training.recipes.walk_lm.prompts import Prompts
-from training.seeds import derived_seed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

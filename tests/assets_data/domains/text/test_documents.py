@@ -13,7 +13,7 @@ from assets_data.domains.text.documents import FOUND_HERE
 from assets_data.domains.text.raw_slice import make_raw_slice
 from assets_data.domains.text.schemas import schema_failures
 from assets_data.lineage import Store, merkle_root, to_dict
-from assets_data.lineage.receipts.receipt import read_provenance
+from assets_data.lineage.receipts.reader import read_receipt
 from assets_data.sources.extract_config import ExtractConfig, QaConfig
 from tests.assets_data.domains.text.corpora import TEXT, documents, documents_of, raw_of, rows_of, source_of
 
@@ -145,9 +145,9 @@ def test_settings_and_the_notes_of_the_source_travel_and_the_receipt_names_only_
     assert made.read_json("settings.json") == to_dict(CONFIG.documents)
     notes = raw.read_json("parts.json")
     assert made.read_json("source.json") == {"licence": notes["licence"], "origin": notes["origin"]}
-    account = read_provenance(made.receipt)
-    assert account.config == {"documents": to_dict(CONFIG.documents)} and account.seeds == {"split": 7}
-    assert [(parent.input, parent.id) for parent in account.parents] == [("raw_slice", raw.id)]
+    receipt = read_receipt(made.receipt)
+    assert receipt.config == {"documents": to_dict(CONFIG.documents)} and receipt.seeds == {"split": 7}
+    assert [(parent.input, parent.id) for parent in receipt.parents] == [("raw_slice", raw.id)]
     windowed = dataclasses.replace(CONFIG, triples=dataclasses.replace(CONFIG.triples, window=64))
     assert documents_of(store, raw, windowed).reused  # what it does not read makes it no other
 

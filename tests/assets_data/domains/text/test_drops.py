@@ -11,7 +11,7 @@ from assets_data.domains.text.drops import LIST_SCHEMA, list_changes, make_drops
 from assets_data.domains.text.duplicates import make_duplicates
 from assets_data.domains.text.raw_slice import record_id
 from assets_data.lineage import Store, merkle_root
-from assets_data.lineage.receipts.receipt import read_provenance
+from assets_data.lineage.receipts.reader import read_receipt
 from tests.assets_data.domains.text.corpora import (
     TEXT,
     chain_of,
@@ -81,9 +81,9 @@ def sorted_ids(texts):
 
 def test_its_receipt_names_the_documents_and_the_duplicates_it_came_from(world):
     duplicates, drops = world
-    account = read_provenance(drops["files-1"].receipt)
+    receipt = read_receipt(drops["files-1"].receipt)
     documents_id = drops["files-1"].read_json("slice.json")["documents"]
-    assert {(p.input, p.id) for p in account.parents} == {("documents", documents_id), ("duplicates", duplicates.id)}
+    assert {(p.input, p.id) for p in receipt.parents} == {("documents", documents_id), ("duplicates", duplicates.id)}
 
 
 def test_what_arrives_later_leaves_lists_and_triples_as_they_are(store, tmp_path):

@@ -12,7 +12,7 @@ from assets_data.domains.text.mix import MixConfig, make_mix
 from assets_data.domains.text.read import SPLITS, TripleTable
 from assets_data.domains.text.triples import iter_windows
 from assets_data.lineage import ConfigError, DataError, Store, from_dict
-from assets_data.lineage.receipts.receipt import read_receipt
+from assets_data.lineage.receipts.reader import read_document
 from tests.assets_data.domains.text.corpora import TEXT, documents, raw_of, trained, triples_of
 
 
@@ -132,7 +132,7 @@ def test_it_trains_like_triples_and_a_manifest_over_it_passes_the_checks(chain):
 def test_the_receipt_names_every_source_and_the_sources_still_verify(chain):
     store, _, _, members, manifest = chain
     mix = make_mix(store, {"both": [manifest], "other": [members[2]]}, MixConfig())
-    parents = read_receipt(mix.receipt)["predicate"]["buildDefinition"]["resolvedDependencies"]
+    parents = read_document(mix.receipt)["predicate"]["buildDefinition"]["resolvedDependencies"]
     named = {parent["digest"].get("sha256") for parent in parents}
     assert {snapshot.id.removeprefix("sha256:") for snapshot in (*members, manifest)} <= named
     for snapshot in members:

@@ -7,7 +7,7 @@ import pytest
 from assets_data.domains.text.raw_slice import make_raw_slice, record_id, without_records
 from assets_data.domains.text.schemas import schema_failures
 from assets_data.lineage import DataError, Store
-from assets_data.lineage.receipts.receipt import read_provenance
+from assets_data.lineage.receipts.reader import read_receipt
 from assets_data.lineage.storage.redaction import REDACTED_FROM, redact, source_call
 from assets_data.lineage.storage.tombstones import WITHDRAWN, write_tombstone
 from tests.assets_data.domains.text.corpora import chain_of, documents, source_of, write_rows
@@ -49,12 +49,12 @@ def read_texts(raw):
 def test_what_is_withdrawn_is_left_out_counted_by_part_and_listed_in_the_receipt(store, source):
     whole = make_raw_slice(store, "files-0", source)
     assert counted(whole) == {"a.jsonl": (5, None), "b.jsonl": (2, None), "c.jsonl": (3, None)}
-    assert WITHDRAWN not in read_provenance(whole.receipt).arguments
+    assert WITHDRAWN not in read_receipt(whole.receipt).arguments
     withdraw(store, [*GONE, "never held"])
     left = make_raw_slice(store, "files-0", source)
     assert not left.reused and read_texts(left) == [text for text in TEXTS[:7] if text not in GONE]
     assert counted(left) == {"a.jsonl": (4, 1), "b.jsonl": (2, None), "c.jsonl": (0, 3)}
-    assert read_provenance(left.receipt).arguments[WITHDRAWN] == ids(GONE)  # those it met, and no other
+    assert read_receipt(left.receipt).arguments[WITHDRAWN] == ids(GONE)  # those it met, and no other
     assert left.content["records"]["count"] == left.stats["rows"] == 6 and schema_failures(left) == []
     assert sum(entry[0] + (entry[1] or 0) for entry in counted(left).values()) == 10
 
@@ -111,32 +111,32 @@ def test_records_that_are_being_withdrawn_count_as_withdrawn_already(store, sour
 def test_a_slice_without_records_is_the_snapshot_that_reading_it_again_would_make(tmp_path, source, gone):
     store = Store(tmp_path / "store")
     whole = make_raw_slice(store, "files-0", source)
-    redacted = redact(store, whole, read_provenance(whole.receipt), records(gone), CODE, without_records)
+    redacted = redact(store, whole, read_receipt(whole.receipt), records(gone), CODE, without_records)
     elsewhere = Store(tmp_path / "elsewhere")
     withdraw(elsewhere, gone)
     again = make_raw_slice(elsewhere, "files-0", source)
     assert redacted.id == again.id != whole.id and counted(redacted) == counted(again)
-    assert read_provenance(redacted.receipt).arguments[WITHDRAWN] == ids(gone)
-    assert read_provenance(redacted.receipt).arguments[REDACTED_FROM] == whole.id
+    assert read_receipt(redacted.receipt).arguments[WITHDRAWN] == ids(gone)
+    assert read_receipt(redacted.receipt).arguments[REDACTED_FROM] == whole.id
     assert redacted.stats.items() >= {"rows": again.stats["rows"], WITHDRAWN: 10 - again.stats["rows"]}.items()
     assert schema_failures(redacted) == []
 
 
 def test_records_taken_out_one_after_the_other_are_all_counted_and_listed(store, tmp_path, source):
     whole = make_raw_slice(store, "files-0", source)
-    first = redact(store, whole, read_provenance(whole.receipt), records(GONE[:1]), CODE, without_records)
-    second = redact(store, first, read_provenance(first.receipt), records(GONE[1:]), CODE, without_records)
+    first = redact(store, whole, read_receipt(whole.receipt), records(GONE[:1]), CODE, without_records)
+    second = redact(store, first, read_receipt(first.receipt), records(GONE[1:]), CODE, without_records)
     elsewhere = Store(tmp_path / "elsewhere")
     withdraw(elsewhere, GONE)
     assert second.id == make_raw_slice(elsewhere, "files-0", source).id
-    assert read_provenance(second.receipt).arguments[WITHDRAWN] == ids(GONE)
+    assert read_receipt(second.receipt).arguments[WITHDRAWN] == ids(GONE)
 
 
 def test_the_stages_later_calls_find_the_redacted_slice_once_it_is_adopted(store, source):
     whole = make_raw_slice(store, "files-0", source)
-    redacted = redact(store, whole, read_provenance(whole.receipt), records(GONE), CODE, without_records)
+    redacted = redact(store, whole, read_receipt(whole.receipt), records(GONE), CODE, without_records)
     assert make_raw_slice(store, "files-0", source).id == whole.id
-    store.adopt(source_call(read_provenance(redacted.receipt), CODE), redacted)
+    store.adopt(source_call(read_receipt(redacted.receipt), CODE), redacted)
     found = make_raw_slice(store, "files-0", source)
     assert found.id == redacted.id and found.reused and found.receipt == redacted.receipt
 

@@ -6,7 +6,7 @@ import pytest
 
 from assets_data.domains.text.raw_slice import make_raw_slice
 from assets_data.lineage import ConfigError, DataError, Store, digest_bytes
-from assets_data.lineage.receipts.receipt import read_receipt
+from assets_data.lineage.receipts.reader import read_document
 from assets_data.sources.config import FilesConfig, SourceConfig
 from assets_data.sources.sources import open_source, slice_names
 from tests.assets_data.sources.http.corpus import (
@@ -59,7 +59,7 @@ def test_the_receipt_names_every_part_with_digest_and_address(store, server):
     raw = make_raw_slice(store, "http-0", config_of(server, parts_per_slice=2))
     sources = [
         entry
-        for entry in read_receipt(raw.receipt)["predicate"]["buildDefinition"]["resolvedDependencies"]
+        for entry in read_document(raw.receipt)["predicate"]["buildDefinition"]["resolvedDependencies"]
         if "uri" in entry
     ]
     for name, entry in zip(names, sources, strict=True):

@@ -32,8 +32,8 @@ class RegressionData(Rows):
 def open_data(store: Store, inputs: Mapping[str, Snapshot]) -> RegressionData:
     """Verified and memory-mapped. The teacher is a member: a run never goes on under another one."""
     slices = open_slices(store, inputs["manifest"])
-    splits = {split: _taught(open_rows(slices, split), inputs["teacher_table"], split) for split in SPLITS}
-    train, taught = splits["train"], ("teacher", "teacher_table")
+    splits = {split: _with_teacher(open_rows(slices, split), inputs["teacher_table"], split) for split in SPLITS}
+    train, teachers = splits["train"], ("teacher", "teacher_table")
     return RegressionData(
         row_keys=train.row_keys,
         features_ND=train.features_ND,
@@ -41,7 +41,7 @@ def open_data(store: Store, inputs: Mapping[str, Snapshot]) -> RegressionData:
         records=train.records,
         members={
             **{f"rows/{name}": snapshot.id for name, snapshot in slices.items()},
-            **{name: store.snapshot(inputs[name].id).id for name in taught},  # every byte of them verified
+            **{name: store.snapshot(inputs[name].id).id for name in teachers},  # every byte of them verified
         },
         tables=[TableRef(snapshot.id, "train.arrow") for snapshot in slices.values()],
         validation=splits["validation"],
@@ -61,6 +61,6 @@ def read_predictions(table: Snapshot, split: str, rows: Rows) -> np.ndarray:
     return found["prediction"].to_numpy()
 
 
-def _taught(rows: Rows, table: Snapshot, split: str) -> Rows:
+def _with_teacher(rows: Rows, table: Snapshot, split: str) -> Rows:
     predicted_N = read_predictions(table, split, rows)
     return replace(rows, features_ND=np.hstack([rows.features_ND, predicted_N[:, None]]))

@@ -1,7 +1,7 @@
 """The teacher_table stage: what newparent's checkpoint predicts for every row, made once and read in every epoch.
 
 A table that a model makes is a stage of the recipe that reads it. It names the record of each of its rows, so that a
-withdrawal finds it; and it has the checkpoint as a parent, so that whatever taught that is an ancestor of this.
+withdrawal finds it; and it has the checkpoint as a parent, so that whatever that learned from is an ancestor of this.
 """
 
 from __future__ import annotations

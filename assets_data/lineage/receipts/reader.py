@@ -1,4 +1,4 @@
-"""What a receipt says, as typed fields: the strict reader of receipts of every released schema version.
+"""Reading receipts strictly, those of every released schema version.
 
 Promises that a document which parses has one subject, named SHA-256 digests and nothing that it does not understand.
 Whether what it says is true is for ``queries`` to find out.
@@ -8,73 +8,75 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from assets_data.lineage.errors import IntegrityError
-
-STATEMENT = "https://in-toto.io/Statement/v1"
-PREDICATE = "https://slsa.dev/provenance/v1"
-BUILD_TYPE = "urn:stemma:stage:v1"
-RECEIPT_SCHEMAS = (1, 2)  # every version ever released stays readable; 2 may say what moved during the work
-TREE, LOCK, SOURCE = "source-tree", "environment-lock", "source"
-WITHDRAWN_FROM = "withdrawn_from"  # an input of older receipts: the snapshot that records were taken out of
-ENDED = "at-the-end"
+from assets_data.lineage.identity.digests import canonical_json, digest_bytes, load_json
+from assets_data.lineage.receipts.receipt import (
+    BUILD_TYPE,
+    ENDED,
+    LOCK,
+    PREDICATE,
+    RECEIPT_SCHEMAS,
+    SOURCE,
+    STATEMENT,
+    TREE,
+    Parent,
+    Receipt,
+    SourcePart,
+)
 
 _HEX = {"sha256": re.compile(r"[0-9a-f]{64}\Z"), "gitCommit": re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")}
 
 
-@dataclass(frozen=True, slots=True)
-class Parent:
-    """A snapshot that was read: under which input name, of which kind, and its id."""
-
-    input: str
-    kind: str
-    id: str
+def read_document(path: Path) -> dict[str, Any]:
+    """A receipt, checked against its own name and its schema. Raises IntegrityError when a byte of it changed."""
+    return read_both(path)[0]
 
 
-@dataclass(frozen=True, slots=True)
-class SourcePart:
-    """A file from outside that was read: its name, SHA-256 (64 hex characters) and address, if it has one."""
-
-    name: str
-    sha256: str
-    uri: str
+def read_receipt(path: Path) -> Receipt:
+    """What a receipt says, as typed fields; checked as :func:`read_document` does."""
+    return read_both(path)[1]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Provenance:
-    """One account of how ``subject`` came to be. ``path`` is the receipt's file. Commit and environment are those the
-    work began under; ``ended`` has what of them was another when it ended (see ``code.changes_since``).
+def parse_bytes(raw: bytes, path: Path) -> tuple[dict[str, Any], Receipt]:
+    """The document and its fields, from the one spelling that is accepted: strict and canonical JSON.
+
+    Raises IntegrityError, RECEIPT_SPELLING for another spelling of the same document.
     """
-
-    path: Path
-    subject: str
-    stage: str
-    config: Mapping[str, Any]
-    arguments: Mapping[str, Any]
-    requested: Mapping[str, Any]
-    code_version: str
-    seeds: Mapping[str, int]
-    parents: tuple[Parent, ...]
-    sources: tuple[SourcePart, ...]
-    commit: str | None
-    dirty: bool | None
-    diff: str | None
-    lock: str
-    environment: Mapping[str, Any]
-    ended: Mapping[str, Any] = field(default_factory=dict)
-    started: str
-    finished: str
-
-    @property
-    def id(self) -> str:
-        """The receipt's own digest, without the algorithm."""
-        return self.path.stem
+    document = load_json(raw, path)
+    try:
+        canonical = canonical_json(document)
+    except ValueError as error:  # an integer past 2**53, half a surrogate pair
+        raise IntegrityError("RECEIPT_SPELLING", f"a receipt has no canonical form: {error}", where=path) from error
+    if canonical != raw:
+        raise IntegrityError("RECEIPT_SPELLING", "a receipt is not in canonical form", where=path)
+    return document, parse_receipt(document, path)
 
 
-def parse_receipt(document: Any, path: Path) -> Provenance:
+def read_both(path: Path) -> tuple[dict[str, Any], Receipt]:
+    """The document and its fields in one reading; checked as :func:`read_document` does."""
+    raw = path.read_bytes()
+    if (found := digest_bytes(raw).removeprefix("sha256:")) != path.stem:
+        raise IntegrityError("RECEIPT_DIGEST", "a receipt was edited", expected=path.stem, found=found, where=path)
+    return parse_bytes(raw, path)
+
+
+def check_statement(document: Mapping[str, Any], where: object) -> None:
+    """Parse and validate with the in-toto attestation library. Raises IntegrityError RECEIPT_STATEMENT."""
+    from google.protobuf.json_format import ParseDict, ParseError
+    from in_toto_attestation.v1 import statement_pb2
+    from in_toto_attestation.v1.statement import Statement
+
+    try:
+        message = statement_pb2.Statement()  # type: ignore[attr-defined]
+        Statement.copy_from_pb(ParseDict(dict(document), message)).validate()
+    except (ParseError, ValueError) as error:
+        raise IntegrityError("RECEIPT_STATEMENT", f"not a valid in-toto statement: {error}", where=where) from error
+
+
+def parse_receipt(document: Any, path: Path) -> Receipt:
     """The fields of a receipt. Raises IntegrityError RECEIPT_TYPE, _VERSION, _ALGORITHM or _SHAPE."""
     _require_types(document, path)
     try:
@@ -84,7 +86,7 @@ def parse_receipt(document: Any, path: Path) -> Provenance:
         raise IntegrityError("RECEIPT_SHAPE", what, where=path) from error
 
 
-def _parse(document: Mapping[str, Any], path: Path) -> Provenance:
+def _parse(document: Mapping[str, Any], path: Path) -> Receipt:
     _keys(document, {"_type", "subject", "predicateType", "predicate"})
     (subject,) = document["subject"]
     _keys(subject, {"name", "digest"})
@@ -101,7 +103,7 @@ def _parse(document: Mapping[str, Any], path: Path) -> Provenance:
     _text(_keys(details["builder"], {"id"})["id"])
     environment, ended = _byproducts(details["byproducts"], inside["schema"])
     parents, sources, (tree, lock) = _dependencies(build["resolvedDependencies"], path)
-    return Provenance(
+    return Receipt(
         path=path,
         subject=f"sha256:{_digest(subject, path)['sha256']}",
         stage=_text(outside["stage"]),
