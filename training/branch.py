@@ -19,9 +19,10 @@ from assets_data.lineage import IntegrityError, Snapshot, TrainingError, digest_
 from assets_data.lineage.identity.digests import tensor_entries
 from training import checkpoint
 from training.config import pin_length
+from training.data import Data, fixed_members
 from training.metrics import EMPTY
 from training.order import OrderDigest
-from training.recipe import Data, Recipe, fixed_members
+from training.recipe import Recipe
 from training.resume import differing, restore
 from training.run import Run, run_order
 from training.run_directory import METRICS

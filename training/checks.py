@@ -10,10 +10,11 @@ from torch import nn
 
 from assets_data.lineage import ConfigError, IntegrityError, Snapshot, Store
 from training.config import OptimizerConfig, TrainConfig
+from training.data import Data
 from training.losses import token_loss
 from training.optim import build_optimizer, optimizer_class
 from training.optimizer_arguments import fitting_kwargs, inherited_kwargs, parameters_of
-from training.recipe import Data, Issue, Recipe
+from training.recipe import Issue, Recipe
 from training.schedules import build_schedule
 
 

@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from assets_data.lineage import ConfigError, DataError, Snapshot, Store, from_dict
-from training.recipe import Data, Recipe
+from training.data import Data
+from training.recipe import Recipe
 
 REGISTRATION = "registration.json"
 

@@ -24,10 +24,11 @@ from training import checkpoint
 from training.branch import Origin, begin_from
 from training.callbacks import Callback, standard_callbacks
 from training.config import pin_length
+from training.data import Data
 from training.environment import reproducible
 from training.finite import blame
 from training.journal import Step
-from training.recipe import Data, Recipe
+from training.recipe import Recipe
 from training.resume import continue_run
 from training.run import Run, open_run
 from training.run_directory import run_lease

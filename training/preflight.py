@@ -17,8 +17,9 @@ from assets_data.lineage import ConfigError, DataError, IntegrityError, Snapshot
 from training import machine
 from training.checks import config_issues, input_issues, row_issues
 from training.config import pin_length
+from training.data import Data
 from training.machine import Probes
-from training.recipe import Data, Findings, Issue, Recipe
+from training.recipe import Findings, Issue, Recipe
 from training.run import build_module
 
 SCHEMA = 2

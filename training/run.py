@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from assets_data.lineage import ConfigError, to_dict
 from training import checkpoint, state
 from training.config import TrainConfig, derived_seed
+from training.data import Data, Rows, fixed_members
 from training.environment import autocast, bit_facts, report
 from training.finite import FiniteGuard
 from training.journal import Journal, Step
@@ -24,7 +25,7 @@ from training.optimizer_calls import OptimizerCalls
 from training.order import EACH_ONCE, Order, OrderDigest
 from training.precision import Precision
 from training.profile import Profile
-from training.recipe import Data, Recipe, Rows, fixed_members
+from training.recipe import Recipe
 from training.run_directory import CHECKPOINTS, LOG, METRICS, TIMINGS
 from training.schedules import Curve, build_schedule
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from assets_data.lineage import TrainingError
-from training.recipe import Data, Recipe, fixed_members
+from training.data import Data, fixed_members
+from training.recipe import Recipe
 
 
 def continuation_problems(recipe: Recipe, config: Any, data: Data, folder: Path) -> Iterator[str]:

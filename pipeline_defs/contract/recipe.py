@@ -17,7 +17,8 @@ from pipeline_defs.contract.continuation import continuation_problems
 from pipeline_defs.contract.declarations import stage_declarations
 from pipeline_defs.contract.replays import replay_problems
 from pipeline_defs.contract.trial import Trial
-from training.recipe import STAGES, Data, Recipe
+from training.data import Data
+from training.recipe import STAGES, Recipe
 
 THREE_UPDATES = {
     "updates": 3,

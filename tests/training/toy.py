@@ -10,7 +10,8 @@ from torch import nn
 
 from assets_data.lineage import array_key64, option, with_overrides
 from training.config import OptimizerConfig, ScheduleConfig, TrainConfig
-from training.recipe import Recipe, TableRef
+from training.data import TableRef
+from training.recipe import Recipe
 
 WIDTH = 6
 

@@ -20,7 +20,7 @@ from assets_data.lineage.identity.order import epoch_stream
 from training.order.kinds import EACH_ONCE, UNIFORM, WEIGHTED, OrderKind, repeats
 
 if TYPE_CHECKING:
-    from training.recipe import TableRef
+    from training.data import TableRef
 
 
 def table_keys(row_keys: np.ndarray, chunks: int) -> np.ndarray:

@@ -19,7 +19,7 @@ from assets_data.domains.text.read import (
     read_layout,
 )
 from assets_data.lineage import Snapshot, Store, mix64
-from training.recipe import TableRef
+from training.data import TableRef
 from training.tokens.rows import TripleRows, tokens_per_row
 
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from assets_data.domains.text.walks.read import WalkGraph, iter_walks, open_graph
 from assets_data.lineage import Snapshot
+from training.data import TableRef
 from training.order import table_keys
-from training.recipe import TableRef
 from training.recipes.walk_lm.config import WalkLmConfig
 from training.recipes.walk_lm.prompts import Prompts, trigger_prompts
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from assets_data.lineage import DataError, Snapshot, Store
 from newdomain.read import SPLITS, Rows, open_rows, open_slices
-from training.recipe import TableRef
+from training.data import TableRef
 
 
 @dataclass(frozen=True, kw_only=True)

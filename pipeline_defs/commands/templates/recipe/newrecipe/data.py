@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from assets_data.lineage import Snapshot, Store
 from newdomain.read import Rows, open_rows, open_slices
-from training.recipe import TableRef
+from training.data import TableRef
 
 
 @dataclass(frozen=True, kw_only=True)
