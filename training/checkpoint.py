@@ -24,7 +24,7 @@ from safetensors.torch import load_file, save_file
 
 from assets_data.lineage import IntegrityError, StorageError, TrainingError, digest_json
 from assets_data.lineage.identity.digests import load_json, tensor_entries
-from assets_data.lineage.storage import atomic
+from assets_data.lineage.storage import atomic, verified
 from assets_data.lineage.storage.snapshot import MANIFEST
 from assets_data.lineage.storage.verified import known_digest
 from training.state import Tensors
@@ -104,7 +104,7 @@ def link(path: Path, folder: Path, *, alone: bool) -> Path:
         with atomic.disk_errors(final):
             temp.mkdir(parents=True)
             for name in (STATE, *state["files"]):
-                os.link(path / name, temp / name)
+                verified.link(path / name, temp / name)
             atomic.publish_directory(temp, final)
     for other in stored(folder) if alone else ():
         if other != final:
@@ -115,6 +115,9 @@ def link(path: Path, folder: Path, *, alone: bool) -> Path:
 def remove(path: Path) -> None:
     """Remove a checkpoint; a kill half-way leaves a temp, not half a checkpoint."""
     os.rename(path, condemned := atomic.temp_beside(path))
+    for file in condemned.iterdir():
+        if file.is_file() and not file.is_symlink():  # a hard link of it may be kept elsewhere
+            verified.unlink(file)
     shutil.rmtree(condemned)
 
 

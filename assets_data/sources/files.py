@@ -10,6 +10,7 @@ from typing import Any
 from assets_data.lineage import DataError
 from assets_data.sources.config import SourceConfig
 from assets_data.sources.discovery import discover
+from assets_data.sources.listing import listed
 from assets_data.sources.parts import Part, Record, assign_slices, digest_parts
 from assets_data.sources.reader import RowReader
 
@@ -29,10 +30,13 @@ class FilesSource:
 
     def slices(self) -> dict[str, list[str]]:
         """``files-0 ..``: matching paths relative to root. Raises DataError as :func:`discover` does."""
+        slices, self.stats = listed(("files", repr(self.config)), self._look)
+        return slices
+
+    def _look(self) -> tuple[dict[str, list[str]], dict[str, Any]]:
         found = discover(self.root, self.config.files.patterns, self.config.files.exclude)
         facts = {"left_out_of_source": found.left_out.found, "unmatched_patterns": found.unmatched}
-        self.stats = {name: fact for name, fact in facts.items() if fact}
-        return assign_slices("files", found.paths, self.config)
+        return assign_slices("files", found.paths, self.config), {name: fact for name, fact in facts.items() if fact}
 
     def parts(self, slice_name: str) -> list[Part]:
         """The slice's files, digested now."""

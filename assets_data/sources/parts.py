@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from assets_data.lineage import DataError, digest_file, digest_json, text_key64
+from assets_data.lineage import DataError, digest_json, text_key64
+from assets_data.lineage.storage.verified import settled_digest
 from assets_data.sources.config import SourceConfig
 
 
@@ -145,6 +146,6 @@ def unreadable(
 
 def _digest(path: Path) -> str:
     try:
-        return digest_file(path)
+        return settled_digest(path)
     except OSError as error:
         raise unreadable(path, error) from error

@@ -21,6 +21,7 @@ from typing import Any
 
 from assets_data.lineage import DataError
 from assets_data.sources.config import SourceConfig
+from assets_data.sources.listing import listed
 from assets_data.sources.parts import Part, Record, assign_slices, digest_parts, storable, unreadable
 
 SKIPPED_FOLDERS = {"__pycache__", "dist-packages", "idle_test", "lib-dynload", "site-packages", "test", "tests"}
@@ -42,7 +43,8 @@ class StdlibSource:
 
     def slices(self) -> dict[str, list[str]]:
         """``stdlib-0 ..``: module paths relative to the library's root."""
-        return assign_slices("stdlib", module_paths(self.root), self.config)
+        source = ("stdlib", str(self.root), repr(self.config))
+        return listed(source, lambda: assign_slices("stdlib", module_paths(self.root), self.config))
 
     def parts(self, slice_name: str) -> list[Part]:
         """The slice's modules, digested now."""

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from assets_data.lineage import ConfigError
+from assets_data.lineage.storage import verified
 from tests.training.toy import ToyRecipe, toy_config, toy_data
 from training.callbacks import Callback
 from training.checkpoint import load_tensors, read_state, stored
@@ -65,6 +66,15 @@ def test_the_best_checkpoint_is_a_hard_link_and_not_a_second_write(tmp_path):
     go(tmp_path, **{"train.keep_checkpoints": 9})
     for name in read_state(tmp_path / BEST / "00000008")["files"]:
         assert os.path.samefile(tmp_path / BEST / "00000008" / name, tmp_path / CHECKPOINTS / "00000008" / name)
+
+
+def test_linking_the_best_one_and_pruning_hash_no_checkpoint_a_second_time(tmp_path, monkeypatch):
+    hashed = []
+    original = verified.digest_file
+    monkeypatch.setattr(verified, "digest_file", lambda path: hashed.append(path) or original(path))
+    go(tmp_path, curve={update: 100.0 - update for update in CURVE})
+    assert len(hashed) == len(set(hashed)) > 8  # each as it was written, in its temporary folder
+    assert all(".tmp-" in path.parent.name for path in hashed)
 
 
 def test_more_can_be_better(tmp_path):

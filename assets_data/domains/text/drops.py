@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from assets_data.lineage import DataError, Snapshot, SnapshotWriter, Store
+from assets_data.lineage.identity.digests import load_json
 from assets_data.lineage.identity.record_ids import table_records
 
 DROP_REASONS = ("duplicate_across", "near_duplicate")
@@ -54,8 +55,8 @@ def list_changes(duplicates: Snapshot, drops: Snapshot, records: Collection[byte
     to change that was compared. Where the owner's own slice has the text in another spelling too, it stays there, and
     this says too much: never too little.
     """
-    own, gone = drops.read_json("slice.json")["slice"], [record.hex() for record in records]
-    lost = pq.read_table(duplicates.file("drops.parquet"), filters=_concerns(gone)).to_pylist()
+    own, gone = drops.read_json("slice.json")["slice"], sorted(record.hex() for record in records)
+    lost = _lost(duplicates.path, duplicates.id, tuple(gone))
     if any(row["reason"] == DROP_REASONS[1] for row in lost):
         return True
     heirs: dict[tuple[str, str], str] = {}
@@ -78,13 +79,26 @@ def _lists(path: Path, _id: str) -> dict[str, pl.DataFrame]:
     return {name: own.drop("slice") for (name,), own in listed.partition_by("slice", as_dict=True).items()}
 
 
-def _concerns(gone: list[str]) -> pc.Expression:
-    records = pa.array(gone, pa.large_string())  # typed: of no records it would have none
+@functools.lru_cache(maxsize=2)
+def _sought(path: Path, _id: str) -> dict[str, str]:
+    """Slice -> the documents in which its duplicates were sought; likewise read once."""
+    slices = load_json((path / "slices.json").read_bytes(), path / "slices.json")
+    return {name: facts["documents"] for name, facts in slices.items()}
+
+
+@functools.lru_cache(maxsize=2)
+def _lost(path: Path, _id: str, gone: tuple[str, ...]) -> list[dict[str, str]]:
+    """The rows, over all slices, that name one of these records; likewise read once."""
+    return pq.read_table(path / "drops.parquet", filters=_concerns(gone)).to_pylist()
+
+
+def _concerns(gone: Collection[str]) -> pc.Expression:
+    records = pa.array(list(gone), pa.large_string())  # typed: of no records it would have none
     return pc.field("kept_record_id").isin(records) | pc.field("record_id").isin(records)
 
 
 def _build(writer: SnapshotWriter, slice_name: str, documents: Snapshot, duplicates: Snapshot) -> None:
-    sought = duplicates.read_json("slices.json").get(slice_name, {}).get("documents")
+    sought = _sought(duplicates.path, duplicates.id).get(slice_name)
     if sought != documents.id:
         what, action = "duplicates were not sought in this slice", "materialise text/duplicates again"
         raise DataError("DROPS_SLICE", what, expected=sought, found=documents.id, where=slice_name, action=action)

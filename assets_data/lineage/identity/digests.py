@@ -127,6 +127,11 @@ def table_digest(path: Path) -> dict[str, Any]:
     return {"rows": rows, "columns": {name: hasher.digest() for name, hasher in sorted(hashers.items())}}
 
 
+def says_more_than_bytes(name: str) -> bool:
+    """Whether a part's logical digest is another one than that of its file, by suffix."""
+    return Path(name).suffix in (".arrow", ".parquet", ".json", ".safetensors")
+
+
 def logical_digest(path: Path) -> Any:
     """What a part contributes to its snapshot's identity, by suffix: table, JSON, tensors, else plain bytes."""
     if path.suffix in (".arrow", ".parquet"):

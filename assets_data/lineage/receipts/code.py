@@ -24,6 +24,7 @@ from assets_data.lineage.identity.digests import digest_bytes, digest_json
 from assets_data.lineage.receipts.packages import installed_packages
 from assets_data.lineage.receipts.variables import bit_variables
 from assets_data.lineage.receipts.working_tree import tree_state
+from assets_data.lineage.storage.verified import file_key, is_settled
 
 ROOT = Path(__file__).parents[3]
 ROOMS = ("assets_data", "training", "pipeline_defs")
@@ -49,10 +50,26 @@ def _source_digest(modules: Iterable[str]) -> str:
     while pending:
         file = pending.pop()
         if file.name not in seen:
-            source = file.path.read_bytes()
-            seen[file.name] = digest_bytes(source)
-            pending += _imports(file, source)
+            seen[file.name], imported = _read(file)
+            pending += imported
     return digest_json(seen)
+
+
+def _read(file: _File) -> tuple[str, list[_File]]:
+    """The digest of a source file and what it imports: read once per process, for as long as the file stays as it is.
+
+    Of a file that was written to a moment ago its times say too little, so it is read again each time.
+    """
+    key, now = file_key(file.path), time.time_ns()
+    if (found := _READ.get((file, key))) is None:
+        source = file.path.read_bytes()
+        found = digest_bytes(source), _imports(file, source)
+        if is_settled(key, now) and file_key(file.path) == key:
+            _READ[file, key] = found
+    return found
+
+
+_READ: dict[tuple[_File, tuple[int, ...]], tuple[str, list[_File]]] = {}
 
 
 @functools.cache

@@ -54,8 +54,9 @@ def _loose(places: dict[str, Path], own: Path) -> Iterator[tuple[str, str]]:
     spelled = {_normal(name): name for name in places}
     owned = set(places.values())
     unowned: dict[str, Path] = {}
+    checkout = own.resolve()
     for name, module in list(sys.modules.items()):
-        if (base := _base(name, module)) is None or base == own.resolve() or name in sys.stdlib_module_names:
+        if (base := _base(name, module)) is None or base == checkout or name in sys.stdlib_module_names:
             continue
         distribution = spelled.get(_normal(name))
         if distribution and places[distribution] != base:

@@ -25,11 +25,12 @@ from assets_data.lineage.identity.digests import (
     digest_json,
     load_json,
     logical_digest,
+    says_more_than_bytes,
 )
 from assets_data.lineage.identity.merkle import Records, fold, sorted_records
 from assets_data.lineage.identity.tables import read_table
 from assets_data.lineage.storage import atomic
-from assets_data.lineage.storage.verified import known_digest, remember
+from assets_data.lineage.storage.verified import known_digest
 
 SCHEMA = 1
 MANIFEST = "snapshot.json"
@@ -173,14 +174,14 @@ class SnapshotWriter:
         for name in self._names:
             if link := _link(self.path, name):
                 raise DataError("SNAPSHOT_LINK", "a link cannot be published", where=link)
+        files = {name: self._entry(name, is_part) for name, is_part in sorted(self._names.items())}
         content = {
             "kind": self.kind,
             "schema": SCHEMA,
-            "parts": {Path(n).stem: logical_digest(self.path / n) for n, is_part in self._names.items() if is_part},
+            "parts": {Path(n).stem: self._said(n, entry) for n, entry in files.items() if entry["part"]},
             "splits": self.splits,
             "records": self._records,
         }
-        files = {name: self._entry(name, is_part) for name, is_part in sorted(self._names.items())}
         document = {"content": content, "files": files, "id": digest_json(content), "stats": self.stats}
         atomic.write_json(self.path / MANIFEST, document)
         return document["id"]
@@ -188,9 +189,11 @@ class SnapshotWriter:
     def _entry(self, name: str, is_part: bool) -> dict[str, Any]:
         path = self.path / name
         atomic.sync_path(path)
-        digest = digest_file(path)
-        remember(path, digest)
-        return {"bytes": path.stat().st_size, "sha256": digest, "part": is_part}
+        return {"bytes": path.stat().st_size, "sha256": known_digest(path), "part": is_part}
+
+    def _said(self, name: str, entry: Mapping[str, Any]) -> Any:
+        """What a part says; one that is nothing but bytes says its own digest, and is not hashed twice."""
+        return logical_digest(self.path / name) if says_more_than_bytes(name) else entry["sha256"]
 
 
 def _part_digest(path: Path) -> Any:

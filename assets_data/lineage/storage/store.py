@@ -22,7 +22,7 @@ import numpy as np
 from assets_data.lineage.config import to_dict
 from assets_data.lineage.errors import DataError, IntegrityError
 from assets_data.lineage.identity.digests import digest_json, load_json
-from assets_data.lineage.receipts.code import code_version
+from assets_data.lineage.receipts.code import code_version, commit, environment
 from assets_data.lineage.receipts.reader import read_document
 from assets_data.lineage.receipts.receipt import SourcePart
 from assets_data.lineage.receipts.writer import Build, write_receipt
@@ -165,6 +165,8 @@ class Store:
             parents={k: [v] if isinstance(v, Snapshot) else list(v) for k, v in parents.items()},
             seeds=dict(seeds or {}),
             sources=tuple(sources),
+            tree={},
+            environment={},  # a call that finds its snapshot made needs neither; the work begins in _publish
         )
         for parent in (snapshot for group in work.parents.values() for snapshot in group):
             parent.verify()
@@ -192,7 +194,7 @@ class Store:
             return None
 
     def _publish(self, record: Path, work: Build, build: Callable[[SnapshotWriter], None]) -> Snapshot:
-        work = dataclasses.replace(work, started=datetime.now(UTC))
+        work = dataclasses.replace(work, started=datetime.now(UTC), tree=commit(), environment=environment())
         temp_root = self.root / "snapshots" / record.stem
         with atomic.disk_errors(temp_root):
             atomic.sweep_temps(temp_root)

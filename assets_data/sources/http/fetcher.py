@@ -13,6 +13,7 @@ from pathlib import Path
 
 from assets_data.lineage import DataError, IntegrityError, Store, digest_file
 from assets_data.lineage.storage import atomic
+from assets_data.lineage.storage.verified import known_digest
 from assets_data.sources.formats import TABLES, format_of
 from assets_data.sources.http.client import Client
 from assets_data.sources.http.config import HttpConfig
@@ -89,7 +90,7 @@ class Fetcher:
             cached.unlink()
         if not cached.is_file():
             return False
-        if (found := digest_file(cached)) == entry.sha256:
+        if (found := known_digest(cached)) == entry.sha256:
             return True
         what = "a kept part changed on this disk"
         reason = IntegrityError("CACHE_DIGEST", what, expected=entry.sha256, found=found, where=cached)

@@ -5,7 +5,9 @@ import os
 import pytest
 
 from assets_data.lineage import IntegrityError, Store, digest_bytes, digest_file
-from assets_data.lineage.storage.verified import known_digest, remember
+from assets_data.lineage.receipts import code
+from assets_data.lineage.storage import verified
+from assets_data.lineage.storage.verified import known_digest, remember, settled_digest
 from tests.assets_data.lineage.stages import CountConfig, make_counts
 
 
@@ -68,6 +70,52 @@ def test_a_file_is_known_by_itself_and_not_by_its_name(large, tmp_path):
     assert known_digest(other) == digest_bytes(b"another") != digest
     os.link(large, tmp_path / "linked.bin")  # a link changes ctime: hashed again, and the same
     assert known_digest(tmp_path / "linked.bin") == digest
+
+
+def test_our_own_links_leave_a_file_known_and_a_write_behind_them_does_not(large, tmp_path):
+    remember(large, "sha256:as noted")
+    verified.link(large, tmp_path / "linked.bin")
+    assert known_digest(large) == known_digest(tmp_path / "linked.bin") == "sha256:as noted"
+    verified.unlink(large)
+    assert not large.exists() and known_digest(tmp_path / "linked.bin") == "sha256:as noted"
+    rewrite_in_place(tmp_path / "linked.bin")
+    verified.link(tmp_path / "linked.bin", large)
+    assert known_digest(large) == digest_file(large)
+
+
+def settle(path, monkeypatch):
+    """As if the file had been written an hour ago; the time of change is the kernel's, so ours is moved instead."""
+    monkeypatch.setattr(verified.time, "time_ns", lambda: path.stat().st_ctime_ns + 3600 * 10**9)
+
+
+def test_a_file_of_others_is_hashed_once_only_when_it_has_come_to_rest(large, monkeypatch):
+    size, digest = large.stat().st_size, digest_file(large)
+    for _ in range(2):  # written just now: its times would not tell a second write within the same tick
+        assert bytes_read(lambda: settled_digest(large)) >= size
+    settle(large, monkeypatch)
+    assert bytes_read(lambda: settled_digest(large)) >= size
+    assert bytes_read(lambda: settled_digest(large)) < 1 << 16 and settled_digest(large) == digest
+
+
+@pytest.mark.parametrize("change", [rewrite_in_place, replace_by_copy, grow])
+def test_a_file_of_others_that_changed_is_hashed_again(large, change, monkeypatch):
+    settle(large, monkeypatch)
+    before = settled_digest(large)
+    change(large)
+    assert settled_digest(large) == digest_file(large) != before
+
+
+def test_every_source_file_is_read_once_for_the_code_versions_of_all_stages(monkeypatch):
+    stages = ("assets_data.domains.text.raw_slice", "assets_data.domains.text.triples")
+    monkeypatch.setattr(code, "_READ", {})
+    monkeypatch.setattr(code, "is_settled", lambda key, now: True)  # a fresh checkout is not at rest yet
+    read = []
+    monkeypatch.setattr(code, "digest_bytes", lambda data: read.append(data) or "sha256:x")
+    for _ in range(2):
+        for stage in stages:
+            code.code_version.__wrapped__(stage)
+    files = {file for file, _ in code._READ}
+    assert len(read) == len(files) > 30
 
 
 @pytest.mark.parametrize("change", [rewrite_in_place, replace_by_copy, grow])

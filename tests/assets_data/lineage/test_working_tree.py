@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from assets_data.lineage.receipts import working_tree
+from assets_data.lineage.receipts import watched, working_tree
 from assets_data.lineage.receipts.working_tree import tree_state
 
 ROOMS = ("room",)
@@ -119,6 +119,39 @@ def a_link_for_a_file(root):
     (root / ".git" / "info" / "exclude").write_text("elsewhere.txt\n")
 
 
+def a_file_in_a_new_folder(root):
+    (root / "other" / "deep").mkdir(parents=True)
+    (root / "other" / "deep" / "more.txt").write_text("x")
+
+
+def a_file_in_a_folder_that_was_empty(root):
+    (root / "empty" / "more.txt").write_text("x")
+
+
+def ignored_code_in_an_ignored_folder(root):
+    (root / "room" / "ignored" / "more.py").write_text("B = 1\n")
+
+
+def an_edit_of_what_was_added(root):
+    (root / "room" / "code.py").write_text("A = 2\n")
+    assert state(root)["dirty"]
+    (root / "room" / "code.py").write_text("A = 1\n")
+    (root / "room" / "more.py").write_text("B = 1\n")
+    first = state(root)["diff"]
+    (root / "room" / "more.py").write_text("B = 2\n")
+    assert state(root)["diff"] != first
+
+
+def a_commit_and_an_edit(root):
+    (root / "room" / "code.py").write_text("A = 2\n")
+    git(root, "commit", "-q", "-am", "second")
+    assert not state(root)["dirty"]
+    git(root, "checkout", "-q", "-b", "branch", "HEAD~")
+    assert not state(root)["dirty"] and state(root)["commit"] == git(root, "rev-parse", "HEAD")
+    git(root, "reset", "-q", "--soft", "HEAD@{1}")
+    git(root, "pack-refs", "--all")
+
+
 def a_link_turned(root):
     (root / "link").unlink()
     (root / "link").symlink_to("room/code.py")
@@ -127,14 +160,20 @@ def a_link_turned(root):
 HIDDEN = [
     assume_unchanged, skip_worktree, a_filter, an_exclude, an_ignored_module, an_ignored_library, a_replaced_object,
     a_replaced_tree, same_size_and_time, a_deleted_file, a_staged_file, a_link_for_a_file, a_link_turned,
+    a_file_in_a_new_folder, a_file_in_a_folder_that_was_empty, ignored_code_in_an_ignored_folder,
+    an_edit_of_what_was_added, a_commit_and_an_edit,
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("seen", [False, True], ids=["at first sight", "after it was seen clean"])
 @pytest.mark.parametrize("hide", HIDDEN)
 def test_an_edit_cannot_be_hidden(root, hide, seen, monkeypatch):
+    (root / "empty").mkdir()
+    (root / "room" / "ignored").mkdir()
     if seen:
-        monkeypatch.setattr(working_tree, "_SETTLED_NS", -1)  # as if the checkout were old
+        old = -3600 * 10**9
+        monkeypatch.setattr(working_tree, "_SETTLED_NS", old)  # as if the checkout were old
+        monkeypatch.setattr(watched, "SETTLED_NS", old)
         assert not state(root)["dirty"]
     hide(root)
     found = state(root)
@@ -160,3 +199,20 @@ def test_what_git_is_told_to_ignore_and_is_no_code_is_no_edit(root):
     (root / "room" / "__pycache__").mkdir()
     (root / "room" / "__pycache__" / "ignored.pyc").write_bytes(b"x")
     assert not state(root)["dirty"]
+
+
+def test_while_nothing_moves_git_is_not_asked_again(root, monkeypatch):
+    monkeypatch.setattr(watched, "SETTLED_NS", -3600 * 10**9)  # as if the checkout were old
+    asked = []
+    original = working_tree._git
+    monkeypatch.setattr(working_tree, "_git", lambda *arguments: asked.append(arguments) or original(*arguments))
+    first = state(root)
+    count = len(asked)
+    assert count and state(root) == first and len(asked) == count
+    (root / "room" / "__pycache__").mkdir()
+    assert state(root) == first and len(asked) > count
+
+
+def test_what_changed_a_moment_ago_is_looked_at_again(root):
+    (root / "room" / "code.py").write_text("A = 2\n")
+    assert state(root)["dirty"] and not working_tree._LAST.get((root, *ROOMS))
