@@ -12,6 +12,7 @@ import dagster as dg
 from pipeline_defs.catalogue import catalogue
 from pipeline_defs.dagster.assets import stage_assets
 from pipeline_defs.dagster.automation import registration_sensors
+from pipeline_defs.dagster.champion import champion_assets
 from pipeline_defs.dagster.checks import stage_checks
 from pipeline_defs.dagster.jobs import requested_jobs
 from pipeline_defs.dagster.resources import SnapshotIOManager, StoreResource
@@ -19,7 +20,7 @@ from pipeline_defs.dagster.resources import SnapshotIOManager, StoreResource
 store = StoreResource()
 
 defs = dg.Definitions(
-    assets=stage_assets(catalogue()),
+    assets=[*stage_assets(catalogue()), *champion_assets(catalogue())],
     asset_checks=stage_checks(catalogue()),
     jobs=requested_jobs(catalogue()),
     sensors=registration_sensors(catalogue()),

@@ -46,9 +46,12 @@ def generate(store: Store, checkpoint: Snapshot, prompt: str, sampling: Any) -> 
     Every file is verified first. Raises ConfigError GENERATE_NO_CHECKPOINT for another kind of node and
     GENERATE_UNSUPPORTED for a recipe that does not write.
     """
+    from pipeline_defs.answers.champion.standing import is_promotion, read_promotion
     from training.recipe import find_recipe
     from training.stages import load_model
 
+    if is_promotion(checkpoint.kind):
+        checkpoint = store.snapshot(read_promotion(store, checkpoint.id).checkpoint)
     if not checkpoint.kind.endswith("/checkpoint"):
         raise ConfigError(
             "GENERATE_NO_CHECKPOINT", "this node holds no weights", expected="*/checkpoint", found=checkpoint.kind

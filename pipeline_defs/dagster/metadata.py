@@ -76,6 +76,11 @@ def markdown_table(batch: pa.RecordBatch) -> str:
     return _markdown(batch.schema.names, batch.to_pylist())
 
 
+def rows_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A markdown table of rows that share their members; every cell is shortened and escaped."""
+    return _markdown(list(rows[0]), list(rows))
+
+
 def report_tables(report: Snapshot) -> dict[str, dg.MarkdownMetadataValue]:
     """What a gate report measured, for the UI: its scalars, and the first rows of every table its recipe wrote."""
     metrics = report.read_json("result.json")["metrics"]

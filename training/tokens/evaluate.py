@@ -50,7 +50,11 @@ def evaluate(
     samples = write_samples(recipe, model, data, config, rows[: config.gate.samples])
     below = [
         Measurement(
-            name=f"nats_below_{name}", threshold="margin", value=baselines[name] - loss.nats, checks=loss.tokens
+            name=f"nats_below_{name}",
+            threshold="margin",
+            value=baselines[name] - loss.nats,
+            checks=loss.tokens,
+            interval=(baselines[name] - loss.interval[1], baselines[name] - loss.interval[0]),
         )
         for name in ("unigram", "bigram")
     ]

@@ -15,6 +15,7 @@ from assets_data.lineage.queries.reach import HOLDS, LEARNED, Effect, Reach, all
 from assets_data.lineage.queries.tree import Node, newest
 from assets_data.lineage.receipts.receipt import Receipt
 from pipeline_defs.answers.answer import short
+from pipeline_defs.answers.champion.standing import is_promotion
 from pipeline_defs.answers.steps import names_by_id
 from pipeline_defs.answers.withdrawal.restarts import find_restart
 from pipeline_defs.catalogue import catalogue
@@ -44,7 +45,7 @@ def make_plan(store: Store, records: Collection[bytes], learners: str) -> Plan:
     nodes = all_nodes(store)
     reach = find_reach(nodes, records, catalogue().rules())
     changed = _changed(reach, learners)
-    names = names_by_id(store)
+    names = _moved_by_withdrawals(store)
     remake = {
         name: key
         for key in reach.effects
@@ -83,6 +84,8 @@ def plan_document(store: Store, plan: Plan) -> dict[str, Any]:
         "learned": [key for key, effect in plan.reach.effects.items() if effect.how == LEARNED],
         "learners": plan.learners,
         "remake": dict(plan.remake),
+        "champions": sorted(n for key in plan.reach.effects for n in names.get(key, []) if is_promotion(n)),
+        "bytes_stay": True,
         "restarts": dict(plan.restarts),
     }
 
@@ -108,6 +111,14 @@ def plan_lines(document: dict[str, Any]) -> Iterator[str]:
     for name, facts in document["restarts"].items():
         yield f"{name}: {facts['says']}"
     yield "to make again: " + (", ".join(document["remake"]) or "nothing")
+    for name in document["champions"]:
+        yield f"{name} stands on them: promote what takes its place, with `stemma promote {name.partition('/')[0]}`"
+    yield "the bytes stay: old snapshots, and previews in Dagster's database, are removed by `stemma gc --withdrawn`"
+
+
+def _moved_by_withdrawals(store: Store) -> dict[str, list[str]]:
+    """The names that stand for each snapshot, but for champions: what ships is moved by a promotion alone."""
+    return {key: [n for n in names if not is_promotion(n)] for key, names in names_by_id(store).items()}
 
 
 def _confirm(nodes: Mapping[str, Node], names: Mapping[str, list[str]], again: Collection[str]) -> dict[str, str]:
