@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from assets_data.lineage import GateError, Snapshot
+from training.data import fixed_members
 from training.gate import judge
 from training.job import REGISTRATION, Job
-from training.recipe import fixed_members
 
 RESULT = "result.json"
 

@@ -1,4 +1,4 @@
-"""The champion of a recipe: moved only by a gate that passed, an intact lineage and a fair comparison; and back again."""
+"""The champion of a recipe: moved by a gate that passed, an intact lineage and a fair comparison; and back again."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from assets_data.lineage import GateError, Store
-from assets_data.lineage.receipts.receipt import read_provenance
+from assets_data.lineage.receipts.reader import read_receipt
 from assets_data.lineage.storage.tombstones import write_tombstone
 from pipeline_defs.answers.champion.contest import contest, find_challenger
 from pipeline_defs.answers.champion.promote import promote, roll_back
@@ -69,7 +69,7 @@ def test_a_challenger_no_worse_takes_the_place_and_both_are_in_history_and_recei
     rows = second.promotion.document["comparison"]
     assert rows and all(row["champion"] is not None and not row["worse"] for row in rows)
     assert second.promotion.document["how"] == "both were judged by the same registration"
-    account = read_provenance(store.root / store.pointer(f"{RECIPE}/promoted_checkpoint")["receipt"])
+    account = read_receipt(store.root / store.pointer(f"{RECIPE}/promoted_checkpoint")["receipt"])
     assert account.arguments["champion"]["checkpoint"] == ids["first"]
     assert ids["other"] in {parent.id for parent in account.parents}
     assert [entry.checkpoint for entry in history(store, RECIPE)] == [ids["other"], ids["first"]]
@@ -140,7 +140,7 @@ def killed_at(moment, store, checkpoint_id):
         promote(store, RECIPE, checkpoint_id)
         os._exit(0)
     status = os.waitpid(child, 0)[1]
-    assert status == 0 or os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+    assert status == 0 or (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL)
     return status != 0
 
 

@@ -1,4 +1,4 @@
-"""Who may become champion: the gate passed, the whole lineage verifies, and nothing judged is worse than the champion's.
+"""Who may become champion: its gate passed, its lineage verifies, nothing judged is worse than the champion has it.
 
 Every refusal is a coded error that says why; nothing is moved by it.
 """
@@ -104,7 +104,7 @@ def marked(store: Store) -> set[str]:
 
 def _about(store: Store, report_id: str, recipe: str, checkpoint_id: str) -> Challenger | None:
     node = load_node(store, report_id)
-    if node.kind != f"{recipe}/gate_report" or node.snapshot is None or not node.accounts:
+    if node.kind != f"{recipe}/gate_report" or node.snapshot is None or not node.receipts:
         return None
     read = {parent.input: parent.id for parent in newest(node).parents}
     if read.get("checkpoint") != checkpoint_id:
