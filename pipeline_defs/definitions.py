@@ -11,9 +11,11 @@ import dagster as dg
 
 from pipeline_defs.catalogue import catalogue
 from pipeline_defs.dagster.assets import stage_assets
-from pipeline_defs.dagster.automation import registration_sensors
+from pipeline_defs.dagster.automation import dead_runs, registration_sensors
+from pipeline_defs.dagster.chain_jobs import chain_jobs
 from pipeline_defs.dagster.champion import champion_assets
 from pipeline_defs.dagster.checks import stage_checks
+from pipeline_defs.dagster.executor import one_process
 from pipeline_defs.dagster.jobs import requested_jobs
 from pipeline_defs.dagster.resources import SnapshotIOManager, StoreResource
 
@@ -22,10 +24,10 @@ store = StoreResource()
 defs = dg.Definitions(
     assets=[*stage_assets(catalogue()), *champion_assets(catalogue())],
     asset_checks=stage_checks(catalogue()),
-    jobs=requested_jobs(catalogue()),
-    sensors=registration_sensors(catalogue()),
+    jobs=[*chain_jobs(catalogue()), *requested_jobs(catalogue())],
+    sensors=[*registration_sensors(catalogue()), dead_runs],
     resources={"store": store, "io_manager": SnapshotIOManager(store=store)},
-    executor=dg.in_process_executor,
+    executor=one_process,
 )
 
 for name, why in catalogue().broken.items():

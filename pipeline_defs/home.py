@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 from assets_data.lineage import ConfigError, lease
-from assets_data.lineage.receipts.code import ROOT
 from assets_data.lineage.storage import atomic
 
-SETTINGS = "dagster.yaml"
+SETTINGS = Path(__file__).parent / "settings"
+DAGSTER, WORKSPACE = SETTINGS / "dagster.yaml", SETTINGS / "workspace.yaml"
 
 
 def stemma_root() -> Path:
@@ -27,12 +28,12 @@ def stemma_root() -> Path:
 
 
 def prepare_home(root: Path) -> None:
-    """Make sure DAGSTER_HOME is set, from the project's ``dagster.yaml`` with ``root`` in the place of ``.stemma``."""
+    """Make sure DAGSTER_HOME is set, from the package's ``dagster.yaml``, with its state below ``root``."""
     if os.environ.get("DAGSTER_HOME"):
         return
     state = root / "dagster"
     with lease(root / "dagster.lock"):
-        atomic.write_bytes(root / SETTINGS, _settings(state))
+        atomic.write_bytes(root / DAGSTER.name, _settings(state))
         atomic.sweep_temps(state)
         if not state.exists():
             _create_storage(state)
@@ -45,15 +46,20 @@ def _create_storage(state: Path) -> None:
 
     temp = atomic.temp_beside(state)
     temp.mkdir(parents=True)
-    (temp / SETTINGS).write_bytes(_settings(temp))
+    (temp / DAGSTER.name).write_bytes(_settings(temp))
     with dg.DagsterInstance.from_config(str(temp)):
         pass
-    (temp / SETTINGS).unlink()
+    (temp / DAGSTER.name).unlink()
     atomic.publish_directory(temp, state)
 
 
 def _settings(state: Path) -> bytes:
-    text = (ROOT / SETTINGS).read_text()
-    for folder in ("/logs", ""):  # JSON quoting is valid YAML
-        text = text.replace(f"base_dir: .stemma/dagster{folder}\n", f"base_dir: {json.dumps(f'{state}{folder}')}\n")
+    """The package's settings with every path spelt out, so that each process with this DAGSTER_HOME finds the same."""
+    text = DAGSTER.read_text()
+    for name, folder in (("SqliteBelowRoot", ""), ("LogsBelowRoot", "/logs"), ("ArtifactsBelowRoot", "")):
+        line = re.compile(rf"(class: {name}\n +)config: {{}}")
+        base = json.dumps(f"{state}{folder}")  # JSON quoting is valid YAML
+        text, found = line.subn(lambda match, base=base: f"{match[1]}config: {{base_dir: {base}}}", text)
+        if found != 1:
+            raise ConfigError("HOME_SETTINGS", f"dagster.yaml names {name} {found} times", where=DAGSTER)
     return text.encode()

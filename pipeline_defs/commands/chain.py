@@ -6,7 +6,9 @@ Stages that can go together share a run: those of one slice, then those over all
 
 from __future__ import annotations
 
+import dataclasses
 import time
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,12 +21,13 @@ from assets_data.stage import Stage, load
 from pipeline_defs.catalogue import Catalogue, catalogue
 from pipeline_defs.commands.passed import Passed
 from pipeline_defs.commands.settings import Settings, stage_overrides
+from pipeline_defs.dagster import tags
+from pipeline_defs.dagster.chain_jobs import job_of
 from pipeline_defs.dagster.partitions import set_name
 from pipeline_defs.dagster.resources import StoreResource
+from pipeline_defs.dagster.runs import execute
 from pipeline_defs.definitions import defs
 from pipeline_defs.inputs import stage_name, write_slice_set
-
-RUN_TAGS = {"stemma/command": "run"}  # how a later `stemma run` knows the runs of one that was killed
 
 
 class ChainFailure(Exception):
@@ -36,9 +39,16 @@ class Chain:
     """A recipe's stages, parents first; the run config of each; and notes on presets that some stages lack."""
 
     recipe: str
+    preset: str
     stages: Sequence[Stage]
     ops: Mapping[str, Mapping[str, Any]]
     notes: Sequence[str]
+    id: str = dataclasses.field(default_factory=lambda: uuid.uuid4().hex[:12])
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What every run of the chain is tagged with."""
+        return {tags.CHAIN: self.id, tags.RECIPE: self.recipe, tags.PRESET: self.preset, tags.COMMAND: "run"}
 
     def config(self, stage: Stage) -> Any:
         """The full config of a stage; None for one that takes none."""
@@ -81,7 +91,7 @@ def plan_stages(label: str, kinds: Iterable[str], preset: str, settings: Setting
         _op(known.stage(kind)): {"config": {"preset": chosen[kind], "overrides": fields}}
         for kind, fields in overrides.items()
     }
-    chain = Chain(recipe=label, stages=stages, ops=ops, notes=notes)
+    chain = Chain(recipe=label, preset=preset, stages=stages, ops=ops, notes=notes)
     for kind in overrides:
         chain.config(known.stage(kind))
     return chain
@@ -150,18 +160,14 @@ def materialize(
     """
     before = {stage.kind: store.pointer(stage_name(stage, slice_name)) for stage in stages}
     started = time.monotonic()
-    result = defs.resolve_implicit_global_asset_job_def().execute_in_process(
-        instance=instance,
-        asset_selection=[dg.AssetKey(stage.kind.split("/")) for stage in stages],
-        partition_key=slice_name or None,
-        tags={**RUN_TAGS, "stemma/recipe": chain.recipe},
-        run_config={
-            "resources": {"store": {"config": {"slice_set": digest}}},
-            "ops": {op: entry for op, entry in chain.ops.items() if op in {_op(stage) for stage in stages}},
-            "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-        },
-        raise_on_error=False,
-    )
+    run_config = {
+        "resources": {"store": {"config": {"slice_set": digest}}},
+        "ops": {op: entry for op, entry in chain.ops.items() if op in {_op(stage) for stage in stages}},
+        "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+    }
+    keys = [dg.AssetKey(stage.kind.split("/")) for stage in stages]
+    job = job_of(defs, keys)
+    result = execute(instance, job, keys, run_config=run_config, tags=chain.tags, partition=slice_name)
     for stage in stages:
         _report(stage, before[stage.kind], store.pointer(stage_name(stage, slice_name)), slice_name)
     seconds = time.monotonic() - started
@@ -170,7 +176,7 @@ def materialize(
         flush=True,
     )
     if not result.success:
-        raise ChainFailure(_first_error(result.all_events))
+        raise ChainFailure(_first_error(result.events))
 
 
 def _say(word: str, stages: Sequence[Stage], slice_name: str) -> None:

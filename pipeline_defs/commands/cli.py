@@ -59,6 +59,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="override one field, e.g. text.raw_slice.source=files (a value that is not JSON is taken as text)",
     )
     run.add_argument("--config", type=Path, metavar="FILE", help=".toml or .json file of overrides; --set wins over it")
+    run.add_argument("--no-wait", action="store_true", help="end at once where another command holds this root")
     run.set_defaults(command=_run)
     ui = commands.add_parser("ui", help="serve the Dagster UI on 127.0.0.1")
     ui.add_argument("--port", type=int, default=3000)
@@ -77,19 +78,14 @@ def _run(options: argparse.Namespace) -> int:
     from pipeline_defs.commands.run import run
     from pipeline_defs.commands.settings import chosen_settings
 
-    return run(options.recipe, options.preset, chosen_settings(options.config, options.set))
+    settings = chosen_settings(options.config, options.set)
+    return run(options.recipe, options.preset, settings, wait=not options.no_wait)
 
 
 def _ui(options: argparse.Namespace) -> int:
-    from assets_data.lineage.receipts.code import ROOT
-    from pipeline_defs.home import prepare_home, stemma_root
+    from pipeline_defs.commands.ui import serve
 
-    os.environ["STEMMA_ROOT"] = str(stemma_root())
-    prepare_home(stemma_root())
-    print(f"Stemma on http://127.0.0.1:{options.port} (stop with Ctrl-C)", flush=True)
-    address = ["-h", "127.0.0.1", "-p", str(options.port)]
-    dagster = os.path.join(os.path.dirname(sys.executable), "dagster")
-    os.execv(dagster, [dagster, "dev", "-w", str(ROOT / "workspace.yaml"), *address])
+    return serve(options.port)
 
 
 if __name__ == "__main__":

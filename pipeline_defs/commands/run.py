@@ -11,9 +11,12 @@ from typing import Any
 import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 
-from assets_data.lineage import Snapshot, Store, lease
-from pipeline_defs.commands.chain import RUN_TAGS, Chain, ChainFailure, plan_chain, run_chain
+from assets_data.lineage import Snapshot, Store
+from pipeline_defs.commands.chain import Chain, ChainFailure, plan_chain, run_chain
+from pipeline_defs.dagster.burial import bury_dead_runs
+from pipeline_defs.dagster.runs import command_line
 from pipeline_defs.home import prepare_home, stemma_root
+from pipeline_defs.locks import ROOT_LOCK, hold
 
 UNCAPTURED = {
     "compute_logs": {
@@ -23,8 +26,11 @@ UNCAPTURED = {
 }
 
 
-def run(recipe: str, preset: str, settings: Mapping[str, Any]) -> int:
-    """Run everything, print the summary. Returns 0 when the gate passed, 1 when a step or the gate failed."""
+def run(recipe: str, preset: str, settings: Mapping[str, Any], wait: bool = True) -> int:
+    """Run everything, print the summary. Returns 0 when the gate passed, 1 when a step or the gate failed.
+
+    Where another command holds the root it says which, and waits, or (``wait`` false) raises StorageError LOCK_HELD.
+    """
     chain = plan_chain(recipe, preset, settings)
     for note in chain.notes:
         print(f"  note: {note}")
@@ -33,25 +39,15 @@ def run(recipe: str, preset: str, settings: Mapping[str, Any]) -> int:
     prepare_home(root)
     started = time.monotonic()
     failure = None
-    with lease(root / "run.lock"), open_instance() as instance:
-        bury_dead_runs(instance)
+    with hold(root / ROOT_LOCK, command_line(), wait), open_instance() as instance:
+        for run_id in bury_dead_runs(instance):
+            print(f"  run {run_id[:8]} was killed; it is ended now, and what it held is free")
         try:
             run_chain(instance, chain)
         except ChainFailure as error:
             failure = str(error)
     print_summary(Store(root / "store"), chain, time.monotonic() - started, failure)
     return 1 if failure else 0
-
-
-def bury_dead_runs(instance: dg.DagsterInstance) -> None:
-    """End what a killed ``stemma run`` left as started, and free the pool slots it held; call with the lease held.
-
-    Dagster keeps a dead run's slot in the ``gpu`` pool for ever, and the next run would wait for it as long.
-    """
-    unfinished = dg.RunsFilter(tags=RUN_TAGS, statuses=[dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED])
-    for run in instance.get_runs(filters=unfinished):
-        instance.report_run_failed(run, "its process was killed; `stemma run` took over from its snapshots")
-        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
 
 
 def open_instance() -> dg.DagsterInstance:

@@ -7,6 +7,7 @@ import dagster as dg
 from assets_data.domain import Domain
 from assets_data.stage import load
 from pipeline_defs.catalogue import Catalogue
+from pipeline_defs.dagster.burial import bury_dead_runs
 from pipeline_defs.dagster.partitions import domain_slices, set_name, standing
 from pipeline_defs.dagster.resources import StoreResource
 
@@ -55,3 +56,14 @@ def _registration(
     if not missing:
         return dg.SkipReason(otherwise)
     return dg.SensorResult(dynamic_partitions_requests=[domain_slices(domain).build_add_request(missing)])
+
+
+@dg.sensor(
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Ends runs whose process was killed and frees the pool slots and queue places that they held.",
+)
+def dead_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Every half minute: what ``stemma ui`` and ``stemma run`` also do as they start."""
+    buried = bury_dead_runs(context.instance)
+    return dg.SkipReason(f"ended {', '.join(buried)}: killed" if buried else "no run is dead")

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from assets_data.lineage import DataError, Snapshot, Store, lease
+from assets_data.lineage import DataError, Snapshot, Store
 from assets_data.lineage.identity.record_ids import COLUMN
 from assets_data.lineage.identity.tables import table_schema
 from assets_data.lineage.queries.reach import all_nodes
@@ -21,6 +21,7 @@ from pipeline_defs.answers.nodes import default_store, find_record
 from pipeline_defs.answers.withdrawal.plan import make_plan, plan_document, plan_lines
 from pipeline_defs.catalogue import catalogue
 from pipeline_defs.home import stemma_root
+from pipeline_defs.locks import ROOT_LOCK, hold
 
 GROUP = "group_id"
 
@@ -30,7 +31,7 @@ def withdraw(options: Namespace) -> Answer:
     store = default_store()
     with contextlib.ExitStack() as stack:
         if options.apply:  # names move: nothing else may move them meanwhile
-            stack.enter_context(lease(stemma_root() / "run.lock"))
+            stack.enter_context(hold(stemma_root() / ROOT_LOCK, "stemma withdraw --apply"))
         records, alike = chosen_records(store, options)
         plan = make_plan(store, records, options.learned)
         document = plan_document(store, plan) | {"alike": sorted(record.hex() for record in alike)}
