@@ -11,6 +11,7 @@ from typing import Any
 
 import dagster as dg
 
+from pipeline_defs.answers.champion.standing import PROMOTED
 from pipeline_defs.catalogue import Catalogue, catalogue
 from pipeline_defs.dagster.tags import GPU, RECIPE
 from pipeline_defs.operations import operations
@@ -50,7 +51,7 @@ def _of_recipe(known: Catalogue, recipe: str) -> AssetJob:
     return dg.define_asset_job(
         f"retrain_{recipe}",
         selection=_assets(known, {recipe}),
-        description=f"Preflight, training and gate of {recipe}, on the data as it stands.",
+        description=f"Preflight, training, gate and promotion of {recipe}, on the data as it stands.",
         tags={RECIPE: recipe, **_gpu()},
     )
 
@@ -67,4 +68,5 @@ def _standing_on(known: Catalogue, domain: str) -> list[str]:
 
 def _assets(known: Catalogue, owners: set[str]) -> dg.AssetSelection:
     kinds = [stage.kind for stage in known.stages.values() if stage.owner in owners and not stage.on_request]
+    kinds += [f"{recipe}/{PROMOTED}" for recipe in sorted(owners & known.recipes.keys())]
     return dg.AssetSelection.assets(*(dg.AssetKey(kind.split("/")) for kind in kinds))

@@ -8,7 +8,6 @@ from argparse import Namespace
 from collections.abc import Iterator
 from typing import Any
 
-from assets_data.lineage import lease
 from pipeline_defs.answers.answer import Answer, short
 from pipeline_defs.answers.champion.promote import Moved, promote, roll_back
 from pipeline_defs.answers.champion.shelf import CURRENT, shelf
@@ -16,6 +15,7 @@ from pipeline_defs.answers.champion.standing import Promotion, history
 from pipeline_defs.answers.nodes import default_store, find_id
 from pipeline_defs.catalogue import catalogue
 from pipeline_defs.home import stemma_root
+from pipeline_defs.locks import ROOT_LOCK, hold
 
 
 def promote_command(options: Namespace) -> Answer:
@@ -25,7 +25,7 @@ def promote_command(options: Namespace) -> Answer:
         entries = list(history(store, recipe))
         return Answer(document={"history": [entry_document(e) for e in entries]}, lines=list(history_lines(entries)))
     chosen = find_id(options.checkpoint) if options.checkpoint else None
-    with lease(stemma_root() / "run.lock"), contextlib.redirect_stdout(sys.stderr):
+    with hold(stemma_root() / ROOT_LOCK, "stemma promote"), contextlib.redirect_stdout(sys.stderr):
         moved = (
             roll_back(store, recipe, options.reason or "asked for by hand")
             if options.rollback
