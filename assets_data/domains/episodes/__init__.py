@@ -1,0 +1,1 @@
+"""Episodes of reinforcement learning: collected from environments or imported, as a replay store and its sequences."""

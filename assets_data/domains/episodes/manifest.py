@@ -1,0 +1,47 @@
+"""The dataset_manifest stage: one id over the sequences and the pinned statistics; what a recipe trains on."""
+
+from __future__ import annotations
+
+from assets_data.domains.episodes.checks import split_overlaps
+from assets_data.lineage import DataError, Snapshot, SnapshotWriter, Store
+
+
+def make_dataset_manifest(store: Store, sequences: Snapshot, statistics: Snapshot) -> Snapshot:
+    """Publish (or reuse) ``manifest.json``: members, rows per split, checks. Copies no data.
+
+    Raises DataError MANIFEST_EMPTY without a training row, MANIFEST_STATISTICS when the sequences were made with
+    others, and MANIFEST_CHECK_FAILED when an episode is in two splits.
+    """
+    return store.run_stage(
+        name="episodes/dataset_manifest",
+        module=__name__,
+        config={},
+        parents={"sequences": sequences, "statistics": statistics},
+        build=lambda writer: _build(writer, sequences, statistics),
+    )
+
+
+def _build(writer: SnapshotWriter, sequences: Snapshot, statistics: Snapshot) -> None:
+    layout, counts = sequences.read_json("layout.json"), dict(sequences.content["splits"])
+    if not counts["train"]:
+        raise DataError("MANIFEST_EMPTY", "a dataset needs at least one training row", found=counts)
+    if layout["statistics"] != statistics.id:
+        what, action = "the sequences were made with other statistics", "materialise episodes/sequences again"
+        raise DataError(
+            "MANIFEST_STATISTICS", what, expected=statistics.id, found=layout["statistics"], action=action
+        )
+    if overlaps := split_overlaps(sequences):
+        what, action = "episodes are in two splits", "materialise episodes/sequences again"
+        raise DataError("MANIFEST_CHECK_FAILED", what, expected=0, found=overlaps[:5], action=action)
+    slices = {entry["name"]: entry["id"] for entry in layout["slices"]}
+    checks = [{"check": "split_overlaps", "rows": sum(counts.values()), "count": 0, "passed": True}]
+    writer.write_json(
+        "manifest.json",
+        {
+            "members": {"sequences": sequences.id, "statistics": statistics.id, "raw_slice": slices},
+            "splits": {"sequences": counts, "episodes": layout["episodes"]},
+            "space": layout["space"],
+            "checks": checks,
+        },
+    )
+    writer.stats |= {"slices": len(slices), "rows": sum(counts.values()), "episodes": sum(layout["episodes"].values())}
