@@ -127,6 +127,9 @@ def _update(run: Run, update: int) -> Step:
     run.calls.set_rate(lr)
     if run.guard.can_skip or overflow is None or not run.guard.skip:
         run.calls.step(total["loss"])
+        if run.recipe.after_step is not None:
+            with torch.no_grad():
+                run.recipe.after_step(run.model, run.config, update)
     run.optimizer.zero_grad(set_to_none=True)
     run.precision.update()
     total["grad_norm"] = grad_norm

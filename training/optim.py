@@ -72,14 +72,32 @@ def optimizer_class(name: str) -> Any:
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Two groups: decayed, and not decayed (biases, norms, embeddings, by the type of the module that owns them).
 
-    A parameter shared between an embedding and a head is not decayed.
+    A parameter shared between an embedding and a head is not decayed. Of a model that offers ``parameter_groups()``,
+    two for each of its own, at its share of the run's rate.
     """
     undecayed = undecayed_parameters(model)
+    groups = []
+    for own in _own_groups(model):
+        rate = {} if own.get("rate", 1.0) == 1.0 else {RATIO: float(own["rate"])}
+        decayed = [p for p in own["params"] if id(p) not in undecayed]
+        bare = [p for p in own["params"] if id(p) in undecayed]
+        groups += [{"params": decayed, "weight_decay": weight_decay, **rate}]
+        groups += [{"params": bare, "weight_decay": 0.0, **rate}]
+    return groups
+
+
+def _own_groups(model: nn.Module) -> list[dict[str, Any]]:
+    """What the model says of its parameters, which must be all that are trained; without a word, one group."""
     parameters = [p for p in model.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in parameters if id(p) not in undecayed], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if id(p) in undecayed], "weight_decay": 0.0},
-    ]
+    say = getattr(model, "parameter_groups", None)
+    if say is None:
+        return [{"params": parameters}]
+    groups = [{**group, "params": list(group["params"])} for group in say()]
+    named = [id(p) for group in groups for p in group["params"]]
+    if sorted(named) != sorted(map(id, parameters)):
+        what = f"parameter_groups() of {type(model).__name__} must hold every trained parameter once"
+        raise ConfigError("PARAMETER_GROUPS", what, expected=len(parameters), found=len(named))
+    return groups
 
 
 def undecayed_parameters(model: nn.Module) -> set[int]:

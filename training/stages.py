@@ -68,6 +68,7 @@ def recipe_stages(recipe: Recipe) -> tuple[Stage, ...]:
             says="The verdict on the checkpoint under the thresholds and prompts registered before training.",
             inputs={**recipe.inputs, "preflight": One(preflight), "checkpoint": One(checkpoint)},
             modules=training_code(recipe),
+            figures=recipe.figures,
             checks=(_check("gate", 'The registered thresholds are met. "Undetermined" does not pass.'),),
             pool="gpu",
             tags=("pytorch",),

@@ -54,13 +54,18 @@ def config(recipe):
 
 
 @pytest.fixture
-def inputs(recipe, text_inputs):
-    return {name: text_inputs[given.kind] for name, given in recipe.inputs.items()}
+def store(recipe, make_inputs):
+    return make_inputs(recipe)[0]
 
 
 @pytest.fixture
-def data(recipe, config, text_store, inputs):
-    return recipe.open_data(text_store, inputs, config)
+def inputs(recipe, make_inputs):
+    return make_inputs(recipe)[1]
+
+
+@pytest.fixture
+def data(recipe, config, store, inputs):
+    return recipe.open_data(store, inputs, config)
 
 
 class Interrupt(Exception):
@@ -116,28 +121,28 @@ def test_accumulation_gives_the_same_updates_to_float_tolerance(recipe, config, 
     assert all(torch.allclose(whole[name].float(), parts[name].float(), atol=2e-4) for name in whole)
 
 
-def test_the_training_rows_keys_are_those_of_the_tables(recipe, data, text_store):
+def test_the_training_rows_keys_are_those_of_the_tables(recipe, data, store):
     from training.order import table_keys
 
     for table in data.tables:
         assert table.snapshot in data.members.values()
     keys = [
-        table_keys(text_store.snapshot(table.snapshot).table(table.file)["row_key"].to_numpy(), table.chunks)
+        table_keys(store.snapshot(table.snapshot).table(table.file)["row_key"].to_numpy(), table.chunks)
         for table in data.tables
     ]
     assert [key for part in keys for key in part.tolist()] == data.row_keys.tolist()
     assert data.validation is not None and not set(data.validation.row_keys.tolist()) & set(data.row_keys.tolist())
 
 
-def test_the_three_stages_publish_judge_and_use_no_pickle(recipe, config, text_store, inputs):
-    preflight = make_preflight_report(text_store, recipe, inputs, config)
+def test_the_three_stages_publish_judge_and_use_no_pickle(recipe, config, store, inputs):
+    preflight = make_preflight_report(store, recipe, inputs, config)
     assert preflight.read_json("registration.json")["ok"], preflight.read_json("preflight.json")["issues"]
-    checkpoint = make_checkpoint(text_store, recipe, inputs, preflight)
-    report = make_gate_report(text_store, recipe, inputs, preflight, checkpoint)
+    checkpoint = make_checkpoint(store, recipe, inputs, preflight)
+    report = make_gate_report(store, recipe, inputs, preflight, checkpoint)
     result = report.read_json("result.json")
     assert result["gate"]["verdict"] in ("pass", "fail", "undetermined") and result["gate"]["criteria"]
     assert result["metadata"]["checkpoint"] == checkpoint.id and len(result["summary"]) > 1
-    run = text_store.root / "runs" / result["metadata"]["run_id"]
+    run = store.root / "runs" / result["metadata"]["run_id"]
     written = [path for folder in (checkpoint.path, report.path, preflight.path, run) for path in folder.rglob("*.*")]
     kinds = {path.suffix for path in written if path.is_file()}
     assert kinds <= {".safetensors", ".json", ".jsonl", ".log", ".arrow", ".parquet"}

@@ -16,8 +16,8 @@ FORBIDDEN = {
     "training": {"dagster", "polars", "pandera", "matplotlib", "pipeline_defs"},
     "pipeline_defs": set(),
 }
-ALLOWED = re.compile(r"assets_data\.(lineage(\..+)?|stage|plugins|domains\.(\w+\.)+read)")
-"""What training may import of the other room: lineage, what a stage is, and the readers of domains."""
+ALLOWED = re.compile(r"assets_data\.(lineage(\..+)?|stage|plugins|domains\.(\w+\.)+(read|simulator))")
+"""What training may import of the other room: lineage, what a stage is, and the readers and simulators of domains."""
 HEAVY = {"torch", "polars", "pandera", "tokenizers", "numba", "matplotlib", "networkx", "datasketch"}
 LINEAGE_NEEDS = {"numpy", "pyarrow", "rfc8785", "google", "in_toto_attestation", "assets_data"}
 TRAINING_NEEDS = {"torch", "numpy", "pyarrow", "safetensors", "tqdm", "pytorch_optimizer", "assets_data", "training"}
