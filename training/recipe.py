@@ -79,13 +79,13 @@ class Recipe:
       library loads it, and say how. The checkpoint's own files then lie in ``folder/checkpoint``, and tokenizer files
       in ``folder``. Without it they lie in ``folder`` and are loaded with this recipe's own code.
 
-    - ``after_step(model, config, update)``: what follows an optimizer step outside any gradient, such as moving averages;
-      it is part of no loss, so measuring changes nothing. What it keeps must be buffers or parameters of the model.
-    - ``figures``: ``module:function(gate_report) -> {title: PNG}``, what the UI shows of a verdict besides its curves.
+    - ``after_step(model, config, update)``: what follows an optimizer step outside any gradient, such as moving
+      averages; it is part of no loss, so measuring changes nothing. It keeps its state in the model's buffers.
+    - ``figures``: ``module:function(gate_report) -> {title: PNG}``: what the UI shows of a verdict besides its curves.
 
-    A model may offer ``parameter_groups()``: a list of ``{"params": [...], "rate": share of the run's rate}`` that holds
-    every trained parameter once. It may offer ``checkpoint_gradients()``, which makes it recompute activations in the backward pass; without it
-    ``train.gradient_checkpointing`` is refused.
+    A model may offer ``parameter_groups()``: a list of ``{"params": [...], "rate": share of the run's rate}`` that
+    holds every trained parameter once. It may offer ``checkpoint_gradients()``, which makes it recompute activations in
+    the backward pass; without it ``train.gradient_checkpointing`` is refused.
     """
 
     name: str

@@ -9,7 +9,7 @@ from assets_data.domains.episodes.config import SourceConfig
 from assets_data.domains.episodes.read import SPLITS
 from assets_data.domains.episodes.record import record_id
 from assets_data.lineage import Snapshot, Store, from_dict, mix64
-from assets_data.lineage.receipts.receipt import read_provenance
+from assets_data.lineage.receipts.reader import read_receipt
 from assets_data.stage import Outcome
 
 AGAIN = 3
@@ -23,7 +23,7 @@ def check_recollects(store: Store, raw_slice: Snapshot) -> Outcome:
     table = raw_slice.table("episodes.arrow")
     if raw_slice.read_json("space.json")["policy"] is None or not table.num_rows:
         return Outcome(passed=True, facts={"played_again": 0})
-    receipts = [read_provenance(path) for path in store.receipts(raw_slice.id)]
+    receipts = [read_receipt(path) for path in store.receipts(raw_slice.id)]
     config = next((from_dict(SourceConfig, receipt.config) for receipt in receipts if receipt.config), None)
     if config is None or config.source != "collect":
         return Outcome(passed=True, facts={"played_again": 0})

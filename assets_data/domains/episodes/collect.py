@@ -1,4 +1,4 @@
-"""Episodes from an environment: each a pure function of (environment, sensor, policy, seeds) and of no other episode."""
+"""Episodes from an environment: each a pure function of (environment, sensor, policy, seeds), of no other episode."""
 
 from __future__ import annotations
 

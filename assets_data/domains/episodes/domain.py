@@ -46,7 +46,7 @@ STAGES = (
     Stage(
         kind="episodes/sequences",
         make=f"{HERE}.sequences:make_sequences",
-        says="Every training sequence of all slices as one row: an episode, and the range that its start is drawn from.",
+        says="Every training sequence of all slices as one row: its episode, and the range its start is drawn from.",
         inputs={"raw_slice": Many("episodes/raw_slice"), "statistics": One("episodes/statistics")},
         presets=TABLES,
         sections=("split", "sequences"),

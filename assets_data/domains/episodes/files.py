@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import itertools
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -94,7 +95,7 @@ def split_flat(columns: Mapping[str, np.ndarray], reward_at: str, where: object)
     bounds = [0, *ends.tolist()]
     if bounds[-1] < rows["obs"]:
         bounds.append(rows["obs"])
-    for begin, end in zip(bounds, bounds[1:], strict=False):
+    for begin, end in itertools.pairwise(bounds):
         episode = _foreign(columns, begin, end, bool(len(ends)) and end <= ends[-1], reward_at, str(where))
         if episode is not None:
             yield episode
@@ -163,7 +164,9 @@ def _exported(columns: Mapping[str, np.ndarray], where: object) -> Iterator[Epis
     lengths = np.asarray(columns["lengths"], np.int64)
     if int((lengths + 1).sum()) != len(columns["obs"]) or any(len(columns[name]) != len(lengths) for name in OWN):
         what = "the episodes' lengths are not those of its rows"
-        raise DataError("EPISODES_FILE", what, expected=int((lengths + 1).sum()), found=len(columns["obs"]), where=where)
+        raise DataError(
+            "EPISODES_FILE", what, expected=int((lengths + 1).sum()), found=len(columns["obs"]), where=where
+        )
     begin = 0
     for number, length in enumerate(lengths.tolist()):
         yield Episode(

@@ -27,9 +27,7 @@ def _build(writer: SnapshotWriter, sequences: Snapshot, statistics: Snapshot) ->
         raise DataError("MANIFEST_EMPTY", "a dataset needs at least one training row", found=counts)
     if layout["statistics"] != statistics.id:
         what, action = "the sequences were made with other statistics", "materialise episodes/sequences again"
-        raise DataError(
-            "MANIFEST_STATISTICS", what, expected=statistics.id, found=layout["statistics"], action=action
-        )
+        raise DataError("MANIFEST_STATISTICS", what, expected=statistics.id, found=layout["statistics"], action=action)
     if overlaps := split_overlaps(sequences):
         what, action = "episodes are in two splits", "materialise episodes/sequences again"
         raise DataError("MANIFEST_CHECK_FAILED", what, expected=0, found=overlaps[:5], action=action)

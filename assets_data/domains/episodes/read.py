@@ -67,6 +67,11 @@ class SequenceRows:
     def __len__(self) -> int:
         return len(self.row_keys)
 
+    @property
+    def action_size(self) -> int:
+        """Numbers of an action; 1 of a discrete one."""
+        return int(np.prod(self.steps[0].action.shape[1:], dtype=int))
+
     @cached_property
     def items(self) -> float:
         """Mean rows of a sequence that are no padding."""
@@ -89,11 +94,11 @@ class SequenceRows:
         mask_BT = place_BT <= end_B[:, None]
         last_BT = place_BT == end_B[:, None]
         at_BT = self.begin_N[rows][:, None] + np.minimum(place_BT, end_B[:, None])
-        return Sequences(
-            *self._take(self.slice_N[rows], at_BT), mask_BT, last_BT, last_BT & self.terminated_N[rows][:, None]
-        )
+        obs, action, reward = self._take(self.slice_N[rows], at_BT)
+        ended_BT = last_BT & self.terminated_N[rows][:, None]
+        return Sequences(obs, action, reward, mask_BT, last_BT, ended_BT)
 
-    def _take(self, slice_B: np.ndarray, at_BT: np.ndarray) -> list[np.ndarray]:
+    def _take(self, slice_B: np.ndarray, at_BT: np.ndarray) -> Sequence[np.ndarray]:
         used = np.unique(slice_B)
         if len(used) == 1:
             return [column[at_BT] for column in self.steps[used[0]]]

@@ -87,5 +87,3 @@ def _checked(name: str) -> str:
         what = "a slice's name is made of letters, digits, _ and -, up to 100"
         raise DataError("EPISODES_NAME", what, found=name, action="set episodes.raw_slice.label, or rename the file")
     return name
-
-

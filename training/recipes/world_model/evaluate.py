@@ -5,6 +5,7 @@ The judged value of each criterion is the lower end of its 95% bootstrap interva
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,9 +50,7 @@ def evaluate(model: Any, data: WorldData, config: WorldModelConfig, preflight: S
         else Measurement(name=name, threshold=name, value=float("nan"), checks=0)
         for name in registered["judged"]
     ]
-    return Evaluation(
-        measurements=judged, scalars=scalars, tables=tables, summary=_summary(found, scalars, registered)
-    )
+    return Evaluation(measurements=judged, scalars=scalars, tables=tables, summary=_summary(found, scalars, registered))
 
 
 @torch.no_grad()
@@ -96,8 +95,11 @@ def _open_loop(
     drawn = draws(len(data.test), gate.resamples, gate.seed, "episodes")
     found: dict[str, tuple[float, Interval, int]] = {}
     for name, theirs in used.items():
-        sums = [by_episode(e[:, : gate.judged].sum(axis=1), windows.episode_N, len(data.test)) for e in (ours, base[theirs])]
-        found[f"skill_{name}"] = (*skill(*sums, drawn), int((sums[1] > 0).sum()))
+        mine, other = (
+            by_episode(errors[:, : gate.judged].sum(axis=1), windows.episode_N, len(data.test))
+            for errors in (ours, base[theirs])
+        )
+        found[f"skill_{name}"] = (*skill(mine, other, drawn), int((other > 0).sum()))
     tables["open_loop_by_horizon"] = _by_horizon(ours, base, windows, gate.context)
     tables["open_loop_sample"] = [
         {"row": row, "truth": np.round(target[0, row], 4).tolist(), "predicted": np.round(said[0, row], 4).tolist()}
@@ -144,7 +146,9 @@ def _plans(
     scalars |= {f"return_{name}": float(values.mean()) for name, values in columns.items() if name != "seed"}
     scalars["return_planned"] = float(played.returns.mean())
     names = {**columns, "planned": played.returns, "steps": played.lengths}
-    tables["plays"] = [dict(zip(names, row, strict=True)) for row in zip(*(v.tolist() for v in names.values()), strict=True)]
+    tables["plays"] = [
+        dict(zip(names, row, strict=True)) for row in zip(*(v.tolist() for v in names.values()), strict=True)
+    ]
     tables["film"] = played.film
     if "reference" not in columns:
         return {}
@@ -169,17 +173,17 @@ def _ends(
     said, went_on, episode = _continue_pairs(model, data, config)
     ours, base = brier_sums(said, went_on, end_rate)
     drawn = draws(len(data.test), config.gate.resamples, config.gate.seed, "episodes")
-    sums = [by_episode(values, episode, len(data.test)) for values in (ours, base)]
+    mine, other = (by_episode(values, episode, len(data.test)) for values in (ours, base))
     order = np.argsort(episode, kind="stable")
     bounds = np.searchsorted(episode[order], np.arange(len(data.test) + 1))
-    groups = [order[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+    groups = [order[a:b] for a, b in itertools.pairwise(bounds)]
     resampled = [
         1.0 - calibration_error(said[rows], went_on[rows])
         for rows in (np.concatenate([groups[e] for e in sample]) for sample in drawn[:200])
     ]
     low, high = (float(x) for x in np.percentile(resampled, [2.5, 97.5]))
     value = 1.0 - calibration_error(said, went_on)
-    return {"brier_skill": (*skill(*sums, drawn), ends), "calibration": (value, (low, high), ends)}
+    return {"brier_skill": (*skill(mine, other, drawn), ends), "calibration": (value, (low, high), ends)}
 
 
 def _continue_pairs(model: Any, data: WorldData, config: WorldModelConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -216,6 +220,8 @@ def _summary(
         judged = "judged" if name in registered["judged"] else "reported only"
         lines.append(f"  {name} {value:.3f}, 95% interval {low:.3f} to {high:.3f} over {checks} ({judged})")
     if "return_planned" in scalars:
-        others = ", ".join(f"{n} {scalars[f'return_{n}']:.1f}" for n in ("random", "reference") if f"return_{n}" in scalars)
+        others = ", ".join(
+            f"{n} {scalars[f'return_{n}']:.1f}" for n in ("random", "reference") if f"return_{n}" in scalars
+        )
         lines.append(f"  mean return: planned {scalars['return_planned']:.1f}, {others}")
     return [*lines, *(f"  not judged, {code}: {why}" for code, why in registered["not_judged"].items())]

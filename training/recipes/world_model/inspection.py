@@ -16,7 +16,7 @@ from assets_data.domains.episodes.read import SPLITS, Episodes
 from assets_data.lineage import ConfigError, digest_json
 from training.findings import Findings, Issue
 from training.recipes.world_model import baselines
-from training.recipes.world_model.baselines import DIRECT, KNN, NAMES, NO_CHANGE, RIDGE, Tracks
+from training.recipes.world_model.baselines import DIRECT, KNN, NAMES, NO_CHANGE, RIDGE
 from training.recipes.world_model.config import WorldModelConfig
 from training.recipes.world_model.data import WorldData
 from training.recipes.world_model.numbers import Numbers
@@ -62,9 +62,7 @@ def inspect(data: WorldData, config: WorldModelConfig) -> Findings:
     )
 
 
-def open_loop_errors(
-    data: WorldData, config: WorldModelConfig, windows: Windows
-) -> dict[str, np.ndarray]:
+def open_loop_errors(data: WorldData, config: WorldModelConfig, windows: Windows) -> dict[str, np.ndarray]:
     """Squared errors [N, H] by baseline, summed over normalised numbers, zero behind a window's rows."""
     gate, numbers = config.gate, Numbers(data)
     if not len(windows.keys_N) or numbers.image:
@@ -186,4 +184,3 @@ def _data_issues(data: WorldData, config: WorldModelConfig) -> Iterator[Issue]:
         yield Issue.error("WORLD_MODEL_SEQUENCES_SHORT", "tdmpc.horizon", message)
     if not len(data.test):
         yield Issue.error("WORLD_MODEL_NO_TEST", "dataset.episodes", "there is no test episode to judge by")
-

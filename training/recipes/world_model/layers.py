@@ -34,6 +34,13 @@ class SimNorm(nn.Module):
 class Scaling(nn.Module):
     """Between what was recorded and what networks see: pinned moments, the action space's bounds. No parameters."""
 
+    obs_mean: Tensor
+    obs_deviation: Tensor
+    reward_mean: Tensor
+    reward_deviation: Tensor
+    low: Tensor
+    high: Tensor
+
     def __init__(self, inputs: Mapping[str, Any]) -> None:
         super().__init__()
         obs, action, moments = inputs["obs_space"], inputs["action_space"], inputs["moments"]
@@ -110,10 +117,13 @@ def build_decoder(scaling: Scaling, width: int, hidden: Sequence[int], depth: in
     height, width_, channels = scaling.obs_shape
     sizes = conv_sizes(height, width_)
     depths = [*(depth * 2**i for i in reversed(range(len(sizes) - 1))), channels]
-    layers: list[nn.Module] = [nn.Linear(width, depths[0] * math.prod(sizes[-1])), nn.Unflatten(-1, (depths[0], *sizes[-1]))]
+    layers: list[nn.Module] = [
+        nn.Linear(width, depths[0] * math.prod(sizes[-1])),
+        nn.Unflatten(-1, (depths[0], *sizes[-1])),
+    ]
     for i, (a, b) in enumerate(itertools.pairwise(depths)):
         wanted, had = sizes[-2 - i], sizes[-1 - i]
-        odd = tuple(w - 2 * h for w, h in zip(wanted, had, strict=True))
+        odd = (wanted[0] - 2 * had[0], wanted[1] - 2 * had[1])
         layers += [nn.SiLU(), nn.ConvTranspose2d(a, b, 4, 2, 1, output_padding=odd)]
     return nn.Sequential(*layers, ChannelsLast())
 

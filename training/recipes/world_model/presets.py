@@ -85,4 +85,3 @@ def gpu() -> WorldModelConfig:
 
 
 PRESETS = {"smoke": smoke, "demo": demo, "demo_full": demo_full, "demo_tdmpc": demo_tdmpc, "gpu": gpu}
-

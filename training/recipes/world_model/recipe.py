@@ -9,7 +9,8 @@ import numpy as np
 
 from assets_data.lineage import Snapshot, Store
 from assets_data.stage import One
-from training.recipe import Evaluation, Findings, Issue, Recipe
+from training.findings import Evaluation, Findings, Issue
+from training.recipe import Recipe
 from training.recipes.world_model.config import WorldModelConfig, issues
 from training.recipes.world_model.data import WorldData, keyed_uniforms, model_inputs, open_data
 from training.recipes.world_model.presets import PRESETS
@@ -63,13 +64,13 @@ class WorldModel(Recipe):
         self, data: WorldData | ValidationRows, config: WorldModelConfig, rows: np.ndarray, epochs: np.ndarray
     ) -> dict[str, Tensor]:
         """``obs`` [B, T, *O] and ``action`` [B, T, *A] as recorded, float32 ``reward``, bool ``mask``, ``last`` and
-        ``terminated`` [B, T], and uniforms ``draws`` [B, T, G]. Starts and draws are keyed by (seed, epoch, row key).
+        ``terminated`` [B, T], and uniforms ``draws`` [B, T, any]. Starts and draws are keyed by (seed, epoch, row key).
         """
         import torch
 
         table, seed = data.rows, config.train.seed
         sequences = table.gather(rows, table.starts(rows, epochs, seed))
-        shape = (table.length, config.rssm.groups if config.model == "rssm" else config.tdmpc.horizon)
+        shape = (table.length, config.rssm.groups if config.model == "rssm" else 2 * table.action_size + 1)
         return {
             **{name: torch.from_numpy(value) for name, value in sequences._asdict().items() if name != "reward"},
             "reward": torch.from_numpy(sequences.reward.astype(np.float32)),
@@ -80,6 +81,11 @@ class WorldModel(Recipe):
         """The model's own parts, each a mean over the steps that are no padding."""
         return model.losses(batch)  # type: ignore[operator]
 
+    def after_step(self, model: nn.Module, config: WorldModelConfig, update: int) -> None:
+        """Moving averages of the model that has some."""
+        if config.model == "tdmpc":
+            model.after_step()  # type: ignore[operator]
+
     def items(self, batch: Mapping[str, Tensor]) -> int:
         """Steps that are no padding."""
         return int(batch["mask"].sum())
@@ -88,9 +94,7 @@ class WorldModel(Recipe):
         """What the model expected against what it then inferred, for the collapse monitor."""
         return model.inner_states(batch)  # type: ignore[operator]
 
-    def evaluate(
-        self, model: nn.Module, data: WorldData, config: WorldModelConfig, preflight: Snapshot
-    ) -> Evaluation:
+    def evaluate(self, model: nn.Module, data: WorldData, config: WorldModelConfig, preflight: Snapshot) -> Evaluation:
         """Open loop, in the real environment, and the continue probability, as registered."""
         from training.recipes.world_model.evaluate import evaluate
 

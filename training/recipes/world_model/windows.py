@@ -47,8 +47,10 @@ def cut_windows(episodes: Episodes, gate: GateConfig) -> Windows:
                 chosen.append((episode, start, min(total, rows - start)))
     obs = [_padded(episodes.obs(e)[start : start + rows], total) for e, start, rows in chosen]
     action = [_padded(_actions(episodes, e)[start : start + rows], total) for e, start, rows in chosen]
-    episode_N, starts_N, rows_N = (np.array(column, np.int64) for column in zip(*chosen, strict=True)) if chosen else (
-        np.empty(0, np.int64) for _ in range(3)
+    episode_N, starts_N, rows_N = (
+        (np.array(column, np.int64) for column in zip(*chosen, strict=True))
+        if chosen
+        else (np.empty(0, np.int64) for _ in range(3))
     )
     names = [f"{episodes.records[e]}/{start}" for e, start, _ in chosen]
     return Windows(
