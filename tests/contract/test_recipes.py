@@ -98,7 +98,7 @@ def test_three_updates_on_the_cpu_train_the_model_that_the_config_describes(reci
     run = train(recipe, config, data, tmp_path, code="c")
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     losses = [line["loss"] for line in lines if "loss" in line]
-    assert len(losses) == 3 and all(0 < loss < 100 for loss in losses)
+    assert len(losses) == 3 and all(0 < loss < 1000 for loss in losses)  # nats, or a weighted sum of errors
     inputs = recipe.model_inputs(data, config)
     shapes = {name: p.shape for name, p in recipe.build_model(config, inputs).named_parameters()}
     assert {name: p.shape for name, p in run.model.named_parameters()} == shapes

@@ -15,7 +15,7 @@ import numpy as np
 
 from assets_data.domains.episodes.read import Episodes, Replay, SequenceRows, open_replay
 from assets_data.lineage import Snapshot, Store, mix64, uniform01
-from training.recipe import TableRef
+from training.data import TableRef
 
 
 @dataclass(frozen=True, kw_only=True)

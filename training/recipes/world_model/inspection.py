@@ -24,7 +24,7 @@ from training.recipes.world_model.play import play_random, play_reference, start
 from training.recipes.world_model.windows import Windows, cut_windows
 
 WINDOWS, STARTS = "windows.arrow", "starts.arrow"
-THRESHOLDS = {NO_CHANGE: "over_no_change", RIDGE: "over_ridge", KNN: "over_knn"}
+JUDGED_AGAINST = (NO_CHANGE, RIDGE, KNN)
 
 
 def inspect(data: WorldData, config: WorldModelConfig) -> Findings:
@@ -141,7 +141,7 @@ def _plays(data: WorldData, config: WorldModelConfig) -> tuple[dict[str, np.ndar
 def _judged(config: WorldModelConfig, codes: set[str], plays: Mapping[str, np.ndarray]) -> list[str]:
     """The names of what will be judged, in the report's order."""
     open_loop = not codes & {"GATE_NO_HEADROOM", "GATE_NO_WINDOWS"}
-    names = [f"skill_{name}" for name in THRESHOLDS] if open_loop else []
+    names = [f"skill_{name}" for name in JUDGED_AGAINST] if open_loop else []
     if config.gate.planning == "judged" and "reference" in plays:
         names.append("plan_score")
     return names + ([] if "GATE_FEW_ENDS" in codes else ["brier_skill", "calibration"])
@@ -149,8 +149,14 @@ def _judged(config: WorldModelConfig, codes: set[str], plays: Mapping[str, np.nd
 
 def _thresholds(config: WorldModelConfig, names: list[str]) -> dict[str, float]:
     gate = config.gate
-    every = {f"skill_{name}": getattr(gate, field) for name, field in THRESHOLDS.items()}
-    every |= {"plan_score": gate.plan_score, "brier_skill": gate.brier, "calibration": gate.calibration}
+    every = {
+        f"skill_{NO_CHANGE}": gate.over_no_change,
+        f"skill_{RIDGE}": gate.over_ridge,
+        f"skill_{KNN}": gate.over_knn,
+        "plan_score": gate.plan_score,
+        "brier_skill": gate.brier,
+        "calibration": gate.calibration,
+    }
     return {name: every[name] for name in names}
 
 
