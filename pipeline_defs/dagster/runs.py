@@ -45,12 +45,12 @@ def execute(
 ) -> Outcome:
     """Run the assets ``keys`` of a job, with their checks, for one partition or (empty) without."""
     selection, run_id = frozenset(keys), make_new_run_id()
-    whole = InMemoryJob(job)
+    whole, reference = InMemoryJob(job), instance.get_ref() if instance.is_persistent else None
     part = whole.get_subset(asset_selection=selection)
     with mark_alive(alive_path(run_id), f"a run of {job.name} by {command_line()}"):
         run = instance.create_run_for_job(
             job_def=part.get_definition(),
-            execution_plan=create_execution_plan(part, run_config=run_config, instance_ref=instance.get_ref()),
+            execution_plan=create_execution_plan(part, run_config=run_config, instance_ref=reference),
             run_id=run_id,
             run_config=run_config,
             tags={**NOT_AGAIN, **tags, **({"dagster/partition": partition} if partition else {})},
