@@ -60,7 +60,7 @@ def clean_bare(raw: Snapshot, engine: Literal["streaming", "in-memory"]) -> int:
     query = (
         pl.scan_parquet(raw.file("records.parquet"))
         .select("record_id", "origin", cleaned(text))
-        .with_columns(measures(text))
+        .with_columns(measures(text, CONFIG))
         .filter(drop_reason(CONFIG).is_null())
         .unique("text", keep="first", maintain_order=True)
         .select("record_id", "origin", "text")

@@ -19,6 +19,9 @@ class DocumentsConfig:
 
     min_chars: int = option(32, "fewest visible characters of a document")
     max_chars: int = option(2_000_000, "most characters of a document")
+    max_word_chars: int = option(
+        100_000, "most characters between two blanks of a document: more is data, not words; 0 bounds nothing"
+    )
     min_letter_share: float = option(0.4, "least share of letters and marks among visible characters")
     min_distinct_lines: float = option(0.3, "least share of distinct lines among a document's lines")
     validation_share: float = option(0.05, "share of documents in the validation split")
@@ -30,6 +33,8 @@ class DocumentsConfig:
         problems = []
         if not 1 <= self.min_chars <= self.max_chars:
             problems.append("min_chars must be at least 1 and at most max_chars")
+        if self.max_word_chars < 0:
+            problems.append("max_word_chars must be at least 0")
         if not all(0 <= share <= 1 for share in shares):
             problems.append("shares must lie in [0, 1]")
         if self.validation_share + self.test_share >= 1:
@@ -43,10 +48,17 @@ class TokenizerConfig:
 
     vocab_size: int = option(4096, "tokens, the 256 bytes and 4 specials included")
     min_frequency: int = option(2, "fewest times a pair is seen before it becomes a token")
+    max_word_chars: int = option(
+        1024, "longer words, and longer runs of blanks, are cut into pieces of this length to train on; bounds time"
+    )
     retrain: bool = option(False, "train again on the slices at hand and pin the result; invalidates every triple")
 
     def __post_init__(self) -> None:
-        bounds = {"vocab_size": (self.vocab_size, 260), "min_frequency": (self.min_frequency, 1)}
+        bounds = {
+            "vocab_size": (self.vocab_size, 260),
+            "min_frequency": (self.min_frequency, 1),
+            "max_word_chars": (self.max_word_chars, 1),
+        }
         _refuse("tokenizer", [f"{n} must be at least {low}" for n, (value, low) in bounds.items() if value < low])
 
 

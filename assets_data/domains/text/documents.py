@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from assets_data.domains.text.clean import REASONS
 from assets_data.domains.text.cleaned import iter_cleaned
 from assets_data.domains.text.config import TextConfig
+from assets_data.domains.text.progress import counted
 from assets_data.lineage import Snapshot, SnapshotWriter, Store, read_sections, to_dict
 from assets_data.lineage.identity.record_ids import table_records
 
@@ -57,7 +58,9 @@ def _build(writer: SnapshotWriter, raw_slice: Snapshot, config: TextConfig) -> N
     dropped: Counter[str] = Counter(dict.fromkeys(FOUND_HERE, 0))
     kept, repeats = writer.part("documents.parquet"), writer.part("repeats.parquet")
     with _open(kept, SCHEMA) as documents_file, _open(repeats, REPEATS_SCHEMA) as repeats_file:
-        for documents, again in iter_cleaned(raw_slice, config.documents, dropped):
+        rows = raw_slice.content["records"]["count"]
+        batches = counted(iter_cleaned(raw_slice, config.documents, dropped), _rows, rows, "text/documents")
+        for documents, again in batches:
             documents_file.write_table(documents.select(SCHEMA.names).to_arrow().cast(SCHEMA))
             if len(again):
                 repeats_file.write_table(again.select(REPEATS_SCHEMA.names).to_arrow().cast(REPEATS_SCHEMA))
@@ -68,6 +71,10 @@ def _build(writer: SnapshotWriter, raw_slice: Snapshot, config: TextConfig) -> N
     rows = pq.read_metadata(kept).num_rows
     writer.records(_records(kept, repeats))
     writer.stats |= {"rows": rows, "dropped": dict(dropped)}
+
+
+def _rows(frames: tuple[pl.DataFrame, pl.DataFrame]) -> int:
+    return sum(map(len, frames))
 
 
 def _open(path: Path, schema: pa.Schema) -> pq.ParquetWriter:

@@ -7,6 +7,7 @@ was published once is returned from then on, whatever slices arrive, until ``ret
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -16,6 +17,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from assets_data.domains.text.config import TextConfig
 from assets_data.domains.text.documents import read_documents
+from assets_data.domains.text.progress import counted
+from assets_data.domains.text.words import cut_long_words
 from assets_data.lineage import DataError, IntegrityError, Snapshot, SnapshotWriter, Store, digest_json, lease, to_dict
 
 PAD, BOS, EOS, UNK = range(4)
@@ -98,16 +101,20 @@ def _train_stage(store: Store, documents: Slices, settings: Mapping[str, Any], c
 def _build(writer: SnapshotWriter, slices: list[Snapshot], settings: Mapping[str, Any], config: TextConfig) -> None:
     seen: Counter[str] = Counter()
     tokenizer = Tokenizer(models.BPE(unk_token=SPECIALS[UNK]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore[assignment]
+    pieces = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.pre_tokenizer = pieces  # type: ignore[assignment]
     tokenizer.decoder = decoders.ByteLevel()  # type: ignore[assignment]
     trainer = trainers.BpeTrainer(
         vocab_size=config.tokenizer.vocab_size,
         min_frequency=config.tokenizer.min_frequency,
         special_tokens=list(SPECIALS),
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
+        show_progress=sys.stderr.isatty(),
     )
-    tokenizer.train_from_iterator(_training_texts(slices, seen), trainer)
+    texts = _training_texts(slices, seen)
+    most = config.tokenizer.max_word_chars
+    words = ([piece for text in batch for piece in cut_long_words(text, most, pieces)] for batch in texts)
+    tokenizer.train_from_iterator(words, trainer)
     tokenizer.save(str(writer.part("tokenizer.json")), pretty=False)
     writer.write_json("documents.json", settings)
     trained_on = {"slices": [snapshot.id for snapshot in slices], "split": "train", **seen}
@@ -117,7 +124,8 @@ def _build(writer: SnapshotWriter, slices: list[Snapshot], settings: Mapping[str
 
 def _training_texts(slices: list[Snapshot], seen: Counter[str]) -> Iterator[list[str]]:
     for snapshot in slices:
-        for batch in read_documents(snapshot):
+        batches = counted(read_documents(snapshot), len, snapshot.stats["rows"], "text/tokenizer")
+        for batch in batches:
             training = batch.filter(pl.col("split") == "train")
             texts = [*training.get_column("text"), *filter(None, training.get_column("prompt"))]
             seen.update(documents=len(training), characters=sum(map(len, texts)))

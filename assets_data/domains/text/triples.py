@@ -25,6 +25,7 @@ from assets_data.domains.text.config import TextConfig, TriplesConfig
 from assets_data.domains.text.documents import read_documents
 from assets_data.domains.text.drops import read_drops
 from assets_data.domains.text.prefetch import ahead, mapped_ahead
+from assets_data.domains.text.progress import counted
 from assets_data.domains.text.read import SPLITS
 from assets_data.domains.text.rows import RECORDS_SCHEMA, rows_schema
 from assets_data.domains.text.tokenizer import BOS, EOS, PAD, UNK, load_tokenizer
@@ -33,7 +34,13 @@ from assets_data.lineage import DataError, Snapshot, SnapshotWriter, Store, read
 from assets_data.lineage.identity.record_ids import table_records
 from assets_data.lineage.identity.tables import iter_batches
 
-DROPPED = (*REASONS, "short_window", "long_pair", "echo")
+WITHOUT_WINDOW = "documents_without_window"
+WINDOWS_LOST = ("short_window", "long_pair", "echo")
+DROPPED = (*REASONS, WITHOUT_WINDOW, *WINDOWS_LOST)
+"""What ``dropped.json`` counts: documents by reason, those left without a window, and beside them windows by reason.
+
+A slice's records are the documents in ``records.parquet`` and those counted under REASONS or WITHOUT_WINDOW.
+"""
 IN_FLIGHT = 2  # batches: one is encoded on all cores while the ids of another are read
 
 
@@ -78,9 +85,11 @@ def _build(
         sink = _Sink(writer, stack, _token_type(encoder))
         encode = partial(_encoded, encoder, sink.token_type)
         batches = _batches(ahead(read_documents(documents, read_drops(drops), dropped)), config.triples.batch_bytes)
-        for batch, ids_T, lengths_D, prompts_D in mapped_ahead(encode, batches, IN_FLIGHT):
+        made = counted(mapped_ahead(encode, batches, IN_FLIGHT), _documents, documents.stats["rows"], "text/triples")
+        for batch, ids_T, lengths_D, prompts_D in made:
             windows, lost = cut_windows(lengths_D, prompts_D, config.triples)
             dropped.update(lost, echo=sink.write(batch, ids_T, windows, config.triples))
+    dropped[WITHOUT_WINDOW] = sink.without_window
     writer.write_json("dropped.json", dict(dropped))
     writer.write_json("layout.json", _layout(documents, tokenizer, encoder.get_vocab_size(), config.triples))
     writer.records(table_records(writer.path / "records.parquet"))
@@ -116,7 +125,7 @@ class _Sink:
     def __init__(self, writer: SnapshotWriter, stack: ExitStack, token_type: np.dtype) -> None:
         self.token_type = token_type
         self.rows: dict[str, int] = dict.fromkeys(SPLITS, 0)
-        self.tokens, self.documents = 0, 0
+        self.tokens, self.documents, self.without_window = 0, 0, 0
         self._schema = rows_schema(token_type)
         self._tables = {
             split: stack.enter_context(pa.ipc.new_file(str(writer.part(f"{split}.arrow")), self._schema))
@@ -137,7 +146,9 @@ class _Sink:
                 rows = _row_table(batch, ids_T, windows.where(mask_R), keys_R[mask_R], pivot_R[mask_R], self._schema)
                 self._tables[split].write_batch(rows)
                 self.rows[split] += rows.num_rows
-        self._list_documents(batch[np.unique(windows.document[kept_R])])
+        used = batch[np.unique(windows.document[kept_R])]
+        self._list_documents(used)
+        self.without_window += len(batch) - len(used)
         self.tokens += int(windows.length[kept_R].sum())
         return int(len(kept_R) - kept_R.sum())
 
@@ -160,6 +171,10 @@ def _row_table(
     columns = [keys_R, record_ids, windows.start, pa.LargeListArray.from_arrays(offsets, values), *spans]
     arrays = [pa.array(column).cast(field.type) for column, field in zip(columns, schema, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _documents(encoded: tuple[pl.DataFrame, np.ndarray, np.ndarray, np.ndarray]) -> int:
+    return len(encoded[0])
 
 
 def _token_type(tokenizer: Tokenizer) -> np.dtype:
