@@ -22,18 +22,12 @@ def longest_word(text: str) -> int:
 
 
 def cut_long_words(text: str, most: int, pieces: ByteLevel) -> Iterator[str]:
-    """``text`` where each of its ``pieces`` (words, numbers, marks, blanks) has at most ``most`` characters; else the
-    same in strings, one after another, of which that is true. All shorter pieces stay as they are.
+    """``text`` where each of its ``pieces`` (words, numbers, marks, blanks) has at most ``most`` characters; else every
+    piece by itself, the longer ones cut: a piece alone is the same piece, which parts of a text are not.
     """
     whole = len(text) <= most or max(1 + longest_word(text), *map(len, _WORDS.split(text))) <= most
     if whole:  # the blank before a word is a part of its piece
         yield text
         return
-    done = before = 0
     for _, (begin, end) in pieces.pre_tokenize_str(text):
-        if end - begin > most:  # the piece before goes alone: at a text's end, blanks would join those before them
-            yield from (text[done:before], text[before:begin])
-            yield from (text[place : min(place + most, end)] for place in range(begin, end, most))
-            done = end
-        before = max(begin, done)
-    yield text[done:]
+        yield from (text[place : min(place + most, end)] for place in range(begin, end, most))
