@@ -1,0 +1,42 @@
+"""Pictures of what the datasets hold, drawn without a display."""
+
+from __future__ import annotations
+
+import io
+
+import polars as pl
+from matplotlib.figure import Figure
+
+from assets_data.domains.cells.quality_summary import TOTAL
+from assets_data.lineage import Snapshot
+
+
+def quality_figures(summary: Snapshot) -> dict[str, bytes]:
+    """``{title: PNG}``: counts, genes and mitochondrial share per cell, a line per dataset; each donor's medians."""
+    figure = Figure(figsize=(16, 7), layout="constrained")
+    upper, lower = figure.subplots(2, 3)
+    bins = pl.DataFrame(summary.table("histograms.parquet"))
+    groups = pl.DataFrame(summary.table("groups.parquet")).filter(pl.col("dataset") == TOTAL, pl.col("group") != TOTAL)
+    titles = {
+        "counts": "counts per cell",
+        "genes": "genes per cell",
+        "mitochondrial": "mitochondrial counts in 1,000",
+    }
+    for axes, (measure, title) in zip(upper, titles.items(), strict=True):
+        for (name,), rows in bins.filter(pl.col("measure") == measure).group_by("dataset", maintain_order=True):
+            style = {"color": "black", "linewidth": 2} if name == TOTAL else {"linewidth": 0.8, "alpha": 0.7}
+            axes.step(rows["low"], rows["cells"], where="post", label=None if name == TOTAL else name, **style)
+        axes.set(title=title, ylabel="cells", **({} if measure == "mitochondrial" else {"xscale": "log"}))
+        if 1 < bins["dataset"].n_unique() <= 9:
+            axes.legend(fontsize=7)
+    shown = groups.sort("group").head(40)
+    for axes, (measure, title) in zip(lower, titles.items(), strict=True):
+        places = range(len(shown))
+        middle, high = shown[f"{measure}_p50"], shown[f"{measure}_p95"]
+        axes.bar(places, middle)
+        axes.vlines(places, shown[f"{measure}_p05"], high, color="black", linewidth=1)
+        axes.set(title=f"{title}: median, 5% and 95%, by donor")
+        axes.set_xticks(list(places), shown["group"].to_list(), rotation=90, fontsize=7)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=80, metadata={"Software": None})
+    return {"cells, per dataset and donor": buffer.getvalue()}

@@ -1,0 +1,241 @@
+"""Cells to tokens, and which of them are hidden: numpy only, a batch at a time, every draw keyed by the cell.
+
+What is drawn for a cell depends on (seed, epoch, its row key, the gene's key) and never on the batch it stands in, so a
+batch is its cells one by one. Held-out cells are always those of epoch 0. Shapes: B cells, T places, pads at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from assets_data.domains.cells.read import Vocabulary
+from assets_data.lineage import mix64, uniform01
+from training.recipes.cell_mlm.config import COUNT_BINS, ObjectiveConfig, TokensConfig
+
+PAD = -1
+TOTALS = 48
+"""Bins of a cell's total: two for every doubling."""
+SCALE = 1e4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preprocessing:
+    """What a model must be told with the genes: rides in the checkpoint and decides the tokens of any other cells."""
+
+    tokens: TokensConfig
+    bins: np.ndarray
+    """float64: edges of the quantile bins, in log1p(1e4 count / total)."""
+
+    @property
+    def number(self) -> int:
+        """How many bins there are, that of no count included."""
+        return 1 + (len(COUNT_BINS) if self.tokens.bins == "counts" else len(self.bins) + 1)
+
+    def bin(self, counts: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """int64: 0 for no count, else the bin of the count or of the value."""
+        if self.tokens.bins == "counts":
+            return np.searchsorted(COUNT_BINS, counts, side="right")
+        return np.where(counts > 0, 1 + np.searchsorted(self.bins, values, side="right"), 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokens:
+    """A batch of cells. Genes are places in the vocabulary, in rank order, those without a count last."""
+
+    genes_BT: np.ndarray
+    counts_BT: np.ndarray
+    values_BT: np.ndarray
+    """float32: log1p(1e4 count / total)."""
+    totals_B: np.ndarray
+    keys_B: np.ndarray
+
+    @property
+    def valid_BT(self) -> np.ndarray:
+        """bool: what is no padding."""
+        return self.genes_BT >= 0
+
+
+class Ranked(Protocol):
+    """Rows of cells in rank order, such as those of the domain's reader."""
+
+    @property
+    def row_keys(self) -> np.ndarray:
+        """uint64[N]."""
+        ...
+
+    @property
+    def totals(self) -> np.ndarray:
+        """int64[N]."""
+        ...
+
+    @property
+    def rows(self) -> Any:
+        """Whatever has ``take(rows) -> (lengths, genes, counts)``."""
+        ...
+
+
+def preprocessing(config: TokensConfig, vocabulary: Mapping[str, Any]) -> Preprocessing:
+    """From the config and the vocabulary's document."""
+    return Preprocessing(tokens=config, bins=np.array(vocabulary["bins"]))
+
+
+def tokenize(
+    cells: Ranked,
+    rows: np.ndarray,
+    epochs: np.ndarray,
+    vocabulary: Vocabulary,
+    config: TokensConfig,
+    seed: int,
+    zeros: bool = False,
+) -> Tokens:
+    """The tokens of some rows. With ``zeros`` a keyed draw of the vocabulary's other genes comes after the expressed.
+
+    No gene that the vocabulary lacks, and no special, is ever drawn.
+    """
+    lengths, genes, counts = cells.rows.take(rows)
+    row, genes = np.repeat(np.arange(len(rows)), lengths), genes.astype(np.int64)
+    counts = counts.astype(np.int64)
+    keys, totals = cells.row_keys[rows], cells.totals[rows]
+    most = np.minimum(lengths, round((1 - config.zeros) * config.length) if zeros else config.length)
+    if config.selection != "all":
+        chosen = np.isin(
+            genes, _selected(genes, counts, keys, int(epochs[0]) if len(epochs) else 0, config, seed, vocabulary)
+        )
+        row, genes, counts = row[chosen], genes[chosen], counts[chosen]
+        most = np.minimum(most, np.bincount(row, minlength=len(rows)))
+    if config.tokenizer == "rank_value":
+        kept = _place(row) < most[row]
+    else:
+        kept = smallest(row, draw(seed, "cells/kept", epochs, keys, row, vocabulary.keys[genes]), most)
+    row, genes, counts = row[kept], genes[kept], counts[kept]
+    if zeros:
+        more = np.round(most * config.zeros / (1 - config.zeros)).astype(np.int64)
+        row, genes, counts = _with_zeros(row, genes, counts, more, epochs, keys, vocabulary, seed)
+    return _padded(row, genes, counts, totals, keys)
+
+
+def hide(tokens: Tokens, epochs: np.ndarray, vocabulary: Vocabulary, share: float, seed: int) -> np.ndarray:
+    """bool[B, T]: exactly max(1, round(share * n)) genes of a cell of n, those of the smallest keyed mixes."""
+    row, column = np.nonzero(tokens.valid_BT)
+    number = np.bincount(row, minlength=len(tokens.genes_BT))
+    most = np.maximum(1, np.round(share * number)).astype(np.int64)
+    mixed = draw(seed, "cells/mask", epochs, tokens.keys_B, row, vocabulary.keys[tokens.genes_BT[row, column]])
+    hidden_BT = np.zeros(tokens.genes_BT.shape, bool)
+    hidden_BT[row, column] = smallest(row, mixed, most)
+    return hidden_BT
+
+
+def disguise(
+    tokens: Tokens,
+    hidden_BT: np.ndarray,
+    epochs: np.ndarray,
+    vocabulary: Vocabulary,
+    config: ObjectiveConfig,
+    seed: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """``(genes_BT as shown, masked_BT)``: of the hidden, some another gene stands for and some stay (BERT's 80/10/10).
+
+    Held-out cells are never disguised: all that is hidden is masked.
+    """
+    row, column = np.nonzero(hidden_BT)
+    genes = tokens.genes_BT[row, column]
+    mixed = draw(seed, "cells/disguise", epochs, tokens.keys_B, row, vocabulary.keys[genes])
+    chance = (mixed >> np.uint64(11)) * 2.0**-53
+    other = draw(seed, "cells/other", epochs, tokens.keys_B, row, vocabulary.keys[genes]) % np.uint64(
+        len(vocabulary.keys)
+    )
+    shown_BT, masked_BT = tokens.genes_BT.copy(), hidden_BT.copy()
+    replaced, stays = chance < config.replaced, chance < config.replaced + config.kept
+    shown_BT[row[replaced], column[replaced]] = other[replaced].astype(np.int64)
+    masked_BT[row[stays], column[stays]] = False
+    return shown_BT, masked_BT
+
+
+def total_bins(totals: np.ndarray) -> np.ndarray:
+    """int64: floor(2 log2(total)), below TOTALS."""
+    return np.clip((2 * np.log2(np.maximum(totals, 1))).astype(np.int64), 0, TOTALS - 1)
+
+
+def draw(
+    seed: int, stream: str, epochs: np.ndarray, keys_B: np.ndarray, row: np.ndarray, gene_keys: np.ndarray
+) -> np.ndarray:
+    """uint64 per place: mixed bits of (seed, stream, the cell's epoch, its key, the gene's key)."""
+    at = keys_B[row] ^ mix64(0, "cells/gene", gene_keys)
+    mixed = np.empty(len(row), np.uint64)
+    for epoch in np.unique(epochs):
+        of = epochs[row] == epoch
+        mixed[of] = mix64(seed, f"{stream}/{epoch}", at[of])
+    return mixed
+
+
+def smallest(row: np.ndarray, mixed: np.ndarray, most: np.ndarray) -> np.ndarray:
+    """bool[n]: in each row (ascending numbers), the places of its ``most[row]`` smallest ``mixed``."""
+    order = np.lexsort((mixed, row))
+    kept = np.empty(len(row), bool)
+    kept[order] = _place(row[order]) < most[row[order]]
+    return kept
+
+
+def _place(row: np.ndarray) -> np.ndarray:
+    """int64[n]: the place of each value in its row; rows ascend."""
+    return np.arange(len(row)) - np.searchsorted(row, row)
+
+
+def _selected(
+    genes: np.ndarray,
+    counts: np.ndarray,
+    keys: np.ndarray,
+    epoch: int,
+    config: TokensConfig,
+    seed: int,
+    vocabulary: Vocabulary,
+) -> np.ndarray:
+    """The genes that a batch looks at: those counted most in it, or a draw keyed by its cells, of those expressed."""
+    present = np.unique(genes)
+    if config.selection == "most_expressed":
+        sums = np.bincount(genes, counts, minlength=len(vocabulary.keys))[present]
+        order = np.lexsort((vocabulary.keys[present], -sums))
+    else:
+        batch = np.bitwise_xor.reduce(keys)
+        order = np.argsort(mix64(seed, f"cells/selection/{epoch}", vocabulary.keys[present] ^ batch))
+    return present[order[: config.selected]]
+
+
+def _with_zeros(
+    row: np.ndarray,
+    genes: np.ndarray,
+    counts: np.ndarray,
+    more: np.ndarray,
+    epochs: np.ndarray,
+    keys: np.ndarray,
+    vocabulary: Vocabulary,
+    seed: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The expressed genes of each row, then ``more[row]`` of those without a count."""
+    free_BG = np.ones((len(keys), len(vocabulary.keys)), bool)
+    free_BG[row, genes] = False
+    zero_row, zero_gene = np.nonzero(free_BG)
+    mixed = draw(seed, "cells/zeros", epochs, keys, zero_row, vocabulary.keys[zero_gene])
+    kept = smallest(zero_row, mixed, more)
+    rows = np.concatenate([row, zero_row[kept]])
+    order = np.argsort(rows, kind="stable")
+    genes = np.concatenate([genes, zero_gene[kept]])[order]
+    return rows[order], genes, np.concatenate([counts, np.zeros(int(kept.sum()), np.int64)])[order]
+
+
+def _padded(row: np.ndarray, genes: np.ndarray, counts: np.ndarray, totals: np.ndarray, keys: np.ndarray) -> Tokens:
+    place = _place(row)
+    shape = (len(totals), max(1, int(place.max(initial=-1)) + 1))
+    genes_BT, counts_BT = np.full(shape, PAD, np.int64), np.zeros(shape, np.int64)
+    genes_BT[row, place], counts_BT[row, place] = genes, counts
+    values_BT = np.log1p(SCALE * counts_BT / np.maximum(totals, 1)[:, None]).astype(np.float32)
+    return Tokens(genes_BT=genes_BT, counts_BT=counts_BT, values_BT=values_BT, totals_B=totals, keys_B=keys)
+
+
+def uniform_cells(seed: int, keys: np.ndarray) -> np.ndarray:
+    """float64[n]: a keyed draw per cell, by which cells are chosen for the gate."""
+    return uniform01(seed, "cells/gate", keys)
