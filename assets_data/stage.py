@@ -15,6 +15,7 @@ functions are named as ``module:function`` and imported when they are called.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -141,7 +142,7 @@ class Stage:
         function = load(self.make)
         own = {"store": store, "config": config, "slice_name": slice_name, "inputs": inputs}
         offered = {**own, **inputs, **self.bind, **further}
-        return function(**{name: offered[name] for name in inspect.signature(function).parameters if name in offered})
+        return function(**{name: offered[name] for name in _parameters(function) if name in offered})
 
     @property
     def config_type(self) -> type[Any]:
@@ -174,6 +175,11 @@ class Stage:
             section, _, name = self.pin.rpartition(".")
             recorded = {**recorded, section: {**recorded[section], name: True}}
         return from_dict(self.config_type, recorded)
+
+
+@functools.cache
+def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
+    return tuple(inspect.signature(function).parameters)
 
 
 def load(address: str) -> Any:

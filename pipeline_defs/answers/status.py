@@ -14,6 +14,7 @@ from assets_data.lineage.queries.tree import load_node
 from assets_data.lineage.receipts.code import code_version
 from assets_data.lineage.receipts.reader import read_receipt
 from assets_data.lineage.receipts.receipt import Parent, Receipt
+from assets_data.sources.listing import one_listing
 from assets_data.stage import Stage, load
 from pipeline_defs.answers.answer import Answer, short
 from pipeline_defs.answers.nodes import default_store
@@ -40,9 +41,10 @@ def stand(store: Store, preset: str | None = None, check_sources: bool = True) -
     receipts, broken = _receipts(store)
     _add_unnamed(store, receipts)
     names = Names(receipts)
-    expected = {
-        name: _expect(store, name, receipt, names, preset, check_sources) for name, (_, receipt) in receipts.items()
-    }
+    with one_listing():
+        expected = {
+            name: _expect(store, name, receipt, names, preset, check_sources) for name, (_, receipt) in receipts.items()
+        }
     standings = judge(receipts, expected)
     named = {name: standing for name, standing in standings.items() if UNNAMED not in name}
     return dict(sorted({**named, **broken}.items()))

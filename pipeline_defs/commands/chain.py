@@ -1,13 +1,13 @@
 """The whole chain in one process: a recipe's stages and all their ancestors. What ``stemma run`` does.
 
-Each step is an ordinary Dagster run on the instance, so the UI shows it; nothing here knows what a stage computes.
-Stages that can go together share a run: those of one slice, then those over all slices.
+The store is asked what is made already; only for the rest are Dagster runs started on the instance, so the UI shows
+them; nothing here knows what a stage computes. Stages that can go together share a run: those of many slices, then
+those over all slices.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,32 +16,29 @@ from typing import Any
 import dagster as dg
 
 from assets_data.domain import Domain
-from assets_data.lineage import ConfigError, StemmaError, Store
+from assets_data.lineage import ConfigError, Store
+from assets_data.sources.listing import one_listing
 from assets_data.stage import Stage, load
 from pipeline_defs.catalogue import Catalogue, catalogue
 from pipeline_defs.commands.passed import Passed
+from pipeline_defs.commands.runs import ChainRuns, op_name, say
 from pipeline_defs.commands.settings import Settings, stage_overrides
 from pipeline_defs.dagster import tags
-from pipeline_defs.dagster.chain_jobs import job_of
-from pipeline_defs.dagster.partitions import set_name
+from pipeline_defs.dagster.partitions import register_slices
 from pipeline_defs.dagster.resources import StoreResource
-from pipeline_defs.dagster.runs import execute
-from pipeline_defs.definitions import defs
-from pipeline_defs.inputs import stage_name, write_slice_set
-
-
-class ChainFailure(Exception):
-    """A step of the chain failed; the message is that step's own error."""
+from pipeline_defs.inputs import write_slice_set
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chain:
-    """A recipe's stages, parents first; the run config of each; and notes on presets that some stages lack."""
+    """A recipe's stages, parents first; what is asked of each that takes a config (preset, overrides); and notes
+    on presets that some stages lack.
+    """
 
     recipe: str
     preset: str
     stages: Sequence[Stage]
-    ops: Mapping[str, Mapping[str, Any]]
+    asked: Mapping[str, Mapping[str, Any]]
     notes: Sequence[str]
     id: str = dataclasses.field(default_factory=lambda: uuid.uuid4().hex[:12])
 
@@ -50,11 +47,16 @@ class Chain:
         """What every run of the chain is tagged with."""
         return {tags.CHAIN: self.id, tags.RECIPE: self.recipe, tags.PRESET: self.preset, tags.COMMAND: "run"}
 
+    @property
+    def ops(self) -> dict[str, Any]:
+        """What Dagster's run config says of the assets of all stages."""
+        return {op_name(kind): {"config": asked} for kind, asked in self.asked.items()}
+
     def config(self, stage: Stage) -> Any:
         """The full config of a stage; None for one that takes none."""
         if stage.presets is None:
             return None
-        chosen = self.ops[_op(stage)]["config"]
+        chosen = self.asked[stage.kind]
         return stage.resolve(chosen["preset"], chosen["overrides"])
 
 
@@ -87,33 +89,44 @@ def plan_stages(label: str, kinds: Iterable[str], preset: str, settings: Setting
     overrides = stage_overrides(settings, stages)
     chosen = {kind: known.stage(kind).default_preset(preset) for kind in overrides}
     notes = [f"{kind} has no preset {preset}: {name}" for kind, name in chosen.items() if name != preset]
-    ops = {
-        _op(known.stage(kind)): {"config": {"preset": chosen[kind], "overrides": fields}}
-        for kind, fields in overrides.items()
-    }
-    chain = Chain(recipe=label, preset=preset, stages=stages, ops=ops, notes=notes)
+    asked = {kind: {"preset": chosen[kind], "overrides": fields} for kind, fields in overrides.items()}
+    chain = Chain(recipe=label, preset=preset, stages=stages, asked=asked, notes=notes)
     for kind in overrides:
         chain.config(known.stage(kind))
     return chain
 
 
 def run_chain(instance: dg.DagsterInstance, chain: Chain) -> None:
-    """Materialise every stage of the chain, each slice of its own. Raises ChainFailure with the first failing step."""
-    known, store = catalogue(), StoreResource().open()
-    domains = {domain.name: domain for stage in chain.stages if (domain := known.sliced_by(stage))}
-    slices = {name: _slice_names(domain, chain, store) for name, domain in domains.items()}
-    for name, names in slices.items():
-        instance.add_dynamic_partitions(set_name(name), names)
-    digest = write_slice_set(store, slices)
-    configs = {stage.kind: chain.config(stage) for stage in chain.stages}
-    passed = Passed(store, known, configs, slices, instance)
-    for wave in waves(known, chain.stages):
-        for slice_name in slices[wave.domain] if wave.domain else [""]:
-            if passed.holds(wave.stages, slice_name):
-                _say("reused", wave.stages, slice_name)
-                continue
-            materialize(instance, chain, wave.stages, digest, slice_name, store)
-            passed.note(wave.stages, slice_name)
+    """Materialise every stage of the chain that is not made, each slice of its own; the store is asked first.
+
+    Raises ChainFailure with the first failing step.
+    """
+    with one_listing():
+        known, store = catalogue(), StoreResource().open()
+        domains = {domain.name: domain for stage in chain.stages if (domain := known.sliced_by(stage))}
+        slices = {name: _slice_names(domain, chain, store) for name, domain in domains.items()}
+        for name, names in slices.items():
+            register_slices(instance, name, names)
+        configs = {stage.kind: chain.config(stage) for stage in chain.stages}
+        passed = Passed(store, known, configs, slices, instance)
+        runs = ChainRuns(instance=instance, chain=chain, digest=write_slice_set(store, slices), store=store)
+        for wave in waves(known, chain.stages):
+            _run_wave(wave, slices[wave.domain] if wave.domain else [""], runs, passed)
+
+
+def _run_wave(wave: Wave, names: Sequence[str], runs: ChainRuns, passed: Passed) -> None:
+    """What is not made of a wave; whatever went through is noted, so that a kill loses one run of it at most."""
+    missing = [name for name in names if not passed.holds(wave.stages, name)]
+    held = set(names) - set(missing)
+    for stage in wave.stages:
+        say("reused", stage, [name for name in names if name in held])
+    if wave.domain:
+        for group in runs.sliced(wave.stages, wave.domain, missing):
+            for name in group:
+                passed.note(wave.stages, name)
+    elif missing:
+        runs.whole(wave.stages)
+        passed.note(wave.stages, "")
 
 
 def waves(known: Catalogue, stages: Sequence[Stage]) -> list[Wave]:
@@ -145,71 +158,3 @@ def _ready(stage: Stage, done: set[str], wave: Sequence[Stage]) -> bool:
 
 def _slice_names(domain: Domain, chain: Chain, store: Store) -> list[str]:
     return load(domain.slices)(chain.config(domain.source), store)
-
-
-def _op(stage: Stage) -> str:
-    return stage.kind.replace("/", "__")
-
-
-def materialize(
-    instance: dg.DagsterInstance, chain: Chain, stages: Sequence[Stage], digest: str, slice_name: str, store: Store
-) -> None:
-    """One Dagster run of some stages of a chain, for one slice or (empty) over all that the set ``digest`` names.
-
-    Raises ChainFailure with the first failing step or blocking check.
-    """
-    before = {stage.kind: store.pointer(stage_name(stage, slice_name)) for stage in stages}
-    started = time.monotonic()
-    run_config = {
-        "resources": {"store": {"config": {"slice_set": digest}}},
-        "ops": {op: entry for op, entry in chain.ops.items() if op in {_op(stage) for stage in stages}},
-        "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-    }
-    keys = [dg.AssetKey(stage.kind.split("/")) for stage in stages]
-    job = job_of(defs, keys)
-    result = execute(instance, job, keys, run_config=run_config, tags=chain.tags, partition=slice_name)
-    for stage in stages:
-        _report(stage, before[stage.kind], store.pointer(stage_name(stage, slice_name)), slice_name)
-    seconds = time.monotonic() - started
-    print(
-        f"  {seconds:6.1f} s  {'done' if result.success else 'FAILED'}{f'  {slice_name}' if slice_name else ''}",
-        flush=True,
-    )
-    if not result.success:
-        raise ChainFailure(_first_error(result.events))
-
-
-def _say(word: str, stages: Sequence[Stage], slice_name: str) -> None:
-    for stage in stages:
-        print(f"           {word:<7} {stage_name(stage, slice_name)}", flush=True)
-
-
-def _report(stage: Stage, before: Any, after: Any, slice_name: str) -> None:
-    _say("-" if after is None else "reused" if before == after else "made", [stage], slice_name)
-
-
-def _first_error(events: Iterable[dg.DagsterEvent]) -> str:
-    """The first step's own error; of a failed check, what it says of itself."""
-    evaluations = [
-        event.asset_check_evaluation_data
-        for event in events
-        if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
-    ]
-    for evaluation in (found for found in evaluations if not found.passed and found.blocking):
-        name = evaluation.asset_check_key.to_user_string()
-        return f"{name} failed: {evaluation.description or 'see its metadata'}"
-    for event in events:
-        if event.is_step_failure:
-            return _message(event.step_failure_data.error)
-        if event.is_failure and event.event_specific_data is not None:
-            return event.message or "run failed"
-    return "run failed"
-
-
-def _message(error: Any) -> str:
-    while error is not None and error.cause is not None and error.cls_name not in _OWN:
-        error = error.cause
-    return error.message.strip() if error is not None else "step failed"
-
-
-_OWN = {cls.__name__ for cls in (StemmaError, *StemmaError.__subclasses__())}

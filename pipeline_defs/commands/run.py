@@ -12,7 +12,8 @@ import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 
 from assets_data.lineage import Snapshot, Store
-from pipeline_defs.commands.chain import Chain, ChainFailure, plan_chain, run_chain
+from pipeline_defs.commands.chain import Chain, plan_chain, run_chain
+from pipeline_defs.commands.runs import ChainFailure
 from pipeline_defs.dagster.burial import bury_dead_runs
 from pipeline_defs.dagster.runs import command_line
 from pipeline_defs.home import prepare_home, stemma_root

@@ -18,7 +18,8 @@ from assets_data.stage import load
 from pipeline_defs.answers.withdrawal.apply import apply_plan
 from pipeline_defs.answers.withdrawal.command import GROUP, group_records
 from pipeline_defs.answers.withdrawal.plan import Plan, make_plan
-from pipeline_defs.commands.chain import Chain, ChainFailure
+from pipeline_defs.commands.chain import Chain
+from pipeline_defs.commands.runs import ChainFailure
 from pipeline_defs.contract.declarations import domain_declarations
 from pipeline_defs.contract.replays import replay_problems
 from pipeline_defs.contract.trial import Trial

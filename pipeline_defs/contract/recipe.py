@@ -12,7 +12,7 @@ from assets_data.lineage import Snapshot, StemmaError, Store, with_overrides
 from assets_data.lineage.receipts.reader import read_receipt
 from assets_data.stage import load
 from pipeline_defs.catalogue import catalogue
-from pipeline_defs.commands.chain import ChainFailure
+from pipeline_defs.commands.runs import ChainFailure
 from pipeline_defs.contract.continuation import continuation_problems
 from pipeline_defs.contract.declarations import stage_declarations
 from pipeline_defs.contract.replays import replay_problems

@@ -17,7 +17,8 @@ from assets_data.lineage.storage.record_rows import holds_any
 from assets_data.stage import Stage
 from pipeline_defs.answers.status import stand
 from pipeline_defs.catalogue import catalogue
-from pipeline_defs.commands.chain import Chain, materialize, plan_stages, run_chain
+from pipeline_defs.commands.chain import Chain, plan_stages, run_chain
+from pipeline_defs.commands.runs import ChainRuns
 from pipeline_defs.dagster.automation import registration_sensors
 from pipeline_defs.dagster.partitions import set_name
 from pipeline_defs.dagster.resources import StoreResource
@@ -49,7 +50,7 @@ class Trial:
     def materialize(self, chain: Chain, stage: Stage, slice_name: str) -> None:
         """One asset alone, as the UI's button would."""
         with self._here():
-            materialize(self.instance, chain, [stage], "", slice_name, self.store)
+            ChainRuns(instance=self.instance, chain=chain, digest="", store=self.store).whole([stage], slice_name)
 
     def tick(self, domain: Domain) -> None:
         """Every sensor of a domain, once; and what it finds is registered."""

@@ -1,5 +1,9 @@
 """The asset factory: one Dagster asset per declared stage, of every domain and every recipe."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
 import dagster as dg
 
 from assets_data.lineage import Snapshot, Store
@@ -7,7 +11,7 @@ from assets_data.lineage.receipts.code import code_version
 from assets_data.stage import Stage, load
 from pipeline_defs.catalogue import Catalogue
 from pipeline_defs.dagster.figures import recipe_metadata
-from pipeline_defs.dagster.metadata import picture, published
+from pipeline_defs.dagster.metadata import describe, picture, published
 from pipeline_defs.dagster.partitions import domain_slices, set_name
 from pipeline_defs.dagster.resources import StoreResource
 from pipeline_defs.dagster.stage_config import StageConfig, describe_fields, resolved
@@ -54,17 +58,40 @@ def _materialize(
     slice_name = context.partition_key if stage.sliced else ""
     if stage.source and stage.sliced:
         context.instance.add_dynamic_partitions(set_name(stage.owner), [slice_name])
+    made = make_stage(catalogue, stage, context.instance, resource, config, slice_name)
+    for name, given in made.inputs.items():
+        if isinstance(given, Snapshot):
+            context.log.info(f"read {name}: {given.kind} {given.id}")
+    return published(made.snapshot, made.metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a stage made, from what, in which store, and what Dagster shows of it."""
+
+    snapshot: Snapshot
+    inputs: Mapping[str, Any]
+    store: Store
+    metadata: dict[str, Any]
+
+
+def make_stage(
+    catalogue: Catalogue,
+    stage: Stage,
+    instance: dg.DagsterInstance,
+    resource: StoreResource,
+    config: StageConfig | None,
+    slice_name: str,
+) -> Made:
+    """Read a stage's inputs and make its snapshot, of one slice or (empty) whole; no name is moved to it yet."""
     asked, full = resolved(stage, config) if config else (None, None)
     store = resource.open(asked)
     many = [catalogue.stage(given.kind) for given in stage.inputs.values() if given.many]
     wanted = {domain.name for read in many if (domain := catalogue.sliced_by(read))}
-    slices = {name for domain in wanted for name in resource.slices(domain, context.instance)}
+    slices = {name for domain in wanted for name in resource.slices(domain, instance)}
     inputs = read_inputs(store, catalogue, stage, slice_name, slices)
-    for name, given in inputs.items():
-        if isinstance(given, Snapshot):
-            context.log.info(f"read {name}: {given.kind} {given.id}")
     snapshot = stage.call(store, inputs, full, slice_name)
-    return published(snapshot, **_figures(stage, store, snapshot))
+    return Made(snapshot, inputs, store, {**_figures(stage, store, snapshot), **describe(snapshot)})
 
 
 def _figures(stage: Stage, store: Store, snapshot: Snapshot) -> dict[str, dg.MetadataValue]:

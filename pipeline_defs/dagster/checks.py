@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from assets_data.lineage import Snapshot, Store
 from assets_data.stage import Check, Stage, load
 from pipeline_defs.catalogue import Catalogue
 from pipeline_defs.dagster.metadata import escape
@@ -41,14 +42,19 @@ def _asset_check(catalogue: Catalogue, stage: Stage, check: Check) -> dg.AssetCh
     def run(context: dg.AssetCheckExecutionContext, store: StoreResource) -> dg.AssetCheckResult:
         slice_name = context.partition_key if stage.sliced else ""
         shelf = store.open()
-        outcome = load(check.run)(shelf, shelf.pointed(stage_name(stage, slice_name)))
-        return dg.AssetCheckResult(
-            passed=outcome.passed,
-            metadata={**outcome.facts, **_failures(outcome.failures)},
-            description=_why(outcome.failures) if not outcome.passed else None,
-        )
+        return dg.AssetCheckResult(**evaluated(check, shelf, shelf.pointed(stage_name(stage, slice_name))))
 
     return run
+
+
+def evaluated(check: Check, store: Store, snapshot: Snapshot) -> dict[str, Any]:
+    """Run a check; whether it ``passed``, its ``metadata`` and, where it failed, its ``description``."""
+    outcome = load(check.run)(store, snapshot)
+    return {
+        "passed": outcome.passed,
+        "metadata": {**outcome.facts, **_failures(outcome.failures)},
+        "description": _why(outcome.failures) if not outcome.passed else None,
+    }
 
 
 def _failures(failures: Any) -> dict[str, Any]:

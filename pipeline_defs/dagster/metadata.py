@@ -23,12 +23,12 @@ PREVIEW_ROWS, REPORT_ROWS = 5, 30
 CELL = 60
 
 
-def published(snapshot: Snapshot, **extra: Any) -> dg.MaterializeResult[Snapshot]:
+def published(snapshot: Snapshot, metadata: Mapping[str, Any]) -> dg.MaterializeResult[Snapshot]:
     """The materialisation of a snapshot: its value for the IO manager, its id as data version, and its metadata."""
     return dg.MaterializeResult(
         value=snapshot,
         data_version=dg.DataVersion(snapshot.id),
-        metadata={**extra, **describe(snapshot)},
+        metadata=metadata,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 
 import dagster as dg
@@ -27,6 +28,13 @@ class SlicePartitions(dg.DynamicPartitionsDefinition):
         """The standing slices among the keys, and those the instance knows."""
         always = partition_keys & standing(self.name or "")
         return always | super().filter_valid_partition_keys(partition_keys - always)
+
+
+def register_slices(instance: dg.DagsterInstance, domain: str, names: Iterable[str]) -> None:
+    """Add what an instance does not know yet, a thousand at a time: a database takes so many in one statement."""
+    missing = sorted(set(names) - set(instance.get_dynamic_partitions(set_name(domain))))
+    for begin in range(0, len(missing), 1000):
+        instance.add_dynamic_partitions(set_name(domain), missing[begin : begin + 1000])
 
 
 def set_name(domain: str) -> str:

@@ -37,14 +37,14 @@ class Outcome:
 def execute(
     instance: dg.DagsterInstance,
     job: dg.JobDefinition,
-    keys: Iterable[dg.AssetKey],
+    keys: Iterable[dg.AssetKey] = (),
     *,
     run_config: Mapping[str, Any],
     tags: Mapping[str, str],
     partition: str = "",
 ) -> Outcome:
-    """Run the assets ``keys`` of a job, with their checks, for one partition or (empty) without."""
-    selection, run_id = frozenset(keys), make_new_run_id()
+    """Run the assets ``keys`` of a job, with their checks, for one partition or (empty) without; no keys: all of it."""
+    selection, run_id = frozenset(keys) or None, make_new_run_id()
     whole, reference = InMemoryJob(job), instance.get_ref() if instance.is_persistent else None
     part = whole.get_subset(asset_selection=selection)
     with mark_alive(alive_path(run_id), f"a run of {job.name} by {command_line()}"):

@@ -22,7 +22,7 @@ def test_every_fact_the_field_expects_is_there(store):
     assert facts["receipt"].path == str(snapshot.receipt)
     assert {"commit", "dirty", "duration_s", "rows_per_s", "preview", "reused"} <= set(facts)
     assert "| value |" in facts["preview"].md_str
-    assert published(snapshot).data_version == dg.DataVersion(snapshot.id)
+    assert published(snapshot, {}).data_version == dg.DataVersion(snapshot.id)
 
 
 MARKUP = frozenset("\\`*_{}[]()<>#+!|~&")

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,6 +28,20 @@ def test_what_is_read_back_is_what_was_written_and_writes_the_same(document):
     data = canonical_json(document)
     again = load_json(data, "here")
     assert meaning(again) == meaning(document) and canonical_json(again) == data
+
+
+@given(DOCUMENTS | OBJECTS | st.dictionaries(st.text('ab\x00\x1f\x7f\\"/\u2028é', max_size=4), st.text(), max_size=6))
+def test_the_bytes_are_those_of_the_reference_implementation(document):
+    assert canonical_json(document) == rfc8785.dumps(document)
+
+
+@pytest.mark.parametrize("document", [2**53, -(2**53), [float("nan")], {"a": float("inf")}, {1: 2}, "\ud800", {1, 2}])
+def test_what_the_reference_implementation_refuses_is_refused_in_its_words(document):
+    with pytest.raises(Exception) as theirs:  # noqa: PT011 - whatever it raises
+        rfc8785.dumps(document)
+    with pytest.raises(type(theirs.value)) as ours:
+        canonical_json(document)
+    assert str(ours.value) == str(theirs.value)
 
 
 @given(OBJECTS)

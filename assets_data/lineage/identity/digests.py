@@ -39,8 +39,34 @@ def digest_file(path: Path) -> str:
 
 
 def canonical_json(document: Any) -> bytes:
-    """RFC 8785 canonical JSON: one byte string per document on every machine. Refuses NaN and integers past 2**53."""
-    return rfc8785.dumps(document)
+    """RFC 8785 canonical JSON: one byte string per document on every machine. Refuses NaN and integers past 2**53.
+
+    Of a document of plain values whose members have ASCII names, the standard library writes the same bytes in C, some
+    ten times as fast; those are nearly all of ours, and a store is full of them.
+    """
+    if not _is_simple(document):
+        return rfc8785.dumps(document)
+    try:
+        return _SIMPLE.encode(document).encode()
+    except UnicodeEncodeError:  # half a surrogate pair, which rfc8785 refuses in words of its own
+        return rfc8785.dumps(document)
+
+
+_SIMPLE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
+def _is_simple(value: Any) -> bool:
+    """Nothing in which the two could differ: order of names beyond ASCII, how a float is written, other types."""
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return True
+    if kind is int:
+        return -(2**53) < value < 2**53
+    if kind is float:  # written without an exponent and with a fraction by both
+        return 1e-4 <= abs(value) < 1e15 and not value.is_integer()
+    if kind is dict:
+        return all(type(name) is str and name.isascii() and _is_simple(item) for name, item in value.items())
+    return kind is list and all(map(_is_simple, value))
 
 
 def digest_json(document: Any) -> str:
@@ -145,6 +171,8 @@ def logical_digest(path: Path) -> Any:
 
 def _require_shallow(data: bytes) -> None:
     """Refuse nesting that would exhaust a parser. Counts brackets outside strings: escapes hide no quote from it."""
+    if data.count(b"{") + data.count(b"[") <= MAX_DEPTH:
+        return
     depth = 0
     for bracket in _BRACKETS.finditer(data):
         depth += {b"{": 1, b"[": 1, b"}": -1, b"]": -1}.get(bracket[0], 0)

@@ -25,9 +25,22 @@ def installed_packages(own: Path) -> dict[str, str]:
     """
     found, places = _distributions(_path_state())
     loose = {
-        name: f"{found.get(name, 'no version')}, imported from files {digest}" for name, digest in _loose(places, own)
+        name: f"{found.get(name, 'no version')}, imported from files {_digest(base, module)}"
+        for name, base, module in _loose_now(places, own)
     }
     return {**found, **loose}
+
+
+def _loose_now(places: dict[str, Path], own: Path) -> list[tuple[str, Path, str]]:
+    """:func:`_loose`, looked for again only once a module was imported or left out; its files are hashed each time."""
+    key = (hash(tuple(sys.modules)), id(places), own)
+    if key not in _LOOSE:
+        _LOOSE.clear()
+        _LOOSE[key] = list(_loose(places, own))
+    return _LOOSE[key]
+
+
+_LOOSE: dict[tuple[object, ...], list[tuple[str, Path, str]]] = {}
 
 
 def _path_state() -> tuple[tuple[str, int], ...]:
@@ -47,9 +60,9 @@ def _distributions(_state: tuple[tuple[str, int], ...]) -> tuple[dict[str, str],
     return versions, places
 
 
-def _loose(places: dict[str, Path], own: Path) -> Iterator[tuple[str, str]]:
-    """``(distribution or module, digest of its files)`` for imported modules that lie where no distribution is that
-    could have brought them.
+def _loose(places: dict[str, Path], own: Path) -> Iterator[tuple[str, Path, str]]:
+    """``(distribution, folder, module)`` for imported modules that lie in a folder where no distribution is that could
+    have brought them.
     """
     spelled = {_normal(name): name for name in places}
     owned = set(places.values())
@@ -60,13 +73,13 @@ def _loose(places: dict[str, Path], own: Path) -> Iterator[tuple[str, str]]:
             continue
         distribution = spelled.get(_normal(name))
         if distribution and places[distribution] != base:
-            yield distribution, _digest(base, name)
+            yield distribution, base, name
         elif not distribution and base not in owned:
             unowned[name] = base
     shadowed = _providers(tuple(sorted(places))) if unowned else {}
     for name, base in unowned.items():
         for distribution in shadowed.get(name, ()):
-            yield distribution.lower(), _digest(base, name)
+            yield distribution.lower(), base, name
 
 
 def _base(name: str, module: object) -> Path | None:

@@ -7,8 +7,11 @@ with size and SHA-256, for fast verification. Sidecars are listed and hashed but
 
 from __future__ import annotations
 
+import functools
 import os
 import re
+import stat
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -30,7 +33,7 @@ from assets_data.lineage.identity.digests import (
 from assets_data.lineage.identity.merkle import Records, fold, sorted_records
 from assets_data.lineage.identity.tables import read_table
 from assets_data.lineage.storage import atomic
-from assets_data.lineage.storage.verified import known_digest
+from assets_data.lineage.storage.verified import file_key, is_settled, known_digest
 
 SCHEMA = 1
 MANIFEST = "snapshot.json"
@@ -54,13 +57,15 @@ class Snapshot:
 
     @classmethod
     def open(cls, path: Path) -> Snapshot:
-        """Read ``snapshot.json`` and check it against itself. Raises IntegrityError with one code per defect."""
-        document = _read_manifest(path)
-        expected = digest_json(document["content"])
-        if document["id"] != expected:
-            raise _broken("SNAPSHOT_ID", "the id does not match the content", path, expected, document["id"])
-        kind = document["content"]["kind"]
-        return cls(path=path, kind=kind, **{k: document[k] for k in ("id", "content", "stats", "files")})
+        """Read ``snapshot.json`` and check it against itself. Raises IntegrityError with one code per defect.
+
+        One that has come to rest is read once while it stays as it is, for a chain opens each of its own many times.
+        """
+        try:
+            key = file_key(path / MANIFEST)
+        except OSError:
+            return _parsed(path)
+        return _kept(path, key) if is_settled(key, time.time_ns()) else _parsed(path)
 
     @property
     def bytes(self) -> int:
@@ -111,10 +116,14 @@ class Snapshot:
         path, entry = self.path / name, self.files[name]
         if link := _link(self.path, name):
             raise _broken("SNAPSHOT_LINK", "a link stands where a file or folder was published", link)
-        if not path.is_file():
+        try:
+            seen = os.lstat(path)
+        except OSError:
+            seen = None
+        if seen is None or not stat.S_ISREG(seen.st_mode):
             raise _broken("SNAPSHOT_FILE_MISSING", "a listed file is gone", path)
-        if path.stat().st_size != entry["bytes"]:
-            raise _broken("SNAPSHOT_FILE_SIZE", "a file has another size", path, entry["bytes"], path.stat().st_size)
+        if seen.st_size != entry["bytes"]:
+            raise _broken("SNAPSHOT_FILE_SIZE", "a file has another size", path, entry["bytes"], seen.st_size)
         if (digest := digest_file(path) if again else known_digest(path)) != entry["sha256"]:
             raise _broken("SNAPSHOT_FILE_DIGEST", "a file's bytes changed", path, entry["sha256"], digest)
 
@@ -207,19 +216,37 @@ def _part_digest(path: Path) -> Any:
 
 def _entries(folder: Path) -> Iterator[str]:
     """Every file, link and folder below, relative; links are not followed."""
-    for parent, folders, files in os.walk(folder):
-        yield from (str((Path(parent) / name).relative_to(folder)) for name in (*folders, *files))
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            yield entry.name
+            if entry.is_dir(follow_symlinks=False):
+                yield from (f"{entry.name}/{name}" for name in _entries(Path(entry.path)))
 
 
 def _link(folder: Path, name: str) -> Path | None:
     """The first link on the way from the snapshot's folder to one of its files."""
-    way = [folder / part for part in (PurePosixPath(name), *PurePosixPath(name).parents)][:-1]
-    return next((path for path in reversed(way) if path.is_symlink()), None)
+    parts = name.split("/")
+    way = ["/".join(parts[:end]) for end in range(1, len(parts) + 1)]
+    return next((folder / step for step in way if os.path.islink(os.path.join(folder, step))), None)
 
 
 def _folders(names: Mapping[str, Any]) -> set[str]:
     """The folders that the listed files lie in."""
-    return {str(folder) for name in names for folder in PurePosixPath(name).parents}
+    return {str(folder) for name in names if "/" in name for folder in PurePosixPath(name).parents}
+
+
+@functools.lru_cache(maxsize=1 << 12)  # some kilobytes each
+def _kept(path: Path, _key: tuple[int, ...]) -> Snapshot:
+    return _parsed(path)
+
+
+def _parsed(path: Path) -> Snapshot:
+    document = _read_manifest(path)
+    expected = digest_json(document["content"])
+    if document["id"] != expected:
+        raise _broken("SNAPSHOT_ID", "the id does not match the content", path, expected, document["id"])
+    kind = document["content"]["kind"]
+    return Snapshot(path=path, kind=kind, **{k: document[k] for k in ("id", "content", "stats", "files")})
 
 
 def _read_manifest(path: Path) -> Mapping[str, Any]:

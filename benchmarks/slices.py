@@ -1,0 +1,147 @@
+"""What many tiny slices cost: each answer and each run over N slices of four small records, in a process of its own.
+
+CPU seconds of the process and its children, for on a shared machine those of the clock say little; the clock's beside
+them. ``made`` is a run in an empty root up to the dataset manifest, ``no_op`` the same again, ``one_more`` after one
+file was added; their Dagster runs are counted. The exponent is of the growth from the second largest N to the largest.
+
+    python -m benchmarks.slices [N ...]
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from assets_data.lineage.receipts.code import ROOT
+from benchmarks.result import save
+
+SIZES = (100, 1000)
+WORDS = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "omicron")
+MANIFEST = "text/dataset_manifest"
+
+
+def write_files(folder: Path, names: range) -> None:
+    """A file of four texts each, which is a slice each."""
+    folder.mkdir(exist_ok=True)
+    for number in names:
+        draw = random.Random(number)
+        rows = [f"document {number} {row} {' '.join(draw.choices(WORDS, k=60))}" for row in range(4)]
+        text = "".join(json.dumps({"text": row}) + "\n" for row in rows)
+        (folder / f"{number:06}.jsonl").write_text(text)
+
+
+def run_to_manifest(folder: Path) -> dict[str, Any]:
+    """``stemma run``, of the stages up to the manifest."""
+    from pipeline_defs.commands.chain import plan_stages, run_chain
+    from pipeline_defs.commands.run import open_instance
+    from pipeline_defs.home import prepare_home, stemma_root
+
+    source = {"source": "files", "files.root": str(folder), "files.patterns": ["*.jsonl"], "shards": 2**40}
+    settings = {f"text.raw_slice.{name}": value for name, value in source.items()}
+    prepare_home(stemma_root())
+    with open_instance() as instance:
+        before = instance.get_runs_count()
+        run_chain(instance, plan_stages("slices", [MANIFEST], "smoke", settings))
+        return {"dagster_runs": instance.get_runs_count() - before}
+
+
+def ask(*words: str) -> dict[str, Any]:
+    """A command that only answers."""
+    from pipeline_defs.commands.cli import main
+
+    sys.argv = ["stemma", *words, "--json"]
+    try:
+        main()
+    except SystemExit as ended:
+        return {"exit": ended.code}
+    return {}
+
+
+def a_record(_folder: Path) -> str:
+    """The id of some record of the store."""
+    from assets_data.lineage import Store
+    from assets_data.lineage.identity.record_ids import table_records
+    from pipeline_defs.home import stemma_root
+
+    store = Store(stemma_root() / "store")
+    name = store.names("text/raw_slice")[0]
+    return table_records(store.pointed(f"text/raw_slice/{name}").file("records.parquet"))[0].tobytes().hex()
+
+
+def load_location(_folder: Path) -> dict[str, Any]:
+    """What every Dagster process does first."""
+    import pipeline_defs.definitions
+
+    return {"jobs": len(list(pipeline_defs.definitions.defs.jobs or []))}
+
+
+STEPS: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "made": run_to_manifest,
+    "no_op": run_to_manifest,
+    "one_more": run_to_manifest,
+    "loading": load_location,
+    "status": lambda folder: ask("status"),
+    "explain": lambda folder: ask("explain", MANIFEST),
+    "uses": lambda folder: ask("uses", a_record(folder)),
+}
+
+
+def measure(slices: int) -> dict[str, Any]:
+    """Every step over ``slices`` slices, in order."""
+    found: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as root:
+        folder = Path(root) / "files"
+        write_files(folder, range(slices))
+        for name in STEPS:
+            if name == "one_more":
+                write_files(folder, range(slices, slices + 1))
+            command = [sys.executable, "-m", "benchmarks.slices", "--step", name, str(folder)]
+            variables = {**os.environ, "STEMMA_ROOT": f"{root}/root", "OMP_NUM_THREADS": "1"}
+            answer = subprocess.run(command, cwd=ROOT, env=variables, check=True, capture_output=True, text=True)
+            found[name] = json.loads(answer.stdout.splitlines()[-1])
+    return found
+
+
+def step(name: str, folder: Path) -> None:
+    """One step, then its cost as the last line."""
+    started = time.perf_counter()
+    facts = STEPS[name](folder)
+    spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    cpu = sum(usage.ru_utime + usage.ru_stime for usage in spent)
+    facts |= {"cpu_s": round(cpu, 2), "wall_s": round(time.perf_counter() - started, 2)}
+    print(f"\n{json.dumps({**facts, 'peak_mib': spent[0].ru_maxrss // 1024})}")
+
+
+def exponents(found: dict[int, dict[str, Any]]) -> dict[str, float]:
+    """Of the CPU seconds over those of loading alone, from the second largest size to the largest."""
+    small, large = sorted(found)[-2:]
+    growth = {}
+    for name in (name for name in STEPS if name != "loading"):
+        low, high = (max(0.01, found[n][name]["cpu_s"] - found[n]["loading"]["cpu_s"]) for n in (small, large))
+        growth[name] = round(math.log(high / low) / math.log(large / small), 2)
+    return growth
+
+
+def main(sizes: list[int]) -> None:
+    """Measure every size and save; one that is measured later is added to the others."""
+    found = {size: measure(size) for size in sizes}
+    growth = exponents(found) if len(found) > 1 else {}
+    figures = {"slices": {str(size): steps for size, steps in found.items()}, "exponent": growth}
+    save("slices", ["dagster", "polars", "pyarrow"], figures)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--step"]:
+        step(sys.argv[2], Path(sys.argv[3]))
+    else:
+        main([int(size) for size in sys.argv[1:]] or list(SIZES))

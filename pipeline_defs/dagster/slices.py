@@ -1,0 +1,107 @@
+"""One Dagster run for many slices: what ``stemma run`` starts for the sliced stages of a chain.
+
+A run per slice costs Dagster more than a small slice is worth, so slices go through in one run, one after the other,
+each through all of the stages before the next begins. Every snapshot is its own materialisation event with its slice,
+versions and metadata, and every check its own evaluation: the catalogue shows them as it shows those of a backfill. The
+run's config names the slices by the digest of a set in the store. The first failure ends the run; what was made stays.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.data_version import (
+    CODE_VERSION_TAG,
+    DATA_VERSION_IS_USER_PROVIDED_TAG,
+    DATA_VERSION_TAG,
+    DEFAULT_DATA_VERSION,
+    NULL_EVENT_POINTER,
+    get_input_data_version_tag,
+    get_input_event_pointer_tag,
+)
+from pydantic import Field
+
+from assets_data.lineage import Snapshot
+from assets_data.lineage.receipts.code import code_version
+from assets_data.sources.listing import one_listing
+from assets_data.stage import Stage
+from pipeline_defs.catalogue import Catalogue
+from pipeline_defs.dagster.assets import make_stage
+from pipeline_defs.dagster.checks import evaluated
+from pipeline_defs.dagster.resources import StoreResource
+from pipeline_defs.dagster.stage_config import StageConfig
+from pipeline_defs.inputs import point, read_slice_set, stage_name
+
+JOB, OP = "make_slices", "slices"
+SLICES_A_RUN = 500
+"""Enough that a run's own cost (a second) does not count; few enough that its page in the UI can be read."""
+
+
+class SlicesConfig(dg.Config):
+    """Which stages are made, parents first, for which slices."""
+
+    stages: dict[str, dict[str, Any]] = Field(description="Kind of each stage to its preset and overrides, if any.")
+    slices: str = Field(description="Digest of the set of slices to make, as `stemma run` wrote it to the store.")
+    domain: str = Field(description="The domain of the slices.")
+
+
+class CheckFailed(Exception):
+    """A blocking check of one slice failed; the message names it."""
+
+
+def slices_job(catalogue: Catalogue) -> dg.JobDefinition:
+    """The job; its one op makes every stage of every slice."""
+
+    @dg.op(name=OP, out={}, description="Makes the stages of its config for every slice of its set.")
+    def make(context: dg.OpExecutionContext, store: StoreResource, config: SlicesConfig):
+        stages = [catalogue.stage(kind) for kind in config.stages]
+        names = read_slice_set(store.open(), config.slices)[config.domain]
+        with one_listing():
+            for number, name in enumerate(names, 1):
+                for stage in stages:
+                    yield from _events(catalogue, stage, context, store, config.stages[stage.kind], name)
+                context.log.debug(f"{number} of {len(names)}: {name}")
+
+    @dg.job(name=JOB, description="Many slices in one run: what `stemma run` starts. Needs a set that it wrote.")
+    def job() -> None:
+        make()
+
+    return job
+
+
+def _events(
+    catalogue: Catalogue,
+    stage: Stage,
+    context: dg.OpExecutionContext,
+    resource: StoreResource,
+    asked: Mapping[str, Any],
+    slice_name: str,
+) -> Iterator[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
+    """Make one stage of one slice, and check it. Raises what the stage raises, and CheckFailed."""
+    config = None if stage.presets is None else StageConfig(**asked)
+    made = make_stage(catalogue, stage, context.instance, resource, config, slice_name)
+    point(made.store, stage, slice_name, made.snapshot)
+    key = dg.AssetKey(stage.kind.split("/"))
+    tags = _versions(stage, made.inputs, made.snapshot)
+    yield dg.AssetMaterialization(key, partition=slice_name, metadata=made.metadata, tags=tags)
+    shelf = resource.open()
+    for check in stage.every_check:
+        told = evaluated(check, shelf, shelf.pointed(stage_name(stage, slice_name)))
+        yield dg.AssetCheckEvaluation(asset_key=key, check_name=check.name, partition=slice_name, blocking=True, **told)
+        if not told["passed"]:
+            why = told["description"] or "see its metadata"
+            raise CheckFailed(f"{stage.kind}:{check.name} failed for {slice_name}: {why}")
+
+
+def _versions(stage: Stage, inputs: Mapping[str, Any], snapshot: Snapshot) -> dict[str, str]:
+    """The tags by which Dagster tells stale from fresh, as it writes them itself for a run of one slice."""
+    tags = {
+        CODE_VERSION_TAG: code_version(*stage.code),
+        DATA_VERSION_TAG: snapshot.id,
+        DATA_VERSION_IS_USER_PROVIDED_TAG: "true",
+    }
+    for name, given in stage.inputs.items():
+        key, read = dg.AssetKey(given.kind.split("/")), inputs.get(name)
+        version = read.id if isinstance(read, Snapshot) else DEFAULT_DATA_VERSION.value
+        tags |= {get_input_data_version_tag(key): version, get_input_event_pointer_tag(key): NULL_EVENT_POINTER}
+    return tags
