@@ -1,0 +1,150 @@
+"""VCF and BCF files as calls, one per alternative allele. By pysam (htslib); memory does not grow with the file."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from assets_data.domains.genome.calls import Call, label_of
+from assets_data.domains.genome.fasta import Reference
+from assets_data.lineage import ConfigError, DataError
+
+SUFFIXES = (".vcf", ".vcf.gz", ".vcf.bgz", ".bcf")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """Which INFO keys are read; empty: none. ``listed``: every allele of the file has at least the label ``listed``."""
+
+    count: str = ""
+    frequency: str = ""
+    percent: bool = False
+    label: str = ""
+    listed: bool = False
+
+
+def read_calls(
+    path: Path, references: Mapping[str, Reference], contigs: Mapping[str, str], keys: Keys
+) -> Iterator[Call]:
+    """Every alternative allele of the file in its order, with the sequence's name as the reference has it.
+
+    Raises DataError VCF_FORMAT for what htslib cannot read, CONTIG_UNKNOWN for a sequence that is not there or of
+    another length, VCF_VALUES where a value per allele is not one per allele; ConfigError GENOME_NEEDS_PYSAM.
+    """
+    pysam = _pysam()
+    number = _header_lines(path)
+    quiet = pysam.set_verbosity(0)
+    try:
+        with pysam.VariantFile(str(path)) as file:
+            names = _Names(file.header, references, contigs, path)
+            known = set(file.header.info)
+            wanted = {name: key for name, key in _wanted(keys).items() if key in known}
+            for record in file:
+                number += 1
+                alts = record.alts
+                contig = names[record.chrom]
+                if alts is None:
+                    yield Call(number, contig, record.start, record.ref or "", ".")
+                    continue
+                if len(alts) == 1 and not wanted:
+                    yield Call(number, contig, record.start, record.ref, alts[0], label="listed" if keys.listed else "")
+                    continue
+                info = record.info
+                values = {name: info[key] if key in info else None for name, key in wanted.items()}
+                for index, alt in enumerate(alts):
+                    yield Call(
+                        number,
+                        contig,
+                        record.start,
+                        record.ref,
+                        alt,
+                        int(_number(values.get("count"), index, len(alts), path, number)),
+                        _frequency(_number(values.get("frequency"), index, len(alts), path, number), keys.percent),
+                        _label(values.get("label"), index, len(alts), keys.listed),
+                    )
+    except (OSError, ValueError) as error:
+        raise DataError(
+            "VCF_FORMAT", f"htslib cannot read it: {error}", where=f"{path}, after line {number}"
+        ) from error
+    finally:
+        pysam.set_verbosity(quiet)
+
+
+def _pysam() -> Any:
+    try:
+        import pysam
+    except ImportError as error:
+        action = "pip install 'stemma[genome]'"
+        raise ConfigError("GENOME_NEEDS_PYSAM", "VCF and BCF files are read by pysam", action=action) from error
+    return pysam
+
+
+class _Names(dict[str, str]):
+    """Names in the file to those in the reference; each looked up once, and its length compared."""
+
+    def __init__(
+        self, header: Any, references: Mapping[str, Reference], contigs: Mapping[str, str], path: Path
+    ) -> None:
+        self.header, self.references, self.contigs, self.path = header, references, contigs, path
+
+    def __missing__(self, name: str) -> str:
+        meant = self.contigs.get(name, name)
+        action = "map its name by genome.variants.contigs, or give the assembly that the file was made with"
+        if meant not in self.references:
+            what = "the reference has no such sequence"
+            raise DataError(
+                "CONTIG_UNKNOWN", what, expected=list(self.references), found=name, where=self.path, action=action
+            )
+        length = self.header.contigs[name].length if name in self.header.contigs else None
+        own = len(self.references[meant].contig.bases)
+        if length and length != own:
+            what = f"{name} is of another length there: another assembly (chrM of hg19 is not the rCRS)"
+            raise DataError("CONTIG_UNKNOWN", what, expected=own, found=length, where=self.path, action=action)
+        self[name] = meant
+        return meant
+
+
+def _wanted(keys: Keys) -> dict[str, str]:
+    chosen = {"count": keys.count, "frequency": keys.frequency, "label": keys.label}
+    return {name: key for name, key in chosen.items() if key}
+
+
+def _header_lines(path: Path) -> int:
+    """Lines before the first record; 0 in a BCF file, whose records are counted."""
+    with open(path, "rb") as raw:
+        start = raw.read(2)
+    lines = 0
+    try:
+        with gzip.open(path) if start == b"\x1f\x8b" else open(path, "rb") as file:
+            for line in file:
+                if not line.startswith(b"#"):
+                    break
+                lines += 1
+    except (OSError, EOFError) as error:
+        raise DataError("VCF_FORMAT", f"not a readable file: {error}", where=path) from error
+    return lines
+
+
+def _number(value: Any, index: int, alleles: int, path: Path, line: int) -> float:
+    """The allele's own number; -1 where there is none."""
+    if isinstance(value, tuple):
+        if len(value) != alleles:
+            what = f"line {line} has {len(value)} values for {alleles} alleles"
+            raise DataError("VCF_VALUES", what, found=value, where=path)
+        value = value[index]
+    return -1.0 if value is None else float(value)
+
+
+def _frequency(value: float, percent: bool) -> float:
+    return value / 100 if percent and value >= 0 else value
+
+
+def _label(value: Any, index: int, alleles: int, listed: bool) -> str:
+    if isinstance(value, tuple):
+        chosen = value[index] if len(value) == alleles else ",".join(map(str, value))
+    else:
+        chosen = value
+    return label_of("" if chosen is None else str(chosen)) or ("listed" if listed else "")

@@ -1,0 +1,62 @@
+"""The registered evaluation: the surprise of held-out bases, beside what counts say of the very same ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from assets_data.domains.genome.read import blocks
+from assets_data.lineage import GateError, Snapshot
+from training.findings import Evaluation, Measurement
+from training.recipes.dna_lm.bootstrap import block_means
+from training.recipes.dna_lm.data import WindowData
+from training.recipes.dna_lm.inspection import ASKED
+from training.recipes.dna_lm.model import DnaEncoder, base_nll
+
+
+def evaluate(model: DnaEncoder, data: WindowData, preflight: Snapshot) -> Evaluation:
+    """Two measurements: by how many nats per base the model beats frequencies, and the best context counts; of each the
+    lower bound of the 95% interval is judged. Raises GateError GATE_OTHER_ROWS.
+    """
+    registered = preflight.read_json("registration.json")["evaluation"]
+    table = preflight.table(ASKED)
+    row, place = _rows(data, table["window_key"].to_numpy()), table["place"].to_numpy()
+    device = next(model.parameters()).device
+    asked_RW = torch.zeros(data.test.codes_RW.shape, dtype=torch.bool)
+    asked_RW[torch.tensor(row), torch.tensor(place)] = True
+    codes_RW = torch.from_numpy(data.test.codes_RW.astype(np.int64))
+    own = np.empty(len(row))
+    by_place = np.lexsort((place, row))  # the order in which a mask gives its bases
+    own[by_place] = base_nll(model, codes_RW.to(device), asked_RW.to(device)).cpu().numpy()
+    found, scalars = [], {"nll": float(own.mean())}
+    for name in ("unigram", "context"):
+        baseline = table[name].to_numpy()
+        means = block_means(
+            baseline - own, blocks(data.test.place_R[row] + place), registered["resamples"], registered["seed"]
+        )
+        low, high = (float(value) for value in np.percentile(means, [2.5, 97.5]))
+        scalars |= {f"{name}_nll": float(baseline.mean()), f"gain_over_{name}": float((baseline - own).mean())}
+        found.append(
+            Measurement(name=f"gain_over_{name}_low", threshold=name, value=low, checks=len(own), interval=(low, high))
+        )
+    left, right = registered["context"]
+    line = (
+        f"  held-out surprise {scalars['nll']:.4f} nats a base; frequencies {scalars['unigram_nll']:.4f}, "
+        f"counts between {left} and {right} neighbours {scalars['context_nll']:.4f}"
+    )
+    intervals = [
+        f"  gain over {m.threshold}: 95% interval {m.interval[0]:+.4f} to {m.interval[1]:+.4f}"
+        for m in found
+        if m.interval
+    ]
+    return Evaluation(measurements=found, scalars=scalars, summary=[line, *intervals])
+
+
+def _rows(data: WindowData, window_keys: np.ndarray) -> np.ndarray:
+    """The registered windows' rows of today. Raises GateError GATE_OTHER_ROWS where they are others."""
+    order = np.argsort(data.test.row_keys)
+    at = np.searchsorted(data.test.row_keys[order], window_keys)
+    rows = order[np.minimum(at, len(order) - 1)]
+    if not np.array_equal(data.test.row_keys[rows], window_keys):
+        raise GateError("GATE_OTHER_ROWS", "the registered windows are not those of the data")
+    return rows

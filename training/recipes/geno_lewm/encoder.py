@@ -1,0 +1,95 @@
+"""A frozen encoder, and the one function that makes a state of a window. N windows, W bases, T tokens, D width.
+
+A state is three vectors of one layer end to end: the anchor's token, the mean of the tokens near it, and a wider mean.
+Source and target go through the very same function, with the anchor in the middle of the window, in 32-bit floats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from assets_data.lineage import DataError, Snapshot, digest_json, to_dict
+from training.recipes.dna_lm import RECIPE as DNA_LM
+from training.recipes.geno_lewm.config import StatesConfig
+from training.stages import load_model
+
+TOLERANCE = 1e-4
+"""Largest difference between a state from a batch of 1 and from a full one, relative to the states' spread."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoder:
+    """``hidden(codes int64[N, W]) -> float32[N, T, D]``; ``token`` is the place of the anchor's among the T."""
+
+    id: str
+    hidden: Callable[[Tensor], Tensor]
+    token: Callable[[int], int]
+    device: torch.device
+
+
+def open_encoder(checkpoint: Snapshot, config: StatesConfig, device: torch.device) -> Encoder:
+    """The encoder of a dna_lm checkpoint. Its id is a digest of what identifies the checkpoint and of ``config``.
+
+    Raises DataError ENCODER_LAYER for a layer that it does not have.
+    """
+    model: Any = load_model(DNA_LM, checkpoint).to(device).float().eval().requires_grad_(False)
+    layer = model.layers if config.layer == -1 else config.layer
+    if not 0 <= layer <= model.layers:
+        raise DataError("ENCODER_LAYER", "no such layer", expected=f"-1 to {model.layers}", found=config.layer)
+    contract = {name: value for name, value in to_dict(config).items() if name not in ("batch", "shard")}
+    return Encoder(
+        id=digest_json({"encoder": checkpoint.id, "contract": {**contract, "layer": layer}}),
+        hidden=lambda codes: model.hidden(codes, layer),
+        token=lambda width: width // 2,
+        device=device,
+    )
+
+
+def states(encoder: Encoder, windows: np.ndarray, config: StatesConfig) -> np.ndarray:
+    """float32[N, 3 D] of ``windows`` (uint8[N, W] codes)."""
+    found = [
+        _states(encoder, windows[begin : begin + config.batch], config)
+        for begin in range(0, len(windows), config.batch)
+    ]
+    return np.concatenate(found)
+
+
+def require_stable(encoder: Encoder, windows: np.ndarray, config: StatesConfig) -> None:
+    """Raise DataError ENCODER_UNSTABLE where a window's state depends on the windows it is encoded with."""
+    probe = windows[: config.batch]
+    together = _states(encoder, probe, config)
+    alone = np.concatenate([_states(encoder, probe[row : row + 1], config) for row in range(min(8, len(probe)))])
+    worst = float(np.abs(together[: len(alone)] - alone).max())
+    bound = TOLERANCE * max(float(together.std()), 1e-6)
+    if not worst <= bound:
+        action = "the model is not in evaluation mode, or it mixes the rows of a batch"
+        raise DataError(
+            "ENCODER_UNSTABLE",
+            "a state depends on the batch",
+            expected=f"at most {bound:.3g}",
+            found=worst,
+            action=action,
+        )
+
+
+def _states(encoder: Encoder, windows: np.ndarray, config: StatesConfig) -> np.ndarray:
+    with torch.inference_mode():
+        codes = torch.from_numpy(windows.astype(np.int64)).to(encoder.device)
+        hidden_NTD = encoder.hidden(codes).float()
+        anchor = encoder.token(windows.shape[1])
+        parts = [_mean(hidden_NTD, anchor, radius) for radius in (0, config.near, config.far)]
+        found = torch.cat(parts, 1)
+        if config.norm == "l2":
+            found = found / found.norm(dim=1, keepdim=True).clamp(min=1e-12)
+        return found.cpu().numpy()
+
+
+def _mean(hidden_NTD: Tensor, anchor: int, radius: int) -> Tensor:
+    """The mean of the tokens within ``radius`` of the anchor's."""
+    return hidden_NTD[:, max(0, anchor - radius) : anchor + radius + 1].mean(1)
