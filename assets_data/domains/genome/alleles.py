@@ -2,8 +2,8 @@
 
 An allele is ``(pos, ref, alt)`` on a sequence, ``pos`` counted from 0, ``ref`` and ``alt`` of at least one base each.
 The normal form is that of Tan, Abecasis & Kang 2015 ("Unified representation of genetic variants"): as far left as it
-goes, no base more than needed, one anchor base where one side would be empty. Nothing is moved over an N or past base 0;
-there the anchor is the base behind.
+goes, no base more than needed, one anchor base where one side would be empty. Nothing is moved over an N or past base
+0; there the anchor is the base behind.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Settings of the domain's stages. A run overrides one by its dotted name, such as ``genome.reference.fasta=hg38.fa``."""
+"""Settings of the domain's stages. A run overrides one by its dotted name: ``genome.reference.fasta=hg38.fa``."""
 
 from __future__ import annotations
 

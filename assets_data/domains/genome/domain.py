@@ -91,8 +91,8 @@ STAGES = (
             Check(
                 name="splits_disjoint",
                 run=f"{HERE}.checks:check_splits",
-                says="No base is in two splits, no held-out window is near another split's, no labelled allele is in a row, and "
-                "every allele is in normal form on this reference.",
+                says="No base is in two splits, no held-out window is near another split's, no labelled allele is in a "
+                "row, and every allele is in normal form on this reference.",
             ),
         ),
         tags=("json",),

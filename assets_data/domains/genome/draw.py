@@ -1,8 +1,8 @@
 """Trajectories by keyed draws: an anchor, and one to three edits near it, with exact quotas of steps and kinds.
 
-Item i of an epoch is a pure function of (seed, split, epoch, i) and of what may be drawn. An observed allele is chosen as
-the one with the least digest of (item, allele), so that taking an allele out changes the items that chose it and no others
-(rendezvous hashing: Thaler & Ravishankar 1998).
+Item i of an epoch is a pure function of (seed, split, epoch, i) and of what may be drawn. An observed allele is chosen
+as the one with the least digest of (item, allele), so that taking an allele out changes the items that chose it and no
+others (rendezvous hashing: Thaler & Ravishankar 1998).
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def quotas(shares: Sequence[float], total: int) -> np.ndarray:
 
 
 def plan(config: TrajectoriesConfig, split: str, epoch: int, count: int) -> Plan:
-    """Exact quotas in keyed order. Steps are int64[count]; the others int64 and bool [count, 3], used as far as steps go."""
+    """Exact quotas in keyed order. Steps are int64[count]; the others [count, 3], used as far as steps go."""
     stream = f"trajectories/{split}/{epoch}"
     steps = _dealt(config.seed, f"{stream}/steps", quotas(config.steps, count)) + 1
     place = np.flatnonzero(np.arange(3)[None, :] < steps[:, None])

@@ -1,4 +1,4 @@
-"""Alleles that nobody carries: keyed draws of every kind, spelled as real files spell them, not always in normal form."""
+"""Alleles that nobody carries: keyed draws of every kind, spelled as files spell them, not always in normal form."""
 
 from __future__ import annotations
 

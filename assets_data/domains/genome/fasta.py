@@ -19,7 +19,7 @@ _ODD = re.compile(rb"[^ACGTUNRYSWKMBDHVacgtunryswkmbdhv]")
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One sequence: ``lower`` are the begins and ends of its soft-masked runs, ``digest`` is over its capital letters."""
+    """One sequence: ``lower`` are begins and ends of its soft-masked runs, ``digest`` is over its capital letters."""
 
     contig: Contig
     digest: str
@@ -60,10 +60,7 @@ def read_reference(config: ReferenceConfig) -> dict[str, Reference]:
         digest = "sha256:" + hashlib.sha256(bases).hexdigest()
         contig = Contig(name, bases, name in config.circular)
         found[name] = Reference(contig, digest, name in config.read_only, _lower_runs(raw))
-    if config.fasta == "" or not found:
-        named = set()
-    else:
-        named = {*config.circular, *config.read_only} - set(_DEFAULTS)
+    named = {*config.circular, *config.read_only} - set(_DEFAULTS)
     if unknown := sorted(named - set(found)):
         raise DataError("FASTA_CONTIG", "no such sequence in the file", expected=list(found), found=unknown, where=path)
     return found

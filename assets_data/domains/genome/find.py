@@ -12,7 +12,7 @@ _ALLELE = re.compile(r"(?:(?P<contig>[\w.]+):)?(?:m\.)?(?P<pos>\d+)[ :]*(?P<ref>
 
 
 def find_allele(snapshots: Iterable[Snapshot], wanted: str) -> dict[bytes, tuple[str, str]]:
-    """Record -> ``(sequence and place, what it says)`` of every allele that is so written, in normal form or as read."""
+    """Record -> ``(place, what it says)`` of every allele that is so written, in normal form or as read."""
     found: dict[bytes, tuple[str, str]] = {}
     meant = _ALLELE.fullmatch(wanted.strip())
     for snapshot in snapshots:

@@ -1,4 +1,4 @@
-"""The dataset_manifest stage: one id over the reference, the split, windows, trajectories and every slice of alleles."""
+"""The dataset_manifest stage: one id over reference, split, windows, trajectories and every slice of alleles."""
 
 from __future__ import annotations
 

@@ -20,8 +20,8 @@ def near_rows(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def shared(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """float[R]: the share of each row's 21-mers that are in ``others``, on one strand or the other. A 21-mer with an N is
-    in nothing. Costs a sort of all 21-mers.
+    """float[R]: the share of each row's 21-mers that are in ``others``, on one strand or the other. A 21-mer with an N
+    is in nothing. Costs a sort of all 21-mers.
     """
     if not len(rows) or not len(others) or rows.shape[1] < K:
         return np.zeros(len(rows))

@@ -1,4 +1,4 @@
-"""The trajectories stage: windows around an anchor before and after each of up to three edits, and the edits as actions.
+"""The trajectories stage: windows around an anchor before and after each of up to three edits, and the edits.
 
 A row names the sequence it was cut from, and of each step the allele it used, or the sequence again where the step was
 drawn. Labelled alleles are never used, drawn ones neither.

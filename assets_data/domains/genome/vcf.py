@@ -53,7 +53,7 @@ def read_calls(
                     yield Call(number, contig, record.start, record.ref, alts[0], label="listed" if keys.listed else "")
                     continue
                 info = record.info
-                values = {name: info[key] if key in info else None for name, key in wanted.items()}
+                values = {name: info.get(key) for name, key in wanted.items()}
                 for index, alt in enumerate(alts):
                     yield Call(
                         number,

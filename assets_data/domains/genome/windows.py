@@ -23,7 +23,7 @@ KIND = "genome/windows"
 
 
 def make_windows(store: Store, reference: Snapshot, split: Snapshot, config: GenomeConfig) -> Snapshot:
-    """Publish (or reuse) ``train.arrow``, ``validation.arrow``, ``test.arrow``: row_key, record_id, contig, start, codes.
+    """Publish (or reuse) ``train.arrow``, ``validation.arrow``, ``test.arrow``, and ``layout.json``.
 
     Raises DataError WINDOWS_EMPTY where a split has none: regions are shorter than a window.
     """

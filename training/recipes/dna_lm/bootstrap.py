@@ -8,7 +8,7 @@ from assets_data.lineage import mix64
 
 
 def block_weights(blocks: np.ndarray, resamples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """``(which int64[N], weights float64[resamples, M])``: each place's block, and how often a sample draws each block."""
+    """``(which int64[N], weights float64[resamples, M])``: each place's block; how often a sample draws each block."""
     _, which = np.unique(blocks, return_inverse=True)
     count = int(which.max()) + 1 if len(which) else 0
     draws = mix64(seed, "bootstrap", np.arange(resamples * count, dtype=np.uint64)) % np.uint64(max(count, 1))

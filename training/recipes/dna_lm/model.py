@@ -13,7 +13,7 @@ MASK = 5
 
 
 class Block(nn.Module):
-    """A dilated convolution, then a feed-forward layer, each added to what it was given. Bases beyond the ends are 0."""
+    """A dilated convolution, then a feed-forward layer, each added to what it was given. Beyond the ends is 0."""
 
     def __init__(self, config: ModelConfig, dilation: int) -> None:
         super().__init__()

@@ -120,7 +120,7 @@ def _steps(rows: Rows, rows_of: dict[Class, np.ndarray]) -> Iterator[tuple[int, 
 
 
 def squared_errors(train: Rows, held_out: Rows, test: Rows) -> dict[str, np.ndarray]:
-    """float64[R] by name: each baseline's squared error of the whole change of every test row, a sum over dimensions."""
+    """float64[R] by name: each baseline's squared error of the whole change of every test row, over dimensions."""
     truth = test.last_change().astype(np.float64)
     predicted = {
         "no_change": np.zeros_like(truth),

@@ -89,7 +89,7 @@ def open_data(store: Store, inputs: Mapping[str, Snapshot]) -> GenoData:
 
 
 def deviation(states_RSD: np.ndarray, steps_R: np.ndarray) -> np.ndarray:
-    """float32[D]: root mean square of the change over all steps that there are, about its mean; 1 where nothing changes."""
+    """float32[D]: deviation of the change over all steps that there are; 1 where nothing changes."""
     valid = np.arange(STEPS)[None, :] < steps_R[:, None]
     changes = (states_RSD[:, 1:].astype(np.float64) - states_RSD[:, :1])[valid]
     found = changes.std(0) if len(changes) else np.ones(states_RSD.shape[2])

@@ -9,8 +9,8 @@ from assets_data.lineage.receipts.receipt import read_provenance
 
 
 def judge_encoder(store: Store, manifest: Snapshot, checkpoint: Snapshot) -> tuple[str, list[str]]:
-    """``(verdict, reasons)``: pass, fail or undetermined; that also where its preflight is not in this store, or registered
-    other windows than this manifest's.
+    """``(verdict, reasons)``: pass, fail or undetermined; the last also where its preflight is not in this store, or
+    registered other windows than this manifest's.
     """
     from training.gate import judge
     from training.recipes.dna_lm import RECIPE

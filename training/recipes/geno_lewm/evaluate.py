@@ -1,4 +1,4 @@
-"""The registered evaluation: how much of the error the model takes away, beside baselines fixed before it was trained."""
+"""The registered evaluation: how much of the error the model takes away, beside baselines fixed before training."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def predict(model: Predictor, rows: Rows, batch: int = 512) -> np.ndarray:
 
 
 def evaluate(model: Predictor, data: GenoData, preflight: Snapshot) -> Evaluation:
-    """Skill over no change and gain over the best baseline, of rows of 1 and of 3 edits; gain over the class mean of every
-    kind of single edit. The lower bound of each 95% interval is judged. Raises GateError GATE_OTHER_ROWS.
+    """Skill over no change and gain over the best baseline, of rows of 1 and of 3 edits; gain over the class mean of
+    every kind of single edit. The lower bound of each 95% interval is judged. Raises GateError GATE_OTHER_ROWS.
     """
     registered = preflight.read_json("registration.json")["evaluation"]
     table, test = preflight.table(BASELINES), data.test
@@ -113,8 +113,8 @@ class _Judged:
 
 
 def _state_cosines(predicted: np.ndarray, test: Rows) -> dict[int, dict[str, float]]:
-    """Mean cosine of predicted and true *states*, beside that of predicting no change. Shown, never judged: states hardly
-    differ, so copying looks good.
+    """Mean cosine of predicted and true *states*, beside that of predicting no change. Shown, never judged: states
+    hardly differ, so copying looks good.
     """
     found: dict[int, dict[str, float]] = {}
     for steps in (1, 3):

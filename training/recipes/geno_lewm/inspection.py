@@ -43,7 +43,7 @@ def inspect(data: GenoData, config: GenoLewmConfig) -> Findings:
 
 
 def best_baseline(errors: dict[str, np.ndarray], chosen: np.ndarray) -> str:
-    """The baseline, other than predicting no change, with the least error on the chosen rows: the model faces that one."""
+    """The baseline, other than predicting no change, with the least error on the chosen rows."""
     return min((name for name in errors if name != NO_CHANGE), key=lambda name: float(errors[name][chosen].sum()))
 
 

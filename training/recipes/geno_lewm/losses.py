@@ -1,8 +1,8 @@
 """The loss, on changes in units of sigma. B rows, K steps, D width of a state.
 
-|yhat - y|^2 / D + step |error of the edit's own part|^2 / D + cosine (1 - cos(yhat, y)), a mean over the steps that there
-are; in the adapter's phase, with shortfall of deviations and covariances of the predictions (Bardes, Ponce & LeCun 2022,
-VICReg).
+|yhat - y|^2 / D + step |error of the edit's own part|^2 / D + cosine (1 - cos(yhat, y)), a mean over the steps that
+there are; in the adapter's phase, with shortfall of deviations and covariances of the predictions (VICReg: Bardes,
+Ponce & LeCun 2022).
 """
 
 from __future__ import annotations

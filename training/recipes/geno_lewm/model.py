@@ -14,8 +14,8 @@ FAR = 40
 
 
 class Actions(nn.Module):
-    """An edit as a vector: where it is, what it is, every base it takes out and puts in at its place, how many those are,
-    and how far it moves the anchor. The empty symbol tells A, AA and AAA apart.
+    """An edit as a vector: where it is, what it is, every base it takes out and puts in at its place, how many those
+    are, and how far it moves the anchor. The empty symbol tells A, AA and AAA apart.
     """
 
     def __init__(self, width: int) -> None:

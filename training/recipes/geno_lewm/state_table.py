@@ -93,7 +93,7 @@ def _build(
 
 
 def _sharded(encoder: object, windows: np.ndarray, config: StatesConfig, folder: Path) -> np.ndarray:
-    """float32[N, D]: shard by shard; those that an earlier, killed run left are read back when their digest is right."""
+    """float32[N, D]: shard by shard; those that a killed run left are read back when their digest is right."""
     from training.recipes.geno_lewm.encoder import states
 
     found = []
@@ -125,7 +125,7 @@ def _read_shard(path: Path, rows: int) -> np.ndarray | None:
 
 
 def read_states(table: Snapshot, split: str, row_keys: np.ndarray) -> np.ndarray:
-    """float32[R, 4, D] for these rows of the trajectories. Raises DataError STATE_MISSING when the table is of others."""
+    """float32[R, 4, D] for these rows of the trajectories. Raises DataError STATE_MISSING for a table of others."""
     found = table.table(f"{split}.arrow")
     if not np.array_equal(found["row_key"].to_numpy(), row_keys):
         action = "materialise geno_lewm/state_table again"
