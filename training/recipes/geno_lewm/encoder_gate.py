@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from assets_data.lineage import Snapshot, StemmaError, Store
-from assets_data.lineage.receipts.receipt import read_provenance
+from assets_data.lineage.receipts.reader import read_receipt
 
 
 def judge_encoder(store: Store, manifest: Snapshot, checkpoint: Snapshot) -> tuple[str, list[str]]:
@@ -16,7 +16,7 @@ def judge_encoder(store: Store, manifest: Snapshot, checkpoint: Snapshot) -> tup
     from training.recipes.dna_lm import RECIPE
     from training.stages import load_model
 
-    parents = [parent for path in store.receipts(checkpoint.id) for parent in read_provenance(path).parents]
+    parents = [parent for path in store.receipts(checkpoint.id) for parent in read_receipt(path).parents]
     found = [parent.id for parent in parents if parent.input == "preflight"]
     if not found:
         return "undetermined", ["no receipt of it names a preflight"]

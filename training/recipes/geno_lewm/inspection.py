@@ -28,8 +28,10 @@ def inspect(data: GenoData, config: GenoLewmConfig) -> Findings:
         issues=issues,
         dataset={"rows": rows, "encoder": {"verdict": data.encoder.verdict, "reasons": list(data.encoder.reasons)}},
         thresholds={
-            **{f"skill_{k}": getattr(gate, f"skill_{k}") for k in (1, 3)},
-            **{f"gain_{k}": getattr(gate, f"gain_{k}") for k in (1, 3)},
+            "skill_1": gate.skill_1,
+            "skill_3": gate.skill_3,
+            "gain_1": gate.gain_1,
+            "gain_3": gate.gain_3,
             "class_mean": gate.class_mean,
         },
         evaluation={
