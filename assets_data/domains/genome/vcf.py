@@ -65,6 +65,9 @@ def read_calls(
                         _frequency(_number(values.get("frequency"), index, len(alts), path, number), keys.percent),
                         _label(values.get("label"), index, len(alts), keys.listed),
                     )
+    except NotImplementedError as error:  # htslib seeks, and cannot in what gzip itself wrote
+        what, action = "compressed by gzip, not in blocks", "compress it by bgzip"
+        raise DataError("VCF_FORMAT", what, where=path, action=action) from error
     except (OSError, ValueError) as error:
         raise DataError(
             "VCF_FORMAT", f"htslib cannot read it: {error}", where=f"{path}, after line {number}"

@@ -20,7 +20,7 @@ def sequences(seed, count):
 
 
 def spellings(sequence, longest_ref, longest_alt):
-    """Every allele with REF of up to ``longest_ref`` and ALT of up to ``longest_alt`` bases, with the edited sequence."""
+    """Every allele with REF and ALT of up to so many bases, with the edited sequence."""
     alts = ["".join(p) for n in range(1, longest_alt + 1) for p in itertools.product(BASES, repeat=n)]
     for length in range(1, longest_ref + 1):
         for pos in range(len(sequence) - length + 1):
