@@ -56,6 +56,9 @@ def report_lines(tree: Tree) -> Iterator[str]:
     yield from _foundation_lines(tree)
     if (broken := tree.broken) is None or broken.fault is None:
         yield f"intact: {len(tree.nodes)} nodes, {tree.hashed_bytes:,} bytes hashed again"
+        if gone := [node for node in tree.nodes.values() if node.deletion]:
+            receipts = ", ".join(sorted({node.deletion["receipt"][:12] for node in gone if node.deletion}))
+            yield f"{len(gone)} of them were deleted on purpose (deletions/{receipts}): known by id and receipt"
         return
     fault = broken.fault
     yield f"BROKEN  {broken.kind}  {broken.id}"
@@ -80,7 +83,7 @@ def _tree_lines(tree: Tree, node_id: str, lead: str, below: str, seen: set[str])
     again = node_id in seen
     seen.add(node_id)
     size = f"  {node.snapshot.bytes:,} bytes" if node.snapshot else ""
-    mark = f"  BROKEN [{node.fault.code}]" if node.fault else ""
+    mark = f"  BROKEN [{node.fault.code}]" if node.fault else "  deleted on purpose" if node.deletion else ""
     yield f"{lead}{node.kind}  {short(node_id)}{size}{'  (see above)' if again else mark}"
     if again:
         return

@@ -14,6 +14,7 @@ from assets_data.lineage import DataError, IntegrityError, Snapshot, StemmaError
 from assets_data.lineage.identity.merkle import WIDTH
 from assets_data.lineage.identity.record_ids import iter_records
 from assets_data.lineage.receipts.reader import check_statement, read_both, read_document
+from assets_data.lineage.storage.deletions import find_deletion
 from assets_data.lineage.storage.names import is_name
 from assets_data.lineage.storage.records import parse_record, record_tables
 from pipeline_defs.answers.answer import Answer
@@ -202,5 +203,6 @@ def _verify_receipt(store: Store, snapshot: Snapshot, path: Path) -> int:
         what = "the receipt is about another stage"
         raise IntegrityError("RECEIPT_STAGE", what, expected=snapshot.kind, found=receipt.stage, where=path)
     for parent in receipt.parents:
-        store.snapshot(parent.id)
+        if store.snapshot_path(parent.id).exists() or find_deletion(store.root, parent.id) is None:
+            store.snapshot(parent.id)  # one that was deleted with a receipt is known by that
     return len(receipt.parents)

@@ -7,14 +7,15 @@ import re
 from argparse import Namespace
 from pathlib import Path
 
-from assets_data.lineage import DataError, IntegrityError, canonical_json
+from assets_data.lineage import DataError, IntegrityError, Snapshot, canonical_json, digest_json
 from assets_data.lineage.identity.digests import load_json
 from assets_data.lineage.queries.proof import check_document, prove_record
 from assets_data.lineage.queries.tree import load_tree
-from assets_data.lineage.storage.atomic import write_bytes
+from assets_data.lineage.storage.atomic import write_bytes, write_json
 from assets_data.lineage.storage.records import parse_record
 from pipeline_defs.answers.answer import Answer
 from pipeline_defs.answers.nodes import default_store, find_id, find_node
+from pipeline_defs.answers.retention.needs import PROOFS
 
 
 def prove(options: Namespace) -> Answer:
@@ -26,6 +27,7 @@ def prove(options: Namespace) -> Answer:
     _, present = check_document(document)
     if options.output:
         write_bytes(Path(options.output), canonical_json(document) + b"\n")
+        _note_given(snapshot, record, options.output)
     lines = [
         f"{record.hex()} is {'' if present else 'not '}among the {snapshot.content['records']['count']:,} records of",
         f"{snapshot.kind}  {snapshot.id}",
@@ -33,6 +35,13 @@ def prove(options: Namespace) -> Answer:
         f"proof of {len(base64.b64decode(document['proof'])):,} bytes: {document['proof']}",
     ]
     return Answer(document={**document, "present": present, "id": snapshot.id}, lines=lines, ok=present)
+
+
+def _note_given(snapshot: Snapshot, record: bytes, output: str) -> None:
+    """Remember that a proof about this snapshot is out: what was proven is kept, and a deletion says which remain."""
+    note = {"snapshot": snapshot.id, "record": record.hex(), "file": Path(output).name}
+    name = digest_json(note).removeprefix("sha256:")
+    write_json(default_store().root / PROOFS / f"{name}.json", note)
 
 
 def check(options: Namespace) -> Answer:

@@ -21,3 +21,16 @@ def add_parsers(commands: Any) -> None:
     text = "promote without comparing, for this reason; gate and lineage are checked all the same"
     promote.add_argument("--without-comparison", metavar="REASON", help=text)
     promote.add_argument("--history", action="store_true", help="list every promotion, the newest first")
+    text = "what nothing needs by now, and why the rest stays; --apply removes it, with a receipt"
+    gc = add_answer(commands, "gc", "pipeline_defs.commands.gc:gc", text)
+    gc.add_argument("--apply", action="store_true", help="remove it; without, nothing changes")
+    text = "instead: what holds withdrawn records and may go, with previews in Dagster's database and copies"
+    gc.add_argument("--withdrawn", action="store_true", help=text)
+    text = "keep what was made or used in so many days (default 14; never less than an hour)"
+    gc.add_argument("--keep-days", type=float, default=14.0, metavar="DAYS", help=text)
+    text = "a legal hold: nothing may remove a node, nor what it stands on, until it is released"
+    hold = add_answer(commands, "hold", f"{_WHERE}retention.command:hold", text)
+    hold.add_argument("node", nargs="?", metavar="NODE", help=NODE)
+    hold.add_argument("--reason", default="no reason given", help="who asked for it and why")
+    hold.add_argument("--list", action="store_true", help="list every hold")
+    add_answer(commands, "release", f"{_WHERE}retention.command:release", "end a legal hold", node=NODE)

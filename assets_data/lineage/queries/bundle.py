@@ -31,7 +31,7 @@ def make_bundle(nodes: Mapping[str, Node], root: str) -> dict[str, Any]:
     for node in nodes.values():
         if node.fault:
             raise node.fault
-    entries = [_entry(node, node.snapshot) for node in nodes.values() if node.snapshot]
+    entries = [_entry(node) for node in nodes.values()]
     statement = head_statement(root, nodes[root].kind, entries)
     return {"_type": BUNDLE[2], "nodes": entries, "envelope": envelope(canonical_json(statement), [])}
 
@@ -68,8 +68,13 @@ def pre_authentication(payload: bytes) -> bytes:
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
 
 
-def _entry(node: Node, snapshot: Snapshot) -> dict[str, Any]:
-    return {"id": node.id, "content": dict(snapshot.content), "files": _files(snapshot), "receipts": _receipts(node)}
+def _entry(node: Node) -> dict[str, Any]:
+    """Of a snapshot that was deleted: what its deletion receipt keeps."""
+    kept = node.deletion or {}
+    content, files = (
+        (node.snapshot.content, _files(node.snapshot)) if node.snapshot else (kept["content"], kept["files"])
+    )
+    return {"id": node.id, "content": dict(content), "files": files, "receipts": _receipts(node)}
 
 
 def _files(snapshot: Snapshot) -> dict[str, list[Any]]:

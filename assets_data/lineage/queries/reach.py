@@ -76,7 +76,7 @@ def find_reach(nodes: Mapping[str, Node], records: Collection[bytes], rules: Rul
         elif how := _how(node, through, effects, splits, rules):
             learned = how == LEARNED or _any_learned(through, effects)
             effects[key] = Effect(node=node, how=how, through=through, learned=learned)
-    unread = {key: node for key, node in nodes.items() if node.snapshot is None}
+    unread = {key: node for key, node in nodes.items() if node.snapshot is None and node.deletion is None}
     return Reach(effects=effects, splits=frozenset(splits), unread=unread)
 
 

@@ -6,12 +6,14 @@ instead of ending the walk. Hashes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from assets_data.lineage.errors import IntegrityError, StemmaError
 from assets_data.lineage.receipts.reader import read_receipt
 from assets_data.lineage.receipts.receipt import Receipt
+from assets_data.lineage.storage.deletions import find_deletion
 from assets_data.lineage.storage.snapshot import Snapshot
 from assets_data.lineage.storage.store import Store
 
@@ -20,7 +22,8 @@ from assets_data.lineage.storage.store import Store
 class Node:
     """A place in the tree: a snapshot with all its receipts, or (``snapshot`` None) the id of one that cannot be read.
 
-    ``fault`` is the first thing that is wrong with it.
+    ``fault`` is the first thing that is wrong with it. ``deletion`` is what a deletion receipt keeps of a snapshot that
+    was removed on purpose: its content, from which the id follows, and its files by digest. That is no fault.
     """
 
     id: str
@@ -28,6 +31,7 @@ class Node:
     snapshot: Snapshot | None = None
     receipts: list[Receipt] = field(default_factory=list)
     fault: StemmaError | None = None
+    deletion: Mapping[str, Any] | None = None
 
     @property
     def parents(self) -> list[str]:
@@ -62,6 +66,8 @@ def load_node(store: Store, snapshot_id: str, kind: str = "?") -> Node:
         node.kind = node.snapshot.kind
     except StemmaError as error:
         node.fault = error
+        if not store.snapshot_path(snapshot_id).exists():
+            _note_deletion(store, node)
     paths = store.receipts(snapshot_id)
     if not paths:
         node.fault = node.fault or IntegrityError(
@@ -73,6 +79,14 @@ def load_node(store: Store, snapshot_id: str, kind: str = "?") -> Node:
         except StemmaError as error:
             node.fault = node.fault or error
     return node
+
+
+def _note_deletion(store: Store, node: Node) -> None:
+    try:
+        if found := find_deletion(store.root, node.id):
+            node.deletion, node.kind, node.fault = found, found["kind"], None
+    except StemmaError as error:
+        node.fault = error
 
 
 def newest(node: Node) -> Receipt:

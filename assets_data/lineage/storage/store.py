@@ -168,8 +168,10 @@ class Store:
             tree={},
             environment={},  # a call that finds its snapshot made needs neither; the work begins in _publish
         )
-        for parent in (snapshot for group in work.parents.values() for snapshot in group):
-            parent.verify()
+        with self.in_use():
+            for parent in (snapshot for group in work.parents.values() for snapshot in group):
+                parent.verify()
+                mark_used(parent.path)
         record = self._record(work)
         if self.only_find:
             return self._published(record) or _not_made(name)
@@ -187,7 +189,9 @@ class Store:
         except (FileNotFoundError, KeyError, IntegrityError):
             return None
         try:
-            snapshot = dataclasses.replace(self.snapshot(entry["snapshot"]), reused=True, receipt=receipt)
+            with self.in_use():
+                snapshot = dataclasses.replace(self.snapshot(entry["snapshot"]), reused=True, receipt=receipt)
+                mark_used(snapshot.path)
             return None if holds_any(snapshot, withdrawn) else snapshot
         except IntegrityError as error:
             self.quarantine(self.snapshot_path(entry["snapshot"]), error)
@@ -213,6 +217,18 @@ class Store:
         self._remember(record, work.stage, snapshot)
         keep_index(snapshot)
         return snapshot
+
+    @contextlib.contextmanager
+    def in_use(self, *, alone: bool = False) -> Iterator[None]:
+        """While snapshots are found and marked as used; ``alone``: nothing finds any meanwhile, so they may go.
+
+        A store that cannot be written cannot be collected either, and needs no lock.
+        """
+        with contextlib.ExitStack() as stack:
+            with contextlib.suppress(OSError):
+                file = stack.enter_context(open(self.root / "gc.lock", "ab"))
+                fcntl.flock(file, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+            yield
 
     def adopt(self, work: Build, snapshot: Snapshot) -> None:
         """From now on an equal call of a stage finds this snapshot."""
@@ -255,6 +271,12 @@ def stage_key(work: Build) -> str:
     """The digest under which equal calls of a stage find each other."""
     parts = {"stage": work.stage, "code": work.code_version, "config": work.config, "arguments": work.arguments}
     return digest_json({**parts, "parents": work.parent_ids, "seeds": work.seeds})
+
+
+def mark_used(path: Path) -> None:
+    """Note on a snapshot's directory that a run read or found it now: what was used lately is not collected."""
+    with contextlib.suppress(OSError):
+        os.utime(path)
 
 
 @contextlib.contextmanager

@@ -29,6 +29,11 @@ class Challenger:
     read: Mapping[str, Snapshot]
 
     @property
+    def needs(self) -> list[str]:
+        """Its checkpoint, gate report and preflight, as a promotion names them."""
+        return [self.checkpoint.id, self.report.id, self.read["preflight"].id]
+
+    @property
     def result(self) -> Mapping[str, Any]:
         """The report's document."""
         return self.report.read_json(RESULT)
@@ -77,6 +82,8 @@ def contest(store: Store, challenger: Challenger, standing: Promotion | None) ->
     """``(comparison, how)``; no rows where there is nobody to compare with. Raises GateError PROMOTE_WORSE."""
     if standing is None:
         return [], "there was no champion before"
+    if standing.checkpoint == challenger.checkpoint.id:
+        return [], "the same weights, judged anew"
     if standing.checkpoint in marked(store):
         return [], "the champion stands on withdrawn records and must go"
     old = [store.snapshot(key) for key in standing.needs]

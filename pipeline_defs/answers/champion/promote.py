@@ -39,7 +39,7 @@ def promote(store: Store, recipe: str, checkpoint_id: str | None = None, without
     with lease(_lock(store, recipe)):
         standing = champion(store, recipe)
         challenger = find_challenger(store, recipe, checkpoint_id)
-        if standing and standing.checkpoint == challenger.checkpoint.id:
+        if standing and standing.needs == challenger.needs:
             put_on_shelf(store, recipe, standing)
             return Moved(standing, None, moved=False)
         nodes = require_eligible(store, challenger)

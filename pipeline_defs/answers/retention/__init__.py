@@ -1,0 +1,1 @@
+"""What a store keeps and why, and removing the rest, with a receipt."""
