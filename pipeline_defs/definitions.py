@@ -18,6 +18,7 @@ from pipeline_defs.dagster.checks import stage_checks
 from pipeline_defs.dagster.executor import one_process
 from pipeline_defs.dagster.jobs import requested_jobs
 from pipeline_defs.dagster.resources import SnapshotIOManager, StoreResource
+from pipeline_defs.dagster.retention import gc_job, gc_weekly
 from pipeline_defs.dagster.slices import slices_job
 
 store = StoreResource()
@@ -25,7 +26,8 @@ store = StoreResource()
 defs = dg.Definitions(
     assets=[*stage_assets(catalogue()), *champion_assets(catalogue())],
     asset_checks=stage_checks(catalogue()),
-    jobs=[*chain_jobs(catalogue()), *requested_jobs(catalogue()), slices_job(catalogue())],
+    jobs=[*chain_jobs(catalogue()), *requested_jobs(catalogue()), slices_job(catalogue()), gc_job],
+    schedules=[gc_weekly],
     sensors=[*registration_sensors(catalogue()), dead_runs],
     resources={"store": store, "io_manager": SnapshotIOManager(store=store)},
     executor=one_process,

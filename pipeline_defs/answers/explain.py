@@ -49,6 +49,11 @@ def broken_document(tree: Tree) -> dict[str, Any] | None:
     return {"id": broken.id, "kind": broken.kind, **fault_document(broken.fault)}
 
 
+def tree_lines(tree: Tree) -> Iterator[str]:
+    """The tree alone, for people: each node named once."""
+    yield from _tree_lines(tree, tree.root, "", "", set())
+
+
 def report_lines(tree: Tree) -> Iterator[str]:
     """The tree for people: a tree that names each node once, then the verdict."""
     yield from _tree_lines(tree, tree.root, "", "", set())

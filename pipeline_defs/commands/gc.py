@@ -9,7 +9,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from assets_data.lineage import Store, lease
+from assets_data.lineage import Store
 from pipeline_defs.answers.answer import Answer
 from pipeline_defs.answers.nodes import default_store
 from pipeline_defs.answers.retention.collect import collect, plan_collection
@@ -24,6 +24,7 @@ from pipeline_defs.answers.retention.withdrawn import (
     unfinished_pieces,
 )
 from pipeline_defs.home import prepare_home, stemma_root
+from pipeline_defs.locks import ROOT_LOCK, hold
 
 
 def gc(options: Namespace) -> Answer:
@@ -31,7 +32,7 @@ def gc(options: Namespace) -> Answer:
     store = default_store()
     with contextlib.ExitStack() as stack:
         if options.apply:
-            stack.enter_context(lease(stemma_root() / "run.lock"))
+            stack.enter_context(hold(stemma_root() / ROOT_LOCK, "stemma gc"))
             stack.enter_context(store.in_use(alone=True))
         if options.withdrawn:
             plan = plan_removal(store)

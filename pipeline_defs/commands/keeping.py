@@ -34,3 +34,8 @@ def add_parsers(commands: Any) -> None:
     hold.add_argument("--reason", default="no reason given", help="who asked for it and why")
     hold.add_argument("--list", action="store_true", help="list every hold")
     add_answer(commands, "release", f"{_WHERE}retention.command:release", "end a legal hold", node=NODE)
+    text = "the gate's report as one page (margins, curves, lineage, how to reproduce), or as markdown"
+    report = add_answer(commands, "report", f"{_WHERE}report.command:report", text, node=f"what was judged: {NODE}")
+    report.add_argument("--open", action="store_true", help="open the page in a browser")
+    text = "print it for a pull request: table with intervals, changes against the champion, lineage"
+    report.add_argument("--markdown", action="store_true", help=text)

@@ -17,4 +17,9 @@ def recipe_metadata(stage: Stage, store: Store, snapshot: Snapshot) -> dict[str,
     tree = {"lineage": dg.MetadataValue.md(lineage_markdown(store, snapshot.id))}
     if stage.name == "checkpoint":
         return {"curves": picture(training_figure(snapshot), "training curves"), **tree}
-    return {"curves": picture(gate_figure(snapshot), "gate"), **tree, **report_tables(snapshot)}
+    from pipeline_defs.answers.report.command import write_page
+    from pipeline_defs.answers.report.facts import gather
+
+    path = write_page(store, gather(store, snapshot, hashed=False))
+    link = {"report": dg.MetadataValue.url(path.as_uri()), "report_file": dg.MetadataValue.path(str(path))}
+    return {**link, "curves": picture(gate_figure(snapshot), "gate"), **tree, **report_tables(snapshot)}

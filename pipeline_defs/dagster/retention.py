@@ -1,13 +1,13 @@
-"""The job ``gc`` and its weekly schedule, off until somebody switches it on: what nothing needs goes, with a receipt."""
+"""The job ``gc`` and its weekly schedule, off until it is switched on: what nothing needs goes, with a receipt."""
 
 import dagster as dg
 from pydantic import Field
 
-from assets_data.lineage import lease
 from pipeline_defs.answers.retention.collect import collect, plan_collection
 from pipeline_defs.answers.retention.needs import DAYS
 from pipeline_defs.dagster.resources import StoreResource
 from pipeline_defs.home import stemma_root
+from pipeline_defs.locks import ROOT_LOCK, hold
 
 SAYS = "Removes what no name, champion, hold, signature, proof or recent run needs. Receipts never go."
 
@@ -23,7 +23,7 @@ class GcConfig(dg.Config):
 def work(context: dg.OpExecutionContext, store: StoreResource, config: GcConfig) -> None:
     """Under the store's one lease; what went is in the log, and in the receipt."""
     opened = store.open()
-    with lease(stemma_root() / "run.lock"), opened.in_use(alone=config.apply):
+    with hold(stemma_root() / ROOT_LOCK, "the job gc", say=context.log.info), opened.in_use(alone=config.apply):
         plan = plan_collection(opened, config.keep_days)
         for key in plan.snapshots:
             context.log.info(f"{'goes' if config.apply else 'would go'}: {plan.needs.nodes[key].kind} {key}")

@@ -11,8 +11,8 @@ import signal
 import sqlite3
 import time
 from argparse import Namespace
-from pathlib import Path
 
+import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -235,12 +235,22 @@ def test_killed_at_any_rename_the_store_verifies_and_a_second_gc_finishes(copied
         assert faults(copied) == {}
         moment += moments.randint(1, 3)
         assert moment < 60
-    assert moment > 5 and not (copied / "store" / "trash").exists()
+    assert moment > 5 and list((copied / "store" / "trash").rglob("*")) == []
     documents = [json.loads(path.read_text()) for path in (copied / "store" / "deletions").glob("*.json")]
     assert documents and all(document["finished"] and not document.get("pieces") for document in documents)
     assert gc(options(withdrawn=withdrawing)).document["applied"] is None
     if withdrawing:
         assert traces(copied, said) == []
+
+
+def test_the_job_removes_the_same_and_its_schedule_is_off(root, monkeypatch):
+    from pipeline_defs.definitions import defs
+
+    key = unname(root, "walk_lm/gate_report")
+    age(root)
+    result = defs.resolve_job_def("gc").execute_in_process()
+    assert result.success and not Store(root / "store").snapshot_path(key).exists() and faults(root) == {}
+    assert defs.resolve_schedule_def("gc_weekly").default_status == dg.DefaultScheduleStatus.STOPPED
 
 
 def killed_at(moment, withdrawing):

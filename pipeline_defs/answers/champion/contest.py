@@ -39,16 +39,18 @@ class Challenger:
         return self.report.read_json(RESULT)
 
 
-def find_challenger(store: Store, recipe: str, checkpoint_id: str | None = None) -> Challenger:
-    """The checkpoint (the recipe's current one unless another is named) with the report about it.
+def find_challenger(
+    store: Store, recipe: str, checkpoint_id: str | None = None, report_id: str | None = None
+) -> Challenger:
+    """The checkpoint (the recipe's current one unless another is named) with the report about it, or with that report.
 
     Raises GateError PROMOTE_NOT_JUDGED where no report is about that checkpoint.
     """
     wanted = checkpoint_id or store.pointed(f"{recipe}/checkpoint").id
     current = store.pointer(f"{recipe}/gate_report")
-    ids = [current["snapshot"]] if current else []
-    for report_id in [*ids, *store.snapshot_ids()] if checkpoint_id else ids:
-        found = _about(store, report_id, recipe, wanted)
+    ids = [report_id] if report_id else [current["snapshot"]] if current else []
+    for key in [*ids, *store.snapshot_ids()] if checkpoint_id and not report_id else ids:
+        found = _about(store, key, recipe, wanted)
         if found:
             return found
     raise GateError(

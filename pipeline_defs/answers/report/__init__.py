@@ -1,0 +1,1 @@
+"""A gate report for people: one self-contained page, or markdown for a pull request."""
