@@ -69,7 +69,7 @@ def _changes(facts: Facts) -> Iterator[str]:
 
 
 def _change(row: Mapping[str, Any]) -> str:
-    known = row["champion"] is not None and row["challenger"] is not None
-    change = row["challenger"] - row["champion"] if known else None
+    mine, theirs = row["challenger"], row["champion"]
+    change = None if mine is None or theirs is None else mine - theirs
     numbers = [number(row["champion"]), interval(row["interval"]), number(row["challenger"]), number(change, "+")]
     return f"| {cell(row['name'])} | {' | '.join(numbers)} | {'❌ worse' if row['worse'] else ''} |"
