@@ -36,6 +36,8 @@ class Domain:
     - ``preview(store, table_snapshot) -> row -> text``: what a training row says, for people.
     - ``find(snapshots, text) -> {record: (where, excerpt)}``: the records that say something.
     - ``alike(snapshots, records) -> records``: those that stand for the same content: another spelling of a text.
+    - ``embed(source, target, vectors, settings, facts) -> facts``: read a file of rows, ask ``vectors(rows)`` for their
+      embeddings, and write both to ``target``; for ``stemma embed``.
     - ``commands(commands, tools)``: further ``stemma`` commands that only make sense for this kind of data.
     - ``jobs``: work that is done on request, each offered as a Dagster job.
     """
@@ -48,6 +50,7 @@ class Domain:
     preview: str = ""
     find: str = ""
     alike: str = ""
+    embed: str = ""
     commands: str = ""
     jobs: tuple[Job, ...] = ()
 

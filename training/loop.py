@@ -124,7 +124,7 @@ def _update(run: Run, update: int) -> Step:
     if run.asks_device(update + 1):
         _refuse_non_finite(run)
     lr = run.plan.optimizer.lr * run.schedule(update)
-    run.calls.set_rate(lr)
+    run.calls.set_rate(lr, update)
     if run.guard.can_skip or overflow is None or not run.guard.skip:
         run.calls.step(total["loss"])
         if run.recipe.after_step is not None:

@@ -6,7 +6,7 @@ The schedule sets the rate per update. How an optimizer is then called is in :mo
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from assets_data.lineage import ConfigError
 from training.config import OptimizerConfig
 from training.config.optimizers import MUON, UNFIT_OPTIMIZERS
 from training.optimizer_arguments import fitting_kwargs, parameters_of
-from training.optimizer_calls import RATIO
+from training.optimizer_calls import FIRST, RATIO
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ def _groups(
     """The decayed and the undecayed; for Muon's kin the hidden matrices and, at AdamW's rate, the others of each."""
     groups = parameter_groups(model, config.weight_decay)
     if config.name.lower() not in MUON:
-        return groups
+        return [part for group in groups for part in _by_rate(model, group)]
     hidden, ratio = hidden_matrices(model), kwargs["adamw_lr"] / config.lr
     parts = []
     for group in groups:
@@ -138,6 +138,18 @@ def _groups(
         parts.append({**group, "params": matrices, "use_muon": True})
         parts.append({**group, "params": others, "use_muon": False, "lr": kwargs["adamw_lr"], RATIO: ratio})
     return [part for part in parts if part["params"]]
+
+
+def _by_rate(model: nn.Module, group: dict[str, Any]) -> list[dict[str, Any]]:
+    """A group, cut by the rates and first updates that the model asks for; whole where it asks for none."""
+    rate_of: Callable[[str], tuple[float, int]] | None = getattr(model, "rate_of", None)
+    if rate_of is None:
+        return [group]
+    rates = {id(parameter): rate_of(name) for name, parameter in model.named_parameters()}
+    parts: dict[tuple[float, int], list[nn.Parameter]] = {}
+    for parameter in group["params"]:
+        parts.setdefault(rates[id(parameter)], []).append(parameter)
+    return [{**group, "params": ps, RATIO: ratio, FIRST: first} for (ratio, first), ps in parts.items()]
 
 
 def _completed(cls: Any, config: OptimizerConfig, updates: int) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from training.config.optimizers import LOSS_READERS, RATE_DIVIDERS, SECOND_ORDER
 
 RATIO = "lr_ratio"
 """Of a group's rate to the run's, where they differ; lies in the group."""
+FIRST = "first_update"
+"""The first update that moves a group, where it is not 0; lies in the group."""
 
 
 class OptimizerCalls:
@@ -34,10 +36,10 @@ class OptimizerCalls:
         """Around the forward and backward passes: with attention that can be differentiated twice where that is due."""
         return _twice_differentiable() if self.second_order else contextlib.nullcontext()
 
-    def set_rate(self, lr: float) -> None:
-        """``lr`` is the run's rate of this update; every group's follows."""
+    def set_rate(self, lr: float, update: int = 0) -> None:
+        """``lr`` is the run's rate of this update; every group's follows, and is 0 before the group's first update."""
         for group in self.optimizer.param_groups:
-            group["lr"] = lr * group[RATIO] if RATIO in group else lr
+            group["lr"] = 0.0 if update < group.get(FIRST, 0) else lr * group.get(RATIO, 1.0)
             if "max_lr" in group:  # of AliG, which finds its own rate below it
                 group["max_lr"] = lr
 

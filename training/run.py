@@ -178,7 +178,10 @@ def open_run(
     plan: TrainConfig = config.train
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(derived_seed(plan.seed, "model"))
-        model = build_module(recipe, config, recipe.model_inputs(data, config)).to(device)
+        model = build_module(recipe, config, recipe.model_inputs(data, config))
+        if recipe.begin:
+            recipe.begin(model, data)
+        model = model.to(device)
     inherited = inherited_kwargs(getattr(recipe, "presets", {}), plan.optimizer)
     optimizer = build_optimizer(model, plan.optimizer, updates=plan.updates, inherited=inherited)
     (directory / LOG).touch()

@@ -14,7 +14,7 @@ from assets_data.domain import find_domains
 from assets_data.lineage import StemmaError
 from assets_data.stage import load
 from pipeline_defs.answers.answer import plain
-from pipeline_defs.commands import generate, keeping, new
+from pipeline_defs.commands import embed, generate, keeping, new
 from pipeline_defs.commands import lineage as lineage_command
 from pipeline_defs.commands.tools import Tools
 
@@ -67,6 +67,7 @@ def make_parser() -> argparse.ArgumentParser:
     lineage_command.add_parsers(commands)
     keeping.add_parsers(commands)
     generate.add_parsers(commands)
+    embed.add_parsers(commands)
     new.add_parsers(commands)
     for domain in find_domains().values():
         if domain.commands:

@@ -37,6 +37,8 @@ def add_parsers(commands: Any) -> None:
     withdraw.add_argument("records", nargs="*", metavar="RECORD", help=RECORD)
     text = "all records that belong to this group (a donor, a site); may be given several times"
     withdraw.add_argument("--group", action="append", default=[], metavar="ID", help=text)
+    text = "all records of which a source says this, such as donor=D3; may be given several times"
+    withdraw.add_argument("--where", action="append", default=[], metavar="COLUMN=VALUE", help=text)
     text = "not also those that only stand for the same content, such as another spelling of a text"
     withdraw.add_argument("--only-these", action="store_true", help=text)
     withdraw.add_argument("--apply", action="store_true", help="make the new snapshots and train on from there")

@@ -18,7 +18,7 @@ GIVEN = {"store", "config", "slice_name", "inputs"}
 
 def domain_declarations(domain: Domain) -> Iterator[str]:
     """Everything that a domain names loads, and every stage is declared as its function is written."""
-    addresses = {name: getattr(domain, name) for name in ("slices", "standing", "grown", "preview", "alike")}
+    addresses = {name: getattr(domain, name) for name in ("slices", "standing", "grown", "preview", "alike", "embed")}
     addresses |= {"commands": f"{domain.commands}:add_parsers" if domain.commands else ""}
     addresses |= {f"job {job.name}": job.run for job in domain.jobs}
     yield from _addresses(domain.name, addresses)

@@ -140,6 +140,6 @@ def _simulated_cells() -> CellsConfig:
 SOURCES = {
     "smoke": _smoke_source,
     "demo": RawCellsConfig,
-    "simulated": lambda: _simulated(cells=6000, genes=400, donors=40),
+    "simulated": lambda: _simulated(cells=3000, donors=40),
 }
 CELLS = {"smoke": _smoke, "demo": _demo, "simulated": _simulated_cells}

@@ -89,4 +89,5 @@ DOMAIN = Domain(
     standing=f"{HERE}.sources:standing_slices",
     preview=f"{HERE}.preview:open_preview",
     alike=f"{HERE}.alike:same_content",
+    embed=f"{HERE}.embed:embed_file",
 )

@@ -75,6 +75,27 @@ class Cells:
         return self.table[column].to_pylist()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedCells:
+    """Cells of a file, their genes by name: what a trained model embeds. ``rows`` is what it takes them from."""
+
+    names: Sequence[str]
+    naming: str
+    row_keys: np.ndarray
+    totals: np.ndarray
+    indptr: np.ndarray
+    genes: np.ndarray
+    """int64: places in ``names``."""
+    counts: np.ndarray
+
+    @property
+    def rows(self) -> Ragged:
+        """The cells as one batch of rows, in the file's order."""
+        return Ragged(
+            begins=np.array([0, len(self.row_keys)]), offsets=[self.indptr], genes=[self.genes], counts=[self.counts]
+        )
+
+
 def open_vocabulary(snapshot: Snapshot) -> Vocabulary:
     """A published vocabulary."""
     table = snapshot.table("genes.parquet")

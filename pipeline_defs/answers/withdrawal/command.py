@@ -49,14 +49,16 @@ def withdraw(options: Namespace) -> Answer:
 def chosen_records(store: Store, options: Namespace) -> tuple[frozenset[bytes], frozenset[bytes]]:
     """``(all records meant, those among them that only stand for the same content as one that was named)``.
 
-    Raises DataError GROUP_UNKNOWN for a group that no table names, and NOTHING_NAMED when nothing was asked for.
+    Raises DataError GROUP_UNKNOWN or WHERE_UNKNOWN for what no table says, NOTHING_NAMED when nothing was asked for.
     """
     snapshots = [node.snapshot for node in all_nodes(store).values() if node.snapshot]
     named = {find_record(store, text) for text in options.records}
     for group in options.group:
         named |= group_records(snapshots, group)
+    for condition in options.where:
+        named |= records_where(snapshots, *_condition(condition))
     if not named:
-        raise DataError("NOTHING_NAMED", "name records, or a group with --group")
+        raise DataError("NOTHING_NAMED", "name records, a group with --group, or what they say with --where")
     every = set(named)
     for domain in catalogue().domains.values() if not options.only_these else ():
         if domain.alike:
@@ -66,15 +68,37 @@ def chosen_records(store: Store, options: Namespace) -> tuple[frozenset[bytes], 
 
 def group_records(snapshots: Iterable[Snapshot], group: str) -> set[bytes]:
     """The records that some table says belong to a group. Raises DataError GROUP_UNKNOWN."""
+    if not (found := _records(snapshots, GROUP, group)):
+        raise DataError("GROUP_UNKNOWN", "no record in this store belongs to this group", found=group)
+    return found
+
+
+def records_where(snapshots: Iterable[Snapshot], column: str, value: str) -> set[bytes]:
+    """The records of which some table says ``value`` in a column: a donor, a batch, a file.
+
+    Raises DataError WHERE_UNKNOWN where none does.
+    """
+    if not (found := _records(snapshots, column, value)):
+        what, action = "no table of records in this store says this", "look at the source's tables for its columns"
+        raise DataError("WHERE_UNKNOWN", what, found=f"{column}={value}", action=action)
+    return found
+
+
+def _condition(text: str) -> tuple[str, str]:
+    column, equals, value = text.partition("=")
+    if not (column and equals):
+        raise DataError("WHERE_UNKNOWN", "a condition is COLUMN=VALUE", found=text)
+    return column, value
+
+
+def _records(snapshots: Iterable[Snapshot], column: str, value: str) -> set[bytes]:
     found: set[bytes] = set()
     for snapshot in snapshots:
         for name in record_tables(snapshot):
             path = snapshot.file(name)
-            if path.suffix == ".parquet" and {GROUP, COLUMN} <= set(table_schema(path).names):
-                rows = pq.read_table(path, columns=[COLUMN], filters=pc.field(GROUP).cast("string") == group)
+            if path.suffix == ".parquet" and {column, COLUMN} <= set(table_schema(path).names):
+                rows = pq.read_table(path, columns=[COLUMN], filters=pc.field(column).cast("string") == value)
                 found.update(bytes.fromhex(r) if isinstance(r, str) else r for r in rows[COLUMN].to_pylist())
-    if not found:
-        raise DataError("GROUP_UNKNOWN", "no record in this store belongs to this group", found=group)
     return found
 
 

@@ -77,6 +77,9 @@ class GateConfig:
     over_knn: float = option(0.0, "nats by which the lower bound must exceed the nearest neighbours")
     probe: bool = option(True, "judge the linear probe against the untrained model")
     over_untrained: float = option(0.1, "accuracy by which the probe's lower bound must exceed the untrained model's")
+    perturbation: bool = option(False, "judge held-out knock-downs by ridge regression's correlation and error")
+    network: bool = option(False, "judge the network by its share of edges")
+    over_base: float = option(3.0, "average precision must exceed so many times the share of edges")
     cells: int = option(400, "most held-out cells that are judged")
     neighbours: int = option(25, "of the nearest-neighbour baseline")
     resamples: int = option(2000, "bootstrap samples behind the intervals")
@@ -124,5 +127,5 @@ def issues(config: CellMlmConfig) -> Iterator[Issue]:
         yield Issue.error("CELL_MLM_OBJECTIVE", "objective", "curriculum_epochs and bin_weight are not negative")
     if objective.curriculum_epochs and objective.balance == "copies":
         yield Issue.error("CELL_MLM_OBJECTIVE", "objective", "an order is balanced or a curriculum, not both")
-    if min(gate.cells, gate.neighbours) < 1 or gate.resamples < 100:
+    if min(gate.cells, gate.neighbours) < 1 or gate.over_base <= 0 or gate.resamples < 100:
         yield Issue.error("CELL_MLM_GATE", "gate", "cells and neighbours are at least 1, resamples at least 100")

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 
+from assets_data.domains.cells.read import Vocabulary
 from assets_data.lineage import Snapshot
 from training.findings import Evaluation, Measurement
 from training.recipes.cell_mlm.batches import show
 from training.recipes.cell_mlm.config import CellMlmConfig
 from training.recipes.cell_mlm.data import CellData, Split
 from training.recipes.cell_mlm.gene_baselines import rank_matrix
-from training.recipes.cell_mlm.inspection import BASELINES, BATCH, CELLS, held_out_batches, registered_rows
+from training.recipes.cell_mlm.held_out import BATCH, held_out_batches, registered_rows
+from training.recipes.cell_mlm.inspection import BASELINES, CELLS
 from training.recipes.cell_mlm.intervals import interval, units
 from training.recipes.cell_mlm.losses import target_losses
 from training.recipes.cell_mlm.model import CellModel
 from training.recipes.cell_mlm.probe import Features, macro_f1, principal_components, probe
-from training.recipes.cell_mlm.tokens import preprocessing, tokenize
+from training.recipes.cell_mlm.regulation import regulation
+from training.recipes.cell_mlm.tokens import Ranked, preprocessing, tokenize
 
 Found = tuple[list[Measurement], dict[str, Any], list[str]]
 MOST_TRAINING = 4000
@@ -34,6 +38,8 @@ def evaluate(model: CellModel, data: CellData, config: CellMlmConfig, preflight:
         found.append(_prediction(model, data, config, rows, preflight, registered))
     if config.gate.probe:
         found.append(_probe(model, data, config, rows, registered))
+    if config.gate.perturbation or config.gate.network:
+        found.append(regulation(model, data, config, registered))
     measurements = [measurement for part, _, _ in found for measurement in part]
     scalars = {name: value for _, part, _ in found for name, value in part.items()}
     return Evaluation(
@@ -53,13 +59,21 @@ def model_nats(model: CellModel, split: Split, config: CellMlmConfig, rows: np.n
 
 
 def embeddings(model: CellModel, split: Split, config: CellMlmConfig, rows: np.ndarray) -> np.ndarray:
-    """float32[n, D] of some cells, nothing hidden and no gene without a count shown."""
+    """float32[n, D] of some cells of a split."""
+    return embed_rows(model, split.cells, split.vocabulary, config, rows)
+
+
+def embed_rows(
+    model: CellModel, cells: Ranked, vocabulary: Vocabulary, config: CellMlmConfig, rows: np.ndarray
+) -> np.ndarray:
+    """float32[n, D], nothing hidden and no gene without a count shown."""
     device, found = next(model.parameters()).device, [np.empty((0, config.model.width), np.float32)]
-    prepared = preprocessing(config.tokens, split.vocabulary.document)
+    prepared = preprocessing(config.tokens, vocabulary.document)
+    settings = replace(config.tokens, selection="all", selected=0)
     with torch.no_grad():
         for begin in range(0, len(rows), BATCH):
             part = rows[begin : begin + BATCH]
-            tokens = tokenize(split.cells, part, np.zeros(len(part), np.int64), split.vocabulary, config.tokens, 0)
+            tokens = tokenize(cells, part, np.zeros(len(part), np.int64), vocabulary, settings, 0)
             batch = {name: value.to(device) for name, value in show(tokens, prepared).items()}
             found.append(model.embedding(batch).float().cpu().numpy())
     return np.concatenate(found)
@@ -87,6 +101,8 @@ def _prediction(
     )
     for name in [name for name in table.column_names[2:] if not name.endswith("_place")]:
         theirs = table[name].to_numpy()
+        if np.isnan(theirs).all():
+            continue
         gain = theirs - ours
         bounds = interval(gain, unit[cell], registered["resamples"], registered["seed"])
         scalars |= {f"nats_{name}": float(theirs.mean()), f"gain_{name}": float(gain.mean())}

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from training.recipes.cell_mlm.data import CellData, Split
+from training.recipes.cell_mlm.rank_neighbours import adjacent_weights, pair_shares
 
 BUCKETS = 24
 """Buckets of ranks: 0, 1, 2-3, ... in steps of the square root of two."""
 GRID = {"width": (4.0, 12.0, 40.0), "mixed": (0.2, 0.4, 0.7)}
+POWERS = (0.25, 0.5, 0.75, 1.0)
 MOST_TRAINING = 20_000
 
 
@@ -27,6 +29,9 @@ class Hidden:
     cell_K: np.ndarray
     place_K: np.ndarray
     answer_K: np.ndarray
+    before_K: np.ndarray
+    after_K: np.ndarray
+    """The genes in sight that rank next before and after; -1 where there is none."""
     taken_BG: np.ndarray
 
 
@@ -55,7 +60,7 @@ def rank_matrix(split: Split, rows: np.ndarray) -> np.ndarray:
 
 
 def baseline_scores(data: CellData, hidden: Hidden, watched: Hidden, neighbours: int) -> dict[str, np.ndarray]:
-    """``{"frequency", "knn"}`` to float64[K, 2]: nats of the answer, and its place among all answers by likelihood."""
+    """``{"frequency", "knn", "adjacent"}`` to float64[K, 2]: nats of the answer, and its place among all."""
     rows = np.arange(min(len(data.cells), MOST_TRAINING))
     ranks_NG = rank_matrix(data, rows)
     frequencies = rank_frequencies(ranks_NG)
@@ -66,7 +71,15 @@ def baseline_scores(data: CellData, hidden: Hidden, watched: Hidden, neighbours:
         if len(watched.cell_K)
         else settings[4]
     )
+    pairs = pair_shares(ranks_NG)
+
+    def adjacent(of: Hidden, power: float) -> np.ndarray:
+        likely_KG = frequencies[bucket(of.place_K)]
+        return _scores(adjacent_weights(of.before_K, of.after_K, likely_KG, pairs, power), of)
+
+    power = min(POWERS, key=lambda p: adjacent(watched, p)[:, 0].mean()) if len(watched.cell_K) else 0.5
     return {
+        "adjacent": adjacent(hidden, power),
         "frequency": _scores(frequencies[bucket(hidden.place_K)], hidden),
         "knn": like.scores(hidden, frequencies, **best),
     }
@@ -94,6 +107,8 @@ class Neighbours:
                 cell_K=np.zeros(of.sum(), np.int64),
                 place_K=hidden.place_K[of],
                 answer_K=hidden.answer_K[of],
+                before_K=hidden.before_K[of],
+                after_K=hidden.after_K[of],
                 taken_BG=hidden.taken_BG[cell][None],
             )
             likely = frequencies[bucket(one.place_K)]
@@ -114,14 +129,41 @@ def _scores(weights_KG: np.ndarray, hidden: Hidden) -> np.ndarray:
     return np.stack([nats_K, (shares_KG > answer_K[:, None]).sum(1)], 1)
 
 
+def frequency_nats(data: CellData, order_BG: np.ndarray, genes_BT: np.ndarray, valid_BT: np.ndarray) -> np.ndarray:
+    """float64[K]: nats of every next gene by the frequency at its rank, over the genes that have not come."""
+    frequencies = rank_frequencies(rank_matrix(data, np.arange(min(len(data.cells), MOST_TRAINING))))
+    row, place = np.nonzero(valid_BT)
+    free_KG = np.where(order_BG[row] < place[:, None], 0, frequencies[bucket(place)])
+    return -np.log(free_KG[np.arange(len(row)), genes_BT[row, place]] / free_KG.sum(1))
+
+
 def hidden_of(batches: list[Mapping[str, np.ndarray]]) -> Hidden:
     """The targets of some batches as numpy arrays, cells numbered through."""
     begins = np.cumsum([0, *(len(batch["taken"]) for batch in batches)])
     width = max((batch["taken"].shape[1] for batch in batches), default=0)
+    beside = [_beside(batch) for batch in batches]
     none = np.empty(0, np.int64)
     return Hidden(
         cell_K=np.concatenate([none, *(b["cell"] + begin for b, begin in zip(batches, begins, strict=False))]),
         place_K=np.concatenate([none, *(b["where"] % b["genes"].shape[1] for b in batches)]),
         answer_K=np.concatenate([none, *(b["answer"] for b in batches)]),
+        before_K=np.concatenate([none, *(before for before, _ in beside)]),
+        after_K=np.concatenate([none, *(after for _, after in beside)]),
         taken_BG=np.concatenate([np.empty((0, width), bool), *(b["taken"] for b in batches)]),
+    )
+
+
+def _beside(batch: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The genes in sight next before and after each target; -1 where there is none."""
+    seen_BT = batch["valid"] & ~batch["hidden_names"]
+    width = seen_BT.shape[1]
+    places = np.broadcast_to(np.arange(width), seen_BT.shape)
+    before_BT = np.maximum.accumulate(np.where(seen_BT, places, -1), 1)
+    after_BT = np.minimum.accumulate(np.where(seen_BT, places, width)[:, ::-1], 1)[:, ::-1]
+    row, place = batch["where"] // width, batch["where"] % width
+    before, after = before_BT[row, place], after_BT[row, place]
+    genes = batch["genes"]
+    return (
+        np.where(before >= 0, genes[row, np.maximum(before, 0)], -1),
+        np.where(after < width, genes[row, np.minimum(after, width - 1)], -1),
     )

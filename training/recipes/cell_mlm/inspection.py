@@ -6,22 +6,17 @@ is a model.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
-import numpy as np
 import pyarrow as pa
 
-from assets_data.lineage import GateError
 from training.findings import Findings, Issue
-from training.recipes.cell_mlm.batches import make_batch
 from training.recipes.cell_mlm.config import CellMlmConfig
-from training.recipes.cell_mlm.data import CellData, Split
-from training.recipes.cell_mlm.gene_baselines import baseline_scores, hidden_of
-from training.recipes.cell_mlm.tokens import uniform_cells
+from training.recipes.cell_mlm.data import CellData
+from training.recipes.cell_mlm.held_out import chosen_rows
+from training.recipes.cell_mlm.judged import baselines
 
 CELLS, BASELINES = "cells.arrow", "baselines.arrow"
-BATCH = 64
 
 
 def inspect(data: CellData, config: CellMlmConfig) -> Findings:
@@ -31,11 +26,15 @@ def inspect(data: CellData, config: CellMlmConfig) -> Findings:
     keys = data.test.row_keys[rows]
     tables = {CELLS: pa.table({"row_key": keys, "record_id": [data.test.cells.names("record_id")[r] for r in rows]})}
     if config.gate.prediction and len(rows):
-        tables[BASELINES] = _baselines(data, config, rows)
+        tables[BASELINES] = baselines(data, config, rows)
     thresholds = {
         "over_frequency": gate.over_frequency,
         "over_knn": gate.over_knn,
+        "over_gene_mean": gate.over_knn,
         "over_untrained": gate.over_untrained,
+        "over_perturbation_r": 0.0,
+        "over_perturbation_mse": 0.0,
+        "over_network_ap": gate.over_base,
     }
     splits = {"train": data, "validation": data.validation, "test": data.test}
     dataset = {
@@ -48,48 +47,6 @@ def inspect(data: CellData, config: CellMlmConfig) -> Findings:
     return Findings(
         issues=list(_issues(data, config)), dataset=dataset, thresholds=thresholds, evaluation=evaluation, tables=tables
     )
-
-
-def chosen_rows(split: Split, most: int, seed: int) -> np.ndarray:
-    """int64[n], ascending: a keyed draw of cells, of which a withdrawn one changes no other."""
-    drawn = np.argsort(uniform_cells(seed, split.row_keys), kind="stable")
-    return np.sort(drawn[:most])
-
-
-def registered_rows(split: Split, keys: np.ndarray) -> np.ndarray:
-    """The rows of registered keys. Raises GateError GATE_OTHER_ROWS where one is not there any more."""
-    place = {key: row for row, key in enumerate(split.row_keys.tolist())}
-    if missing := [key for key in keys.tolist() if key not in place]:
-        what = f"{len(missing)} registered cells are not in the test split"
-        raise GateError("GATE_OTHER_ROWS", what, action="run the preflight again, and train under it")
-    return np.array([place[key] for key in keys.tolist()], np.int64)
-
-
-def held_out_batches(split: Split, config: CellMlmConfig, rows: np.ndarray) -> Iterator[dict[str, Any]]:
-    """Batches of held-out cells in the order of ``rows``; always of epoch 0."""
-    for begin in range(0, len(rows), BATCH):
-        part = rows[begin : begin + BATCH]
-        yield make_batch(split.cells, split.vocabulary, config, part, np.zeros(len(part), np.int64), True)
-
-
-def _baselines(data: CellData, config: CellMlmConfig, rows: np.ndarray) -> pa.Table:
-    """A row per target, in the order in which the model is asked: whose it is, and the baselines' scores."""
-    asked = _numpy(data.test, config, rows)
-    cell = np.concatenate([b["cell"] + begin for b, begin in zip(asked, range(0, len(rows), BATCH), strict=True)])
-    columns: dict[str, Any] = {
-        "row_key": data.test.row_keys[rows][cell],
-        "gene": np.concatenate([b["answer"] for b in asked]).astype(np.uint32),
-    }
-    watched_rows = chosen_rows(data.validation, min(100, config.gate.cells), config.gate.seed)
-    watched = _numpy(data.validation, config, watched_rows)
-    scores = baseline_scores(data, hidden_of(asked), hidden_of(watched), config.gate.neighbours)
-    for name, score in scores.items():
-        columns |= {name: score[:, 0], f"{name}_place": score[:, 1].astype(np.int64)}
-    return pa.table(columns)
-
-
-def _numpy(split: Split, config: CellMlmConfig, rows: np.ndarray) -> list[Mapping[str, np.ndarray]]:
-    return [{k: v.numpy() for k, v in batch.items()} for batch in held_out_batches(split, config, rows)]
 
 
 def _issues(data: CellData, config: CellMlmConfig) -> Iterator[Issue]:

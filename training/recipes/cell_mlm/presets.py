@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from training.config import OptimizerConfig, ScheduleConfig, TrainConfig
-from training.recipes.cell_mlm.config import CellMlmConfig, GateConfig, ModelConfig, TokensConfig
+from training.recipes.cell_mlm.config import CellMlmConfig, GateConfig, ModelConfig, ObjectiveConfig, TokensConfig
 
 ADAMW = {"betas": (0.9, 0.98)}
 
@@ -37,4 +37,14 @@ def demo() -> CellMlmConfig:
     return CellMlmConfig(train=_train(500, 16, 1e-3, 100))
 
 
-PRESETS = {"smoke": smoke, "demo": demo}
+def simulated() -> CellMlmConfig:
+    """Counts of simulated cells with every assessment; which gates it passes is on the page of figures."""
+    return CellMlmConfig(
+        tokens=TokensConfig(tokenizer="binned", length=256),
+        objective=ObjectiveConfig(task="values", value_loss="nb"),
+        train=_train(800, 16, 2e-3, 200),
+        gate=GateConfig(probe=False, perturbation=True, network=True, cells=200),
+    )
+
+
+PRESETS = {"smoke": smoke, "demo": demo, "simulated": simulated}

@@ -100,6 +100,12 @@ class CellMlm(Recipe):
 
         return evaluate(model, data, config, preflight)
 
+    def embed(self, model: CellModel, config: CellMlmConfig, inputs: Mapping[str, Any], rows: Any) -> np.ndarray:
+        """float32[n, D] of cells of any file, by the names of their genes."""
+        from training.recipes.cell_mlm.foreign import embed
+
+        return embed(model, config, inputs, rows)
+
 
 def model_inputs(data: CellData, config: CellMlmConfig) -> dict[str, Any]:
     """Names, medians and bins of the genes, and each gene's marginals over up to 2,000 training cells as tokens."""
