@@ -1,4 +1,4 @@
-"""A head on a published checkpoint: what moves when, exact resume, merged adapters, genes mapped by name, both parents."""
+"""A head on a published checkpoint: what moves when, exact resume, merged adapters, genes by name, both parents."""
 
 import numpy as np
 import pytest
