@@ -6,6 +6,7 @@ rows gets a place in each, and places within a row are sorted by the mean place 
 
 from __future__ import annotations
 
+import graphlib
 from collections.abc import Mapping
 from html import escape
 
@@ -46,10 +47,10 @@ def shortest_links(links: Mapping[str, set[str]]) -> Links:
 
 
 def _rows(links: Links) -> dict[str, int]:
-    """The longest way from a source; nodes come parents first."""
+    """The longest way from a source. A recipe may stand on one whose name comes later."""
     rows: dict[str, int] = {}
-    for node, parents in links.items():
-        rows[node] = max((rows[parent] + 1 for parent in parents), default=0)
+    for node in graphlib.TopologicalSorter(links).static_order():
+        rows[node] = max((rows[parent] + 1 for parent in links[node]), default=0)
     return rows
 
 
