@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from assets_data.lineage import GateError, Snapshot, SnapshotWriter, Store, from_dict
+from assets_data.lineage import GateError, IntegrityError, Snapshot, SnapshotWriter, Store, from_dict
 from assets_data.lineage.queries.explain import ORIGIN
 from assets_data.lineage.receipts.code import code_version, environment
 from assets_data.lineage.receipts.reader import read_receipt
@@ -81,8 +81,11 @@ def make_preflight_report(store: Store, recipe: Recipe, inputs: Mapping[str, Sna
     """Publish what is known before training. Never fails for an issue it reports: read ``ok`` and ``issues``.
 
     A clean report is reused on the same machine; one with errors is made anew, as what it complained of may be gone.
+    No report can say that it read an input which is not what it was: raises IntegrityError PREFLIGHT_INPUTS then, which
+    lists what is wrong with the others and with the config as well.
     """
     chosen = named_inputs(recipe, inputs)
+    _require_whole(store, recipe, chosen, config)
 
     def build(writer: SnapshotWriter) -> None:
         from training.machine import Probes
@@ -189,6 +192,24 @@ def load_model(recipe: Recipe, checkpoint: Snapshot) -> nn.Module:
     model = recipe.build_model(config, checkpoint.read_json("training.json")["model_inputs"])
     model.load_state_dict(load_file(checkpoint.file("model.safetensors")))
     return model.eval()
+
+
+def _require_whole(store: Store, recipe: Recipe, inputs: Mapping[str, Snapshot], config: Any) -> None:
+    broken: list[str] = []
+    for name, snapshot in inputs.items():
+        try:
+            snapshot.verify()
+        except IntegrityError:
+            broken.append(name)
+    if not broken:
+        return
+    from training.checks import config_issues, input_issues
+
+    issues = [*input_issues(store, inputs, config.train), *config_issues(recipe, config)]
+    errors = [issue for issue in issues if issue.severity == "error"]
+    listed = "; ".join(f"{issue.code} at {issue.path}: {issue.message}" for issue in errors)
+    action = "run the stages that made the broken inputs again, and change what the other issues name"
+    raise IntegrityError("PREFLIGHT_INPUTS", f"{len(errors)} errors: {listed}", found=broken, action=action)
 
 
 def _check(name: str, says: str) -> Check:

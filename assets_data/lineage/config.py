@@ -47,7 +47,9 @@ def from_dict(cls: type[T], values: Mapping[str, Any]) -> T:
 
 
 def with_overrides(config: T, overrides: Mapping[str, Any]) -> T:
-    """``config`` with dotted keys replaced (``{"model.d_model": 64}``). Same errors as :func:`from_dict`."""
+    """``config`` with dotted keys replaced (``{"model.d_model": 64}``), the rest as it is. Errors as in
+    :func:`from_dict`.
+    """
     values = to_dict(config)
     for dotted, value in overrides.items():
         *parents, last = dotted.split(".")
@@ -57,7 +59,19 @@ def with_overrides(config: T, overrides: Mapping[str, Any]) -> T:
         if not isinstance(target, dict):
             raise ConfigError("CONFIG_UNKNOWN_KEY", f"{type(config).__name__} has no section {'.'.join(parents)!r}")
         target[last] = value
-    return from_dict(type(config), values)
+    return _kept(config, from_dict(type(config), values))
+
+
+def _kept(before: T, after: T) -> T:
+    """``after``, with the values of ``before`` wherever both say the same in JSON, which has no word for a tuple."""
+    if not dataclasses.is_dataclass(before) or type(before) is not type(after):
+        return after
+    pairs = {f.name: (getattr(before, f.name), getattr(after, f.name)) for f in dataclasses.fields(before)}
+    same = {
+        name: old if repr(_to_json(old)) == repr(_to_json(new)) else _kept(old, new)
+        for name, (old, new) in pairs.items()
+    }
+    return dataclasses.replace(after, **same)  # type: ignore[type-var]
 
 
 def has_field(cls: type, dotted: str) -> bool:

@@ -21,7 +21,7 @@ from assets_data.sources.listing import one_listing
 from assets_data.stage import Stage, load
 from pipeline_defs.catalogue import Catalogue, catalogue
 from pipeline_defs.commands.passed import Passed
-from pipeline_defs.commands.runs import ChainRuns, op_name, say
+from pipeline_defs.commands.runs import ChainFailure, ChainRuns, op_name, say
 from pipeline_defs.commands.settings import Settings, stage_overrides
 from pipeline_defs.dagster import tags
 from pipeline_defs.dagster.partitions import register_slices
@@ -110,8 +110,13 @@ def run_chain(instance: dg.DagsterInstance, chain: Chain) -> None:
         configs = {stage.kind: chain.config(stage) for stage in chain.stages}
         passed = Passed(store, known, configs, slices, instance)
         runs = ChainRuns(instance=instance, chain=chain, digest=write_slice_set(store, slices), store=store)
+        through: set[str] = set()
         for wave in waves(known, chain.stages):
-            _run_wave(wave, slices[wave.domain] if wave.domain else [""], runs, passed)
+            try:
+                _run_wave(wave, slices[wave.domain] if wave.domain else [""], runs, passed)
+            except ChainFailure as failure:
+                raise ChainFailure(str(failure), {*through, *failure.through}) from failure
+            through |= {stage.kind for stage in wave.stages}
 
 
 def _run_wave(wave: Wave, names: Sequence[str], runs: ChainRuns, passed: Passed) -> None:

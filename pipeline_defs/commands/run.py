@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import dagster as dg
@@ -40,14 +40,15 @@ def run(recipe: str, preset: str, settings: Mapping[str, Any], wait: bool = True
     prepare_home(root)
     started = time.monotonic()
     failure = None
+    through = {stage.kind for stage in chain.stages}
     with hold(root / ROOT_LOCK, command_line(), wait), open_instance() as instance:
         for run_id in bury_dead_runs(instance):
             print(f"  run {run_id[:8]} was killed; it is ended now, and what it held is free")
         try:
             run_chain(instance, chain)
         except ChainFailure as error:
-            failure = str(error)
-    print_summary(Store(root / "store"), chain, time.monotonic() - started, failure)
+            failure, through = str(error), error.through
+    print_summary(Store(root / "store"), chain, time.monotonic() - started, failure, through)
     return 1 if failure else 0
 
 
@@ -57,17 +58,20 @@ def open_instance() -> dg.DagsterInstance:
     return dg.DagsterInstance.from_ref(reference)
 
 
-def print_summary(store: Store, chain: Chain, seconds: float, failure: str | None) -> None:
-    """Ids of every node and the gate's own words; a failure is printed last, on stderr."""
+def print_summary(store: Store, chain: Chain, seconds: float, failure: str | None, through: Collection[str]) -> None:
+    """Ids of every snapshot of this run and the gate's own words; a failure is printed last, on stderr.
+
+    What an earlier run published under the name of a stage that this one did not get ``through`` is not this run's.
+    """
     print()
     recipe = chain.recipe
-    for stage in [stage for stage in chain.stages if not stage.sliced]:
+    for stage in [stage for stage in chain.stages if not stage.sliced and stage.kind in through]:
         if entry := store.pointer(stage.kind):
             print(f"  {stage.kind:<28}{entry['snapshot']}")
     if not failure or f"{recipe}/gate_report" in failure:  # a failed gate has the most to say
         print_verdict(store.pointed(f"{recipe}/gate_report"))
     words = [f"`stemma {word} {recipe}/checkpoint`" for word in ("explain", "verify")]
-    following = f" Next: {', '.join(words)}, `stemma ui`." if store.pointer(f"{recipe}/checkpoint") else ""
+    following = f" Next: {', '.join(words)}, `stemma ui`." if f"{recipe}/checkpoint" in through else ""
     print(f"\n{seconds:.1f} s.{following}")
     if failure:
         print(f"\nFAILED  {failure}", file=sys.stderr)

@@ -25,7 +25,13 @@ CONSOLE = {"console": {"config": {"log_level": "CRITICAL"}}}
 
 
 class ChainFailure(Exception):
-    """A step of the chain failed; the message is that step's own error."""
+    """A step of the chain failed; the message is that step's own error. ``through`` are the kinds that were made, or
+    found made, before it.
+    """
+
+    def __init__(self, message: str, through: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.through = frozenset(through)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +98,8 @@ class _Told:
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is not None:
             return
-        after = self._pointers()
+        reached = self._reached()
+        after = {key: pointer if key in reached else None for key, pointer in self._pointers().items()}
         for stage in self._stages:
             words = {name: _word(self._before[stage.kind, name], after[stage.kind, name]) for name in self._names}
             for word in dict.fromkeys(words.values()):
@@ -101,7 +108,15 @@ class _Told:
         done, seconds = self.result.success, time.monotonic() - self._started
         print(f"  {seconds:6.1f} s  {'done' if done else 'FAILED'}{f'  {one}' if one else ''}", flush=True)
         if not done:
-            raise ChainFailure(_first_error(self.result.events))
+            through = {kind for kind, _ in reached if all((kind, name) in reached for name in self._names)}
+            raise ChainFailure(_first_error(self.result.events), through)
+
+    def _reached(self) -> set[tuple[str, str]]:
+        """Kinds and slices that the run came to the end of: all of them, or, where it failed, those it says."""
+        if self.result.success:
+            return set(self._before)
+        made = [event for event in self.result.events if event.is_step_materialization]
+        return {(event.asset_key.to_user_string(), event.partition or "") for event in made}
 
     def _pointers(self) -> dict[tuple[str, str], Any]:
         return {

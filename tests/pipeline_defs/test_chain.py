@@ -123,6 +123,17 @@ def test_a_failing_step_says_its_own_error_and_the_exit_status_is_not_zero(tmp_p
     assert "walk_lm/checkpoint" not in published_ids(tmp_path)
 
 
+def test_a_run_that_stops_early_lists_nothing_of_an_earlier_run_as_its_own(finished_chain, tmp_path):
+    shutil.copytree(finished_chain, tmp_path / "copy")
+    before = published_ids(finished_chain)
+    result = stemma(tmp_path / "copy", "run", "--preset", "smoke", "--set", "walk_lm.train.optimizer.lr=1e30")
+    assert result.returncode == 1 and "[NON_FINITE]" in result.stderr
+    assert before["walk_lm/checkpoint"] not in result.stdout and before["walk_lm/gate_report"] not in result.stdout
+    said = [line.split() for line in result.stdout.splitlines()]
+    assert ["-", "walk_lm/checkpoint"] in said and ["-", "walk_lm/gate_report"] in said
+    assert ["made", "walk_lm/preflight_report"] in said and ["text/tokenizer", before["text/tokenizer"]] in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

@@ -47,10 +47,27 @@ def near(hint: object, value: object) -> st.SearchStrategy:
     return simple[hint] if hint in simple else st.just(value)
 
 
+@pytest.mark.parametrize("make", list(TYPES.values()), ids=[cls.__name__ for cls in TYPES])
+def test_overriding_nothing_changes_nothing_not_even_a_tuple(make):
+    assert with_overrides(make(), {}) == make()
+
+
+def test_what_is_not_overridden_keeps_its_tuples_beside_what_is():
+    recipe = catalogue().recipes["walk_lm"]
+    preset = recipe.presets["smoke"]()
+    optimizer = dataclasses.replace(preset.train.optimizer, kwargs={"betas": (0.9, 0.98)})
+    config = dataclasses.replace(preset, train=dataclasses.replace(preset.train, optimizer=optimizer))
+    changed = with_overrides(config, {"train.optimizer.lr": 0.5, "train.seed": 3})
+    assert changed.train.optimizer == dataclasses.replace(optimizer, lr=0.5) and changed.train.seed == 3
+    assert with_overrides(config, {"train.optimizer.kwargs": {"betas": [0.8, 0.9]}}).train.optimizer.kwargs == {
+        "betas": [0.8, 0.9]
+    }
+
+
 @st.composite
 def configs(draw, cls: type):
     """A preset, overrides of it, and the valid config that they make."""
-    preset = with_overrides(TYPES[cls](), {})  # as a run gets it: what JSON has no word for is gone
+    preset = from_dict(cls, to_dict(TYPES[cls]()))  # as a run gets it: what JSON has no word for is gone
     every = leaves(preset)
     chosen = draw(st.lists(st.sampled_from(sorted(every)), max_size=3, unique=True))
     overrides = {name: draw(near(*every[name])) for name in chosen}

@@ -58,6 +58,17 @@ def test_every_stage_is_reused_when_nothing_changed(chain):
     assert (again.checkpoint.id, again.report.id) == (chain.checkpoint.id, chain.report.id)
 
 
+@pytest.mark.parametrize(("name", "file"), [("manifest", "manifest.json"), ("walk_corpus", "rules.arrow")])
+def test_a_broken_input_is_listed_with_all_else_before_anything_is_published(chain, name, file):
+    path = chain.inputs[name].path / file
+    path.write_bytes(path.read_bytes()[:-1])
+    wrong = with_overrides(tiny(), {"train.accumulation": 3, "train.schedule.warmup": 10**6})
+    with pytest.raises(IntegrityError, match="INPUT_BROKEN") as error:
+        make_preflight_report(chain.store, RECIPE, chain.inputs, wrong)
+    assert error.value.code == "PREFLIGHT_INPUTS" and error.value.found == [name]
+    assert all(path in error.value.what for path in ("train.accumulation", "train.schedule.warmup", f"inputs.{name}"))
+
+
 def test_another_store_gives_the_same_ids(chain, tmp_path):
     other = run_chain(Store(tmp_path / "other"), tiny())
     assert [other.preflight.id, other.checkpoint.id] == [chain.preflight.id, chain.checkpoint.id]
