@@ -178,7 +178,8 @@ class _Walk:
             self.left_out.add("description", name)
             return
         if not name.isprintable():  # also what Python makes of bytes that are not UTF-8
-            raise DataError("FILE_NAME", "a file name is not printable text", found=ascii(name), where=self.root)
+            what = "a file name is not printable text"
+            raise DataError("FILE_NAME", what, found=ascii(name), where=self.root, action="rename the file")
         real = below.path.resolve() if entry.is_symlink() else below.real / entry.name
         if not real.is_relative_to(below.above[0]):
             raise _outside(below.path, real, below.above[0])

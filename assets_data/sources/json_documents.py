@@ -9,13 +9,14 @@ import codecs
 import itertools
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 from assets_data.lineage import DataError
 from assets_data.sources.json_shapes import columns_of
+from assets_data.sources.rows import repeats, unambiguous
 
-_NOT_SPACE = re.compile(r"[^ \t\n\r]")
+_NOT_SPACE = re.compile(r"[^ \t\n\r\ufeff]")  # a mark stands where files that begin with one were joined
 _ESCAPED = re.compile("[\udc80-\udcff]")  # bytes that are no UTF-8, as surrogateescape reads them
 
 
@@ -33,9 +34,14 @@ class JsonItems:
     """
 
     def __init__(
-        self, blocks: Iterable[bytes], limit: int, origin: str, malformed: Callable[[DataError], None] = _refuse
+        self,
+        blocks: Iterable[bytes],
+        limit: int,
+        origin: str,
+        malformed: Callable[[DataError], None] = _refuse,
+        names: Collection[str] = (),
     ) -> None:
-        self._escaped = False
+        self._escaped, self._names = False, names
         self._texts, self._limit, self._origin, self._malformed_row = self._decoded(blocks), limit, origin, malformed
         self._decoder = json.JSONDecoder()
         self._text, self._at, self._line = "", 0, 1
@@ -101,11 +107,22 @@ class JsonItems:
             raise self._malformed(f"an element is over {self._limit:,} characters")
         if self._escaped and _ESCAPED.search(self._text, self._at, end):
             self._malformed_row(self._not_utf8(line))
-        else:
+        elif self._told_apart(end, line):
             self._advance(end - self._at)
             yield line, value
             return
         self._advance(end - self._at)
+
+    def _told_apart(self, end: int, line: int) -> bool:
+        """Whether no field of the value that was just read stands in it twice; else that is said."""
+        try:
+            text = self._text[self._at : end]
+            if repeats(text, self._names):
+                unambiguous(text, self._names, f"{self._origin}:{line}")
+        except DataError as error:
+            self._malformed_row(error)
+            return False
+        return True
 
     def _next_character(self) -> str:
         """The next character that is not white space, without taking it; empty at the end of the file."""

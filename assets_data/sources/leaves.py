@@ -72,6 +72,17 @@ def _is_list(kind: pa.DataType) -> bool:
     return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
 
 
+def text_type(kind: pa.DataType) -> pa.DataType:
+    """The type with strings in the place of bytes, in lists too; every other type as it is."""
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        inner = text_type(kind.value_type)
+        make = pa.list_ if pa.types.is_list(kind) else pa.large_list
+        return kind if inner == kind.value_type else make(inner)
+    if pa.types.is_binary(kind) or pa.types.is_binary_view(kind):
+        return pa.string()
+    return pa.large_string() if pa.types.is_large_binary(kind) else kind
+
+
 def is_plain(kind: pa.DataType) -> bool:
     """Whether values of this type are Python's own strings, numbers, truth values or bytes, or lists of them."""
     if _is_list(kind):

@@ -77,15 +77,16 @@ class RowReader:
             yield from _text(blocks, limit, part.origin, ceiling)
             return
         limit += LINE_ROOM
+        names = {step for steps in extractor.fields.values() for step in steps if isinstance(step, str)}
         lines = kind == "jsonl" or part.lines is not None
         if not lines:
             lines, blocks = is_lines(blocks, limit)
         if not lines:
-            for number, (line, row) in enumerate(JsonItems(blocks, limit, part.origin, ceiling.drop), 1):
+            for number, (line, row) in enumerate(JsonItems(blocks, limit, part.origin, ceiling.drop, names), 1):
                 yield f"row:{number}", f":{line}", row
             return
         start = (part.lines.first, part.lines.begin) if part.lines else (1, 0)
-        for line, byte, row in json_lines(blocks, limit, part.origin, ceiling.drop, start):
+        for line, byte, row in json_lines(blocks, limit, part.origin, ceiling.drop, start, names):
             yield f"line:{line},byte:{byte}", f":{line}", row
 
     def _blocks(self, part: Part, kind: str) -> Iterator[bytes]:

@@ -1,7 +1,7 @@
 """Blocks of bytes to rows: lines, JSON lines, plain text. Every refusal names file and line.
 
 Owns strictness: UTF-8 or nothing, whole JSON or nothing, and no row larger than the limit in memory. A byte order mark
-at the very beginning is no content.
+at the very beginning is no content, nor is one before a line of JSON, where files that have one were joined.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import codecs
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 from assets_data.lineage import DataError
@@ -24,25 +25,51 @@ def json_lines(
     origin: str,
     malformed: Callable[[DataError], None],
     start: tuple[int, int] = (1, 0),
+    names: Collection[str] = (),
 ) -> Iterator[tuple[int, int, Any]]:
     """``(line number from 1, byte offset of the row, value)`` per line; blank lines are passed over.
 
     Calls ``malformed`` with DataError ROW_NOT_UTF8, ROW_NOT_JSON or ROW_TOO_LONG, each with ``origin:line``, and goes
-    on with the next line if it returns; ``limit`` is in bytes. ``start`` is the line and byte that ``blocks`` begin at.
+    on with the next line if it returns; so it does with ROW_FIELD_TWICE for an object that has one of ``names`` twice.
+    ``limit`` is in bytes. ``start`` is the line and byte that ``blocks`` begin at.
     """
     for number, offset, line in _lines(blocks, limit, origin, malformed, start):
-        if not offset and line.startswith(MARK):
-            offset, line = len(MARK), line[len(MARK) :]
+        if line.startswith(MARK):
+            offset, line = offset + len(MARK), line[len(MARK) :]
         if not line.strip():
             continue
         try:
-            value = json.loads(line.decode())
+            text = line.decode()
+            twice = repeats(text, names)
+            value = unambiguous(text, names, f"{origin}:{number}") if twice else json.loads(text)
+        except DataError as error:
+            malformed(error)
         except UnicodeDecodeError as error:
             malformed(not_utf8(error, f"{origin}:{number}"))
         except (ValueError, RecursionError) as error:
             malformed(DataError("ROW_NOT_JSON", f"a line is not JSON: {error}", where=f"{origin}:{number}"))
         else:
             yield number, offset, value
+
+
+def repeats(text: str, names: Collection[str]) -> bool:
+    """Whether one of ``names`` is quoted twice in a JSON text: only then can an object have it twice."""
+    return any(text.count(f'"{name}"') > 1 for name in names)
+
+
+def unambiguous(text: str, names: Collection[str], where: str) -> Any:
+    """A JSON text's value. Raises ValueError where it is none, and DataError ROW_FIELD_TWICE where an object in it has
+    one of ``names`` twice: which value is meant cannot be told, and Python would keep the last.
+    """
+    return json.loads(text, object_pairs_hook=lambda pairs: _only_once(pairs, names, where))
+
+
+def _only_once(pairs: list[tuple[str, Any]], names: Collection[str], where: str) -> dict[str, Any]:
+    found = Counter(name for name, _ in pairs)
+    if twice := [name for name in names if found[name] > 1]:
+        what, action = "a row has a field twice: which is meant cannot be told", "repair the row"
+        raise DataError("ROW_FIELD_TWICE", what, found=twice[0], where=where, action=action)
+    return dict(pairs)
 
 
 def whole_text(blocks: Iterable[bytes], limit: int, origin: str) -> str:

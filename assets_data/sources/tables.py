@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from assets_data.lineage import DataError
 from assets_data.sources.fields import ABSENT, Steps, Unfit, spelled
-from assets_data.sources.leaves import is_plain, is_utf8, leaf_numbers, leaf_of
+from assets_data.sources.leaves import is_plain, is_utf8, leaf_numbers, leaf_of, text_type
 from assets_data.sources.signature import HEAD_BYTES, described
 
 _ROWS = 1024  # decoded at a time
@@ -29,11 +30,11 @@ Row = tuple[dict[str, Any], list[str]]
 def table_rows(path: Path, kind: str, fields: Mapping[str, Steps], may_lack: Callable[[str], bool]) -> Iterator[Row]:
     """Every row of a parquet or arrow file. A field without a column is ABSENT, if it ``may_lack`` one.
 
-    Raises DataError FILE_BYTES when the file is something else, TABLE_CUT for a stream without its end, TABLE_COLUMN
-    when a column is not there or cannot be read.
+    Raises DataError FILE_BYTES when the file is something else, TABLE_BROKEN when it is damaged, TABLE_CUT for a stream
+    without its end, TABLE_COLUMN when a column is not there or cannot be read.
     """
     try:
-        schema, batches = (_parquet if kind == "parquet" else _arrow)(path, fields)
+        schema, batches = _opened(path, kind, fields)
         _require_columns(schema, fields, may_lack)
         for batch in batches:
             columns = [_values(leaf_of(batch, steps), len(batch)) for steps in fields.values()]
@@ -46,6 +47,18 @@ def table_rows(path: Path, kind: str, fields: Mapping[str, Steps], may_lack: Cal
         what = f"cannot read {', '.join(map(repr, fields))}: {error.args[0] if error.args else error}"
         action = "set extract.fields or extract.qa, or repair the file"
         raise DataError("TABLE_COLUMN", what, where=path, action=action) from error
+
+
+def _opened(path: Path, kind: str, fields: Mapping[str, Steps]) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    try:
+        return (_parquet if kind == "parquet" else _arrow)(path, fields)
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise
+        _require_kind(path, kind)
+        action = "fetch or write the file again and compare its digest with the publisher's"
+        what = f"the file is damaged, or only a part of a {kind} file: {error}"
+        raise DataError("TABLE_BROKEN", what, where=path, action=action) from error
 
 
 def _parquet(path: Path, fields: Mapping[str, Steps]) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
@@ -122,7 +135,9 @@ def _stored(array: Any) -> Any:
     """The values themselves of an array that wraps them: of an extension type, of a dictionary."""
     while isinstance(array.type, pa.BaseExtensionType):
         array = array.storage
-    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+    array = array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+    kind = text_type(array.type)  # Spark, Hive and Impala write strings as bytes without a word
+    return array if kind == array.type else pc.cast(array, kind, safe=False)  # whether they are UTF-8 is asked later
 
 
 def _value(one: pa.Array) -> Any:

@@ -150,7 +150,7 @@ def test_blank_lines_are_passed_over_and_still_counted():
     assert list(json_lines([b'\n{"a": 1}\n  \n{"a": 2}\n\n'], LIMIT, "a")) == [(2, 1, {"a": 1}), (4, 13, {"a": 2})]
 
 
-@pytest.mark.parametrize("bad", [b'{"text": "cut', b"{'text': 1}", b"[" * 100_000, b"\xef\xbb\xbf{}"])
+@pytest.mark.parametrize("bad", [b'{"text": "cut', b"{'text': 1}", b"[" * 100_000])
 def test_f11_a_malformed_line_is_refused_with_its_number(bad):
     assert refusal(json_lines, b'{"text": "a"}\n{"text": "b"}\n' + bad + b"\n{}") == ("ROW_NOT_JSON", "a.json:3")
 

@@ -1,0 +1,135 @@
+"""Files as other programs write them: what they hold is read, or refused with the reason, and never lost in silence."""
+
+import gzip
+import json
+from collections import Counter
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+
+from assets_data.lineage import DataError
+from tests.assets_data.sources.test_extraction import extracted, refusal
+
+MARK = b"\xef\xbb\xbf"
+
+
+def lines(*texts):
+    return "".join(json.dumps({"text": text}) + "\n" for text in texts).encode()
+
+
+def texts(root, **settings):
+    return [record.text for record in extracted(root, **settings)]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.binary(),
+        pa.large_binary(),
+        pa.binary_view(),
+        pa.list_(pa.binary()),
+        pa.large_list(pa.large_binary()),
+        pa.dictionary(pa.int32(), pa.binary()),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("name", ["a.parquet", "a.arrow"])
+def test_strings_that_were_written_as_bytes_are_strings(tmp_path, kind, name):
+    values = [[b"one", b"two"], [b"three"]] if hasattr(kind, "value_field") else [b"one", b"\xc3\xa9"]
+    if pa.types.is_dictionary(kind):
+        table = pa.table({"text": pa.array(values, pa.binary()).dictionary_encode()})
+    else:
+        table = pa.table({"text": pa.array(values, kind)})
+    if name.endswith("parquet"):
+        pq.write_table(table, tmp_path / name)
+    else:
+        with pa.OSFile(str(tmp_path / name), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+            writer.write_table(table)
+    assert texts(tmp_path) == (["one\n\ntwo", "three"] if hasattr(kind, "value_field") else ["one", "é"])
+
+
+def test_bytes_that_are_no_text_are_refused_by_row_or_counted(tmp_path):
+    pq.write_table(
+        pa.table({"text": pa.array([b"good", b"\x89PNG\xff", b"more"], pa.binary())}), tmp_path / "a.parquet"
+    )
+    assert refusal(tmp_path) == ("ROW_NOT_UTF8", "a.parquet:2")
+    dropped = Counter()
+    assert [r.text for r in extracted(tmp_path, dropped, max_malformed=1)] == ["good", "more"]
+    assert dropped["malformed"] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.jsonl", b'{"text": "first", "id": 1, "text": "second"}\n{"text": "fine"}\n'),
+        ("a.json", b'[{"text": "first", "text": "second"}, {"text": "fine"}]'),
+        ("a.json", b'{"text": "first", "text": "second"}{"text": "fine"}'),
+    ],
+)
+def test_a_field_that_stands_twice_in_a_row_loses_neither_value_in_silence(tmp_path, name, data):
+    (tmp_path / name).write_bytes(data)
+    code, where = refusal(tmp_path)
+    assert code == "ROW_FIELD_TWICE" and where == f"{name}:1"
+    dropped = Counter()
+    assert [record.text for record in extracted(tmp_path, dropped, max_malformed=1)] == ["fine"]
+    assert dropped["malformed"] == 1
+
+
+@pytest.mark.parametrize(
+    "row", [{"text": 'say "text" twice: "text"'}, {"text": "one", "meta": [{"text": 1}, {"text": 2}]}]
+)
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
+def test_a_name_that_only_occurs_twice_is_no_field_twice(tmp_path, row, name):
+    (tmp_path / name).write_text(json.dumps([row, row] if name == "a.json" else row))
+    assert texts(tmp_path) == [row["text"]] * (2 if name == "a.json" else 1)
+
+
+@pytest.mark.parametrize("zeros", [1, 511, 1 << 20])
+def test_zeros_that_fill_up_a_gzip_file_are_no_content(tmp_path, zeros):
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(lines("one")) + gzip.compress(lines("two")) + bytes(zeros))
+    assert texts(tmp_path) == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.jsonl.gz", gzip.compress(lines("one")) + bytes(1 << 20) + b"x"),
+        ("a.jsonl.gz", gzip.compress(lines("one")) + bytes(700) + gzip.compress(lines("two"))),  # two would be lost
+        ("a.jsonl.gz", bytes(700)),
+        ("a.jsonl.zst", zstandard.compress(lines("one")) + bytes(700)),
+    ],
+)
+def test_anything_but_zeros_behind_gzip_is_refused(tmp_path, name, data):
+    (tmp_path / name).write_bytes(data)
+    assert refusal(tmp_path)[0] in ("UNPACK_TRAILING_BYTES", "UNPACK_CORRUPT")
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.jsonl", MARK + lines("one") + MARK + lines("two")),
+        ("a.jsonl.gz", gzip.compress(MARK + lines("one")) + gzip.compress(MARK + lines("two"))),
+        ("a.json", MARK + lines("one") + MARK + lines("two")),
+        ("a.json", MARK + b'{"text": "one"}' + MARK + b'{"text": "two"}'),
+        ("a.jsonl", lines("one") + MARK + b"\n" + lines("two")),
+    ],
+)
+def test_joined_files_that_each_begin_with_a_mark_lose_no_row(tmp_path, name, data):
+    (tmp_path / name).write_bytes(data)
+    records = extracted(tmp_path)
+    assert [record.text for record in records] == ["one", "two"]
+    if name == "a.jsonl":
+        begins = [int(record.origin.rpartition(":")[2]) for record in records]
+        assert [data[begin:].startswith(b'{"text"') for begin in begins] == [True, True]
+
+
+@pytest.mark.parametrize("cut", [1, 40, 200])
+def test_a_cut_table_is_called_damaged_and_no_setting_is_blamed(tmp_path, cut):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": ["some text"] * 50}), path)
+    path.write_bytes(path.read_bytes()[:-cut])
+    with pytest.raises(DataError) as error:
+        extracted(tmp_path)
+    assert error.value.code == "TABLE_BROKEN" and "fetch or write" in str(error.value.action)
