@@ -77,4 +77,5 @@ DOMAIN = Domain(
     stages=STAGES,
     slices=f"{HERE}.source:slice_names",
     preview=f"{HERE}.preview:open_preview",
+    commands=f"{HERE}.commands",
 )

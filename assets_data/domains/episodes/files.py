@@ -15,7 +15,9 @@ from __future__ import annotations
 import hashlib
 import importlib
 import itertools
+import json
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,8 @@ from assets_data.lineage.errors import ConfigError
 
 FORMATS = {"collect": "", "npz": ".npz", "parquet": ".parquet", "minari": "main_data.hdf5"}
 NEEDED = ("obs", "actions", "rewards", "dones")
+SPACE = "stemma_space"
+"""Where an export keeps its space: an array of the .npz, a key of the Parquet file's metadata."""
 OWN = ("lengths", "terminated", "truncated", "seeds", "sources")
 """What of an export is per episode; with ``lengths``, episodes of L steps have L + 1 rows."""
 
@@ -51,6 +55,8 @@ def read_episodes(config: SourceConfig, path: Path) -> tuple[dict[str, Any], Ite
     else:
         columns = read_npz(path) if config.source == "npz" else read_parquet(path)
         episodes = list(split_flat(columns, config.reward_at, path))
+        if SPACE in columns and not config.env_id:
+            return json.loads(str(columns[SPACE])), iter(episodes)
     if not episodes:
         raise DataError("EPISODES_FILE", "there is no whole step in it", where=path)
     return space_of(config, episodes), iter(episodes)
@@ -61,7 +67,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, EOFError, AttributeError, zlib.error, zipfile.BadZipFile) as error:
         raise DataError("EPISODES_FILE", f"not a plain .npz file: {error}", where=path) from error
 
 
@@ -77,17 +83,17 @@ def read_parquet(path: Path) -> dict[str, np.ndarray]:
         number = columns.pop("episode")
         last = np.append(number[1:] != number[:-1], True) if len(number) else np.zeros(0, bool)
         columns["dones"] = last.astype(np.float32)
-    return {**columns, **_per_episode(table.schema.metadata or {})}
+    kept = {SPACE: np.array(space.decode())} if (space := (table.schema.metadata or {}).get(SPACE.encode())) else {}
+    return {**columns, **_per_episode(table.schema.metadata or {}), **kept}
 
 
 def split_flat(columns: Mapping[str, np.ndarray], reward_at: str, where: object) -> Iterator[Episode]:
     """The episodes of a flat table, see above."""
-    if lacking := [name for name in NEEDED if name not in columns]:
+    if not set(NEEDED) <= set(columns):
         raise DataError("EPISODES_FILE", "columns are missing", expected=NEEDED, found=sorted(columns), where=where)
     rows = {name: len(columns[name]) for name in NEEDED}
     if len(set(rows.values())) > 1:
         raise DataError("EPISODES_FILE", "columns have different numbers of rows", found=rows, where=where)
-    del lacking
     if "lengths" in columns:
         yield from _exported(columns, where)
         return
@@ -136,6 +142,11 @@ def space_of(config: SourceConfig, episodes: list[Episode]) -> dict[str, Any]:
         simulator = Simulator(to_dict(config))
         simulator.close()
         return {**simulator.facts, "policy": None}
+    return infer_space(episodes)
+
+
+def infer_space(episodes: list[Episode]) -> dict[str, Any]:
+    """What episodes themselves show of their space."""
     first = episodes[0]
     return {
         "environment": None,
@@ -220,14 +231,10 @@ def _column(column: pa.ChunkedArray, shape: list[int] | None) -> np.ndarray:
 
 
 def _shapes(metadata: Mapping[bytes, bytes]) -> dict[str, list[int]]:
-    import json
-
     return json.loads(metadata.get(b"stemma.shapes", b"{}"))
 
 
 def _per_episode(metadata: Mapping[bytes, bytes]) -> dict[str, np.ndarray]:
-    import json
-
     return {name: np.array(values) for name, values in json.loads(metadata.get(b"stemma.episodes", b"{}")).items()}
 
 
