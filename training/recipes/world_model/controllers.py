@@ -6,6 +6,7 @@ alone. An environment without one has no planning score.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -25,7 +26,7 @@ def pendulum(environment: Any) -> np.ndarray:
     angle, speed = environment.state
     angle = (angle + np.pi) % (2 * np.pi) - np.pi  # 0 is upright
     if abs(angle) < 0.5 and abs(speed) < 4.0:
-        gain = _pendulum_gain(environment)
+        gain = _pendulum_gain(environment.dt, environment.g, environment.m, environment.l)
         torque = -float(gain @ np.array([angle, speed]))
     else:
         # thetadot' = 3g/(2l) sin(theta) + 3/(ml^2) u; E is its first integral, 3g/(2l) at the upright rest
@@ -38,19 +39,8 @@ def pendulum(environment: Any) -> np.ndarray:
 
 def cart_pole(environment: Any) -> np.ndarray:
     """0 or 1: the side that the regulator's force points to."""
-    mass_cart, mass_pole, half = environment.masscart, environment.masspole, environment.length
-    total, g, dt = mass_cart + mass_pole, environment.gravity, environment.tau
-    bend = half * (4.0 / 3.0 - mass_pole / total)
-    a = np.eye(4) + dt * np.array(
-        [
-            [0, 1, 0, 0],
-            [0, 0, -mass_pole * half * g / (bend * total), 0],
-            [0, 0, 0, 1],
-            [0, 0, g / bend, 0],
-        ]
-    )
-    b = dt * np.array([[0], [1 / total + mass_pole * half / (bend * total**2)], [0], [-1 / (bend * total)]])
-    gain = regulator(a, b, np.diag([1.0, 1.0, 10.0, 1.0]), np.array([[0.01]]))
+    e = environment
+    gain = _cart_pole_gain(e.masscart, e.masspole, e.length, e.gravity, e.tau)
     return np.array(int(float(-(gain @ np.array(environment.state))[0]) > 0), np.int64)
 
 
@@ -67,13 +57,23 @@ def regulator(a: np.ndarray, b: np.ndarray, q: np.ndarray, r: np.ndarray, steps:
     return gain
 
 
-def _pendulum_gain(environment: Any) -> np.ndarray:
-    dt, g, m, length = environment.dt, environment.g, environment.m, environment.l
+@functools.cache
+def _pendulum_gain(dt: float, g: float, m: float, length: float) -> np.ndarray:
     # semi-implicit Euler, as the environment steps: thetadot first, then theta by the new thetadot
     push, pull = dt * 3.0 / (m * length**2), dt * 1.5 * g / length
     a = np.array([[1 + dt * pull, dt], [pull, 1.0]])
     b = np.array([[dt * push], [push]])
     return regulator(a, b, np.diag([1.0, 0.1]), np.array([[0.001]]))[0]
+
+
+@functools.cache
+def _cart_pole_gain(mass_cart: float, mass_pole: float, half: float, g: float, dt: float) -> np.ndarray:
+    total = mass_cart + mass_pole
+    bend = half * (4.0 / 3.0 - mass_pole / total)
+    fall, drag = g / bend, mass_pole * half * g / (bend * total)
+    a = np.eye(4) + dt * np.array([[0, 1, 0, 0], [0, 0, -drag, 0], [0, 0, 0, 1], [0, 0, fall, 0]])
+    b = dt * np.array([[0], [1 / total + mass_pole * half / (bend * total**2)], [0], [-1 / (bend * total)]])
+    return regulator(a, b, np.diag([1.0, 1.0, 10.0, 1.0]), np.array([[0.01]]))
 
 
 _KNOWN: dict[str, Controller] = {"Pendulum": pendulum, "CartPole": cart_pole}
