@@ -11,6 +11,7 @@ import io
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -88,7 +89,8 @@ def flat_columns(episodes: Sequence[Episode]) -> dict[str, np.ndarray]:
 def write_npz(path: Path, episodes: Sequence[Episode], space: str) -> None:
     """One .npz file without anything pickled in it."""
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **flat_columns(episodes), **{SPACE: np.array(space)})
+    arrays: dict[str, Any] = {**flat_columns(episodes), SPACE: np.array(space)}
+    np.savez_compressed(buffer, **arrays)
     path.write_bytes(buffer.getvalue())
 
 
