@@ -80,7 +80,11 @@ class Snapshot:
 
     def read_json(self, name: str) -> Any:
         """One of its JSON files, parsed strictly."""
-        return load_json(self.file(name).read_bytes(), self.path / name)
+        path = self.file(name)
+        try:
+            return load_json(path.read_bytes(), path)
+        except OSError as error:
+            raise _broken("SNAPSHOT_UNREADABLE", f"a file cannot be read: {error}", path) from error
 
     def table(self, name: str) -> pa.Table:
         """One of its tables; Arrow IPC files are memory-mapped."""

@@ -27,7 +27,7 @@ from assets_data.lineage.receipts.reader import read_document
 from assets_data.lineage.receipts.receipt import SourcePart
 from assets_data.lineage.receipts.writer import Build, write_receipt
 from assets_data.lineage.storage import atomic
-from assets_data.lineage.storage.names import require_kind, require_name
+from assets_data.lineage.storage.names import read_pointer, require_kind, require_name
 from assets_data.lineage.storage.record_rows import holds_any, keep_index
 from assets_data.lineage.storage.snapshot import Snapshot, SnapshotWriter
 from assets_data.lineage.storage.tombstones import withdrawn_records
@@ -106,7 +106,7 @@ class Store:
     def pointer(self, name: str) -> dict[str, Any] | None:
         """``{"snapshot", "receipt"}`` of a name, or None; nothing is verified."""
         path = self._pointer(name)
-        return load_json(path.read_bytes(), path) if path.is_file() else None
+        return read_pointer(path) if path.exists() else None
 
     def all_names(self) -> list[str]:
         """Every name anything was published under."""
