@@ -1,7 +1,7 @@
 """geno_lewm's demo on one fold of the split: encoder, state table, then a predictor and its gate for each seed.
 
-Folds are moved on by the test share, so that no base is held out in two of them. Every part goes through the stages that
-a user's run goes through; thresholds are those of the preset. The file is written anew after each seed.
+Folds are moved on by the test share: no base is test data in two of them. Every part goes through the stages that a
+user's run goes through; thresholds are those of the preset. The file is written anew after each seed.
 Usage: ``python -m benchmarks.geno_lewm FOLD [--seeds 0,1,2] [--preset demo] [--root DIR]``.
 """
 
@@ -64,6 +64,7 @@ def facts(run: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
+    """One fold, every seed asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("fold", type=int)
     parser.add_argument("--seeds", default="0")
