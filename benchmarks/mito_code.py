@@ -39,7 +39,7 @@ _OTHER = {"A": "T", "C": "G", "G": "C", "T": "A"}
 
 
 def consequences(alleles: list[tuple[int, str, str]], bases: bytes) -> np.ndarray:
-    """0: elsewhere or the same amino acid; 1: RNA gene; 2: another amino acid; 3: a stop more or less, a shifted frame."""
+    """0: elsewhere or the same amino acid; 1: RNA gene; 2: another amino acid; 3: a stop, or a shifted frame."""
     return np.array([_consequence(pos, ref, alt, bases.decode()) for pos, ref, alt in alleles], float)
 
 

@@ -73,15 +73,12 @@ class Recipe:
     - ``states(model, config, batch) -> {name: (predicted_ND, target_ND)}``: vectors for the collapse monitor.
     - ``generate(model, inputs, prompt_ids, sampling) -> ids``: the answer to one prompt, without specials, for ``stemma
       generate``; ``inputs["tokenizer"]`` is then the id of a tokenizer's snapshot, or ``generation.BYTES``.
-<<<<<<< HEAD
     - ``embed(model, config, model_inputs, rows) -> float32[n, D]``: vectors of rows that its domain read from a file,
       for ``stemma embed``.
     - ``begin(model, data)``: put into a new model what it begins from, such as the weights of an input that is another
       recipe's checkpoint. Called once, before the first update of a run that begins anew.
-=======
     - ``scorer(store, checkpoint) -> (rows) -> {name: float64[N]}``: scores of rows that are in no table, made by the
       domain that the recipe reads, such as the alleles of a file; for that domain's own commands.
->>>>>>> b7ea9cb (stemma score: a VCF with a checkpoint's scores of every allele; tests of draws, predictor, gate and the chain of two models)
     - ``order(config) -> OrderKind``: another order than the uniform one; the data then offers ``order_values``,
       float64[n], which are the values of the column that the kind names.
     - ``export(checkpoint, folder) -> Loading``: write a published checkpoint's model into an export folder as another
@@ -108,12 +105,9 @@ class Recipe:
     items: Callable[..., int] | None = None
     states: Callable[..., Any] | None = None
     generate: Callable[..., Any] | None = None
-<<<<<<< HEAD
     embed: Callable[..., Any] | None = None
     begin: Callable[..., None] | None = None
-=======
     scorer: Callable[..., Any] | None = None
->>>>>>> b7ea9cb (stemma score: a VCF with a checkpoint's scores of every allele; tests of draws, predictor, gate and the chain of two models)
     order: Callable[..., OrderKind] | None = None
     export: Callable[..., Loading] | None = None
     after_step: Callable[..., None] | None = None
