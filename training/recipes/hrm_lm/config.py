@@ -14,18 +14,31 @@ from training.tokens import TokenGate
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoreConfig:
-    """The hierarchical recurrent core: ``h_len`` slow slots that steer ``l_len`` fast ones."""
+    """The hierarchical recurrent core: ``h_len`` slow slots that steer ``l_len`` fast ones, or a latent per token."""
 
-    h_len: int = option(8, "slow (high) slots")
-    l_len: int = option(64, "fast (low) slots")
+    reads: Literal["pooled", "tokens"] = option(
+        "pooled", "what the core sees: the prompt's mean vector as the reference's does, or every token's state"
+    )
+    h_len: int = option(8, "slow (high) slots; tokens: 0 leaves them out")
+    l_len: int = option(64, "pooled: fast (low) slots; tokens has one per token and ignores it")
     h_layers: int = option(2, "transformer layers of the slow module")
     l_layers: int = option(2, "transformer layers of the fast module")
-    h_cycles: int = option(4, "slow steps")
+    h_cycles: int = option(4, "slow steps (tokens: per segment)")
     l_steps: int = option(8, "fast steps per slow step")
-    gradient: Literal["one_step", "full"] = option("one_step", "one_step stops the gradient before the last cycle")
+    segments: int = option(1, "tokens: times the cycles are run in training, at most")
+    least_segments: int = option(0, "tokens: each update draws their number from here to segments; 0: always segments")
+    eval_segments: int = option(1, "tokens: times the cycles are run when the model is used; the weights are the same")
+    gradient: Literal["one_step", "segment", "full"] = option(
+        "one_step", "one_step: through the last cycle; tokens also segment: through one segment; full: through all"
+    )
+    halt: Literal["none", "agree"] = option(
+        "none", "flood: agree stops a row when two segments in a row give the same answer"
+    )
     halt_weight: float = option(0.0, "weight of (sum of halting probabilities - halt_target)^2; 0 leaves the term out")
     halt_target: float = option(1.0, "cycles the halting probabilities should sum to")
-    ds_weight: float = option(0.0, "weight of the loss decoded from earlier cycles; 0 leaves deep supervision out")
+    ds_weight: float = option(
+        0.0, "weight of the loss decoded from earlier cycles (tokens: segments); 0 leaves deep supervision out"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +80,14 @@ class ModelConfig:
 class DataConfig:
     """What is learned: the manifest's triples, or made-up sums, for which the manifest is only the run's anchor."""
 
-    source: Literal["triples", "arithmetic"] = option("triples", "triples of the manifest, or 'What is a + b?'")
-    heldout_share: float = option(0.1, "arithmetic: share of unordered pairs kept for the gate, and as many to watch")
-    seed: int = option(0, "arithmetic: decides which pairs are held out")
+    source: Literal["triples", "arithmetic", "flood"] = option(
+        "triples", "triples of the manifest, 'What is a + b?', or text mazes"
+    )
+    heldout_share: float = option(0.1, "made-up data: share of pairs or mazes kept for the gate, and as many to watch")
+    seed: int = option(0, "made-up data: decides which pairs are held out, and which mazes there are")
+    size: int = option(5, "flood: rows and columns of a maze")
+    mazes: int = option(20_000, "flood: mazes to train on, in equal parts of depths 1 to 5")
+    judged_mazes: int = option(250, "flood: mazes of each depth, 1 to 10, that the gate judges")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
