@@ -96,6 +96,9 @@ class GateConfig(TokenGate):
 
     exact_match: float = option(0.95, "arithmetic: share of held-out pairs that must be exceeded, decoded greedily")
     slot_spread: float = option(0.01, "distance between core slots, in units of their size, that must be exceeded")
+    near: float = option(0.95, "flood: share of mazes of trained depths that must be exceeded, right in every cell")
+    deep: float = option(0.5, "flood: the same of mazes deeper than any trained on")
+    deep_gain: float = option(0.2, "flood: how much more of those eval_segments must solve than segments do")
     monitor_rows: int = option(128, "other held-out rows for the curves, at most")
 
 
@@ -113,11 +116,19 @@ def issues(config: HrmLmConfig) -> Iterator[Issue]:
     """Every contradiction of the recipe's own fields, all at once."""
     yield from _model_issues(config.model)
     yield from _core_issues(config.model.core)
+    for path in _unused(config.model):
+        yield Issue.error("HRM_LM_CORE", path, f"core.reads {config.model.core.reads} does not use it; leave it out")
+    if config.model.core.reads == "tokens" and config.model.memory == "core":
+        yield Issue.error("HRM_LM_CORE", "model.memory", "a core that reads tokens adds to the encoder's states")
     yield from _moe_issues(config.model.moe)
     data, gate = config.data, config.gate
     if not 0.0 < data.heldout_share < 0.5:
         yield Issue.error("HRM_LM_DATA", "data.heldout_share", "must be above 0 and below 0.5, as it is taken twice")
-    for name in ("exact_match", "slot_spread"):
+    if data.size < 3 or min(data.mazes, data.judged_mazes) < 5:
+        yield Issue.error("HRM_LM_DATA", "data", "size must be at least 3, mazes and judged_mazes at least 5")
+    if config.model.core.halt == "agree" and (data.source != "flood" or config.model.core.reads != "tokens"):
+        yield Issue.error("HRM_LM_CORE", "model.core.halt", "agree needs data.source flood and core.reads tokens")
+    for name in ("exact_match", "slot_spread", "near", "deep", "deep_gain"):
         if not 0.0 <= getattr(gate, name) < 1.0:
             yield Issue.error("HRM_LM_GATE", f"gate.{name}", "must be in [0, 1), as it has to be exceeded")
     if gate.monitor_rows < 1:
@@ -140,8 +151,26 @@ def _model_issues(model: ModelConfig) -> Iterator[Issue]:
         )
 
 
+def _unused(model: ModelConfig) -> Iterator[str]:
+    """Fields that the chosen kind of core does not read and that somebody set."""
+    pooled = model.core.reads == "pooled"
+    names = ("segments", "least_segments", "eval_segments") if pooled else ("l_len", "halt_weight", "halt_target")
+    yield from (f"model.core.{name}" for name in names if getattr(model.core, name) != getattr(CoreConfig(), name))
+    if pooled and model.core.gradient == "segment":
+        yield "model.core.gradient"
+    if not pooled:
+        yield from (
+            f"model.{name}" for name in ("bridge", "prefix_len") if getattr(model, name) != getattr(ModelConfig(), name)
+        )
+
+
 def _core_issues(core: CoreConfig) -> Iterator[Issue]:
-    if min(core.h_len, core.l_len) < 2:
+    if core.reads == "tokens":
+        if core.h_len < 0 or not core.segments >= 1 or core.eval_segments < 1:
+            yield Issue.error("HRM_LM_CORE", "model.core", "h_len must not be negative, segments be at least 1")
+        if not 0 <= core.least_segments <= core.segments:
+            yield Issue.error("HRM_LM_CORE", "model.core.least_segments", f"must be in [0, segments = {core.segments}]")
+    elif min(core.h_len, core.l_len) < 2:
         yield Issue.error(
             "HRM_LM_CORE", "model.core", "h_len and l_len must be at least 2: a single slot has no spread to judge"
         )

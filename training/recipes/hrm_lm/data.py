@@ -7,7 +7,7 @@ from assets_data.lineage import Snapshot, Store
 from training.generation import BOS, BYTE_VOCABULARY, BYTES, EOS, PAD, decode_bytes
 from training.recipes.hrm_lm.arithmetic import ArithmeticRows
 from training.recipes.hrm_lm.config import HrmLmConfig
-from training.recipes.hrm_lm.flood import flood_splits
+from training.recipes.hrm_lm.flood import VOCABULARY, decode_maze, flood_splits
 from training.tokens.data import TokenData, open_tokens
 
 
@@ -16,9 +16,9 @@ def open_data(store: Store, manifest: Snapshot, config: HrmLmConfig) -> TokenDat
     if config.data.source == "triples":
         return open_tokens(store, manifest)
     if config.data.source == "flood":
-        rows = flood_splits(config.data)
+        rows, size, decode = flood_splits(config.data), VOCABULARY, decode_maze
     else:
         rows = {split: ArithmeticRows(split, config.data) for split in SPLITS}
-    layout = Layout(vocab_size=BYTE_VOCABULARY, pad=PAD, bos=BOS, eos=EOS, tokenizer=BYTES)
-    rest = {"layout": layout, "decode": decode_bytes, "members": {}, "tables": ()}
-    return TokenData(**rows, **rest)
+        size, decode = BYTE_VOCABULARY, decode_bytes
+    layout = Layout(vocab_size=size, pad=PAD, bos=BOS, eos=EOS, tokenizer=BYTES)
+    return TokenData(**rows, layout=layout, decode=decode, members={}, tables=())

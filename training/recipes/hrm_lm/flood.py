@@ -1,4 +1,4 @@
-"""Text mazes: which open cells can be reached from S? Made up, with the exact answer; pure functions of the data config.
+"""Text mazes: which open cells can be reached from S? Made up, with the exact answer; functions of the data config.
 
 A maze is ``size`` rows of ``#`` wall, ``.`` open and one ``S``, each ended by a newline; a step goes to one of four
 neighbours. Its answer has the same shape: ``o`` at open cells that S reaches, ``x`` at those it does not. Its depth is
@@ -13,17 +13,20 @@ Shapes: N mazes, R rows = columns, P = R * (R + 1) places of the text.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from assets_data.domains.text.read import SPLITS, Triple
 from assets_data.lineage import ConfigError, mix64, uniform01
-from training.generation import BOS, FIRST_BYTE, PAD
+from training.generation import BOS, EOS, PAD
 from training.recipes.hrm_lm.config import DataConfig
 from training.tokens.rows import IGNORED
 
-WALL, OPEN, START, NEWLINE, REACHED, UNREACHED, ASKED = (ord(letter) for letter in "#.S\nox?")
+LETTERS = "#.S\nox?"  # o before x: the two labels are neighbours
+WALL, OPEN, START, NEWLINE, REACHED, UNREACHED, ASKED = (EOS + 1 + place for place in range(len(LETTERS)))
+VOCABULARY = EOS + 1 + len(LETTERS)
+"""Ids of the letters follow bos, eos and padding. A head over all 256 bytes learns this task far worse."""
 TRAINED_DEPTHS, DEPTHS = range(1, 6), range(1, 11)
 LEAST_UNREACHED = 3
 BLOCK = 50_000
@@ -51,24 +54,25 @@ class FloodRows:
 
 def triple(maze_RR: np.ndarray, reached_RR: np.ndarray) -> Triple:
     """``bos maze``, ``bos ? ? ...`` and the labels: a letter's id per open cell, -100 at bos, walls and newlines."""
-    text_P = written(maze_RR)
-    letters_RR = np.where(maze_RR == WALL, NEWLINE, np.where(reached_RR, REACHED, UNREACHED))
-    labels_P = FIRST_BYTE + written(letters_RR).astype(np.int64)
-    labels_P[labels_P == FIRST_BYTE + NEWLINE] = IGNORED
-    return Triple(
-        np.concatenate(([BOS], FIRST_BYTE + text_P.astype(np.int64))), asked(len(text_P)), np.append(IGNORED, labels_P)
-    )
+    encoder_S = np.concatenate(([BOS], written(maze_RR)))
+    labels_RR = np.where(maze_RR == WALL, IGNORED, np.where(reached_RR, REACHED, UNREACHED))
+    labels_T = np.concatenate(([IGNORED], written(labels_RR, end=IGNORED)))
+    return Triple(encoder_S, asked(len(encoder_S) - 1), labels_T)
 
 
 def asked(places: int) -> np.ndarray:
     """int64[1 + places]: what the decoder reads: it sees no answer, so all cells are answered independently."""
-    return np.array([BOS] + [FIRST_BYTE + ASKED] * places)
+    return np.array([BOS] + [ASKED] * places)
 
 
-def written(letters_RR: np.ndarray) -> np.ndarray:
-    """uint8[P]: rows one after the other, each ended by a newline."""
-    newlines_R1 = np.full((len(letters_RR), 1), NEWLINE, np.uint8)
-    return np.concatenate((letters_RR.astype(np.uint8), newlines_R1), axis=1).ravel()
+def written(cells_RR: np.ndarray, end: int = NEWLINE) -> np.ndarray:
+    """int64[P]: rows one after the other, each with ``end`` after it."""
+    return np.pad(cells_RR.astype(np.int64), ((0, 0), (0, 1)), constant_values=end).ravel()
+
+
+def decode_maze(ids: Iterable[int]) -> str:
+    """The letters of these ids, without specials and what is not judged."""
+    return "".join(LETTERS[i - EOS - 1] for i in ids if i > EOS)
 
 
 def flood_splits(config: DataConfig) -> dict[str, FloodRows]:
@@ -113,7 +117,7 @@ def draw(config: DataConfig, numbers_N: np.ndarray) -> np.ndarray:
 
 
 def flood(mazes_NRR: np.ndarray, steps: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """``(reached_NRR, depth_N)``: cells within ``steps`` steps of S (None: any number), and the steps that found some."""
+    """``(reached_NRR, depth_N)``: cells within ``steps`` steps of S (None: any number), and how many found some."""
     open_NRR, reached_NRR = mazes_NRR != WALL, mazes_NRR == START
     depth_N = np.zeros(len(mazes_NRR), np.int64)
     while steps is None or steps > 0:
@@ -155,17 +159,17 @@ def split_of(rows: FloodRows, config: DataConfig) -> np.ndarray:
 def read_maze(text: str) -> np.ndarray:
     """uint8[R, R] of a maze that somebody typed. Raises ConfigError FLOOD_MAZE saying what is not as it should be."""
     rows = text.strip("\n").split("\n")
-    letters, sides = set("".join(rows)), sorted({len(row) for row in rows} | {len(rows)})
-    if len(sides) > 1 or letters - set("#.S") or text.count("S") != 1:
-        what = f"{len(rows)} rows of {sides} letters, S {text.count('S')} times, other letters {sorted(letters - set('#.S'))}"
-        raise ConfigError("FLOOD_MAZE", "the prompt is not a maze", expected="a square of '#', '.' and one S", found=what)
-    return np.array([list(row.encode()) for row in rows], np.uint8)
+    sides, others = sorted({len(rows), *map(len, rows)}), sorted(set("".join(rows)) - set("#.S"))
+    if len(sides) > 1 or others or text.count("S") != 1:
+        found = f"{len(rows)} rows, sides of {sides}, S {text.count('S')} times, other letters {others}"
+        raise ConfigError("FLOOD_MAZE", "the prompt is no maze", expected="a square of '#', '.' and one S", found=found)
+    return np.array([[EOS + 1 + LETTERS.index(letter) for letter in row] for row in rows], np.uint8)
 
 
-def drawn_answer(maze_RR: np.ndarray, labels: Sequence[int]) -> list[int]:
-    """Ids of the answer's letters at open cells, of the maze's own at walls, S and newlines: a picture, as text."""
-    text_P = written(maze_RR)
-    return [label if byte == OPEN else FIRST_BYTE + byte for byte, label in zip(text_P.tolist(), labels, strict=True)]
+def draw_answer(maze_RR: np.ndarray, labels_T: Sequence[int]) -> str:
+    """The maze with its open cells answered, as text; S, walls and line ends stay."""
+    places = zip(written(maze_RR).tolist(), labels_T[1:], strict=True)
+    return decode_maze(label if cell == OPEN else cell for cell, label in places)
 
 
 def _take(candidates: np.ndarray, depth_N: np.ndarray, quota: dict[int, int]) -> np.ndarray:

@@ -35,7 +35,7 @@ class Output:
 
 @dataclass(slots=True, kw_only=True)
 class Memory:
-    """What the decoder reads. ``earlier_BMD`` are the memories of earlier cycles or segments, under deep supervision."""
+    """What the decoder reads. ``earlier_BMD`` are memories of earlier cycles or segments, under deep supervision."""
 
     final_BMD: Tensor
     mask_B11M: Tensor

@@ -2,8 +2,8 @@
 every step, and weights that are the same in every step, so that more steps at inference go on where training stopped.
 
 Per segment, ``h_cycles`` times: ``l_steps`` times L = LN(block_L(L + W_l X; reads [L, H])), then
-H = LN(block_H(H; reads [H, L])). After a segment the decoder may read [g H + (1 - g) null, X + g L]; the loss is that of
-the last segment plus ``ds_weight`` times the mean of the earlier ones. L starts as one learned vector at every position.
+H = LN(block_H(H; reads [H, L])). After a segment the decoder may read [g H + (1 - g) null, X + g L]; the loss is that
+of the last segment plus ``ds_weight`` times the mean of the earlier ones. L starts as one learned vector everywhere.
 
 What the gradient passes through: ``full`` every segment, ``segment`` one segment, ``one_step`` the last cycle of one.
 With ``h_len`` 0 there are no slow slots: the flat core, to compare with.
