@@ -16,9 +16,11 @@ def open_data(store: Store, manifest: Snapshot, config: HrmLmConfig) -> TokenDat
     if config.data.source == "triples":
         return open_tokens(store, manifest)
     if config.data.source == "flood":
-        rows, size, decode = flood_splits(config.data), VOCABULARY, decode_maze
+        rows, size, decode = list(flood_splits(config.data).values()), VOCABULARY, decode_maze
     else:
-        rows = {split: ArithmeticRows(split, config.data) for split in SPLITS}
+        rows = [ArithmeticRows(split, config.data) for split in SPLITS]
         size, decode = BYTE_VOCABULARY, decode_bytes
     layout = Layout(vocab_size=size, pad=PAD, bos=BOS, eos=EOS, tokenizer=BYTES)
-    return TokenData(**rows, layout=layout, decode=decode, members={}, tables=())
+    train, validation, test = rows
+    rest = {"layout": layout, "decode": decode, "members": {}, "tables": ()}
+    return TokenData(train=train, validation=validation, test=test, **rest)

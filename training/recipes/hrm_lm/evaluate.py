@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from training.recipes.hrm_lm.answers import exact as exact_mazes
 from training.recipes.hrm_lm.answers import measure_flood, used_segments
 from training.recipes.hrm_lm.config import HrmLmConfig
 from training.recipes.hrm_lm.core import CoreState, slot_spread
-from training.recipes.hrm_lm.flood import TRAINED_DEPTHS
+from training.recipes.hrm_lm.flood import TRAINED_DEPTHS, FloodRows
 from training.recipes.hrm_lm.model import HrmLm
 from training.tokens.data import TokenData
 from training.tokens.evaluate import BATCH
@@ -73,7 +73,7 @@ def measure(recipe: Recipe, model: HrmLm, data: TokenData, config: HrmLmConfig, 
     if "slot_spread" in core:
         lines.append(f"slot spread {core['slot_spread']:.3f}, gate open {core['gate_open']:.3f}")
     if config.data.source == "flood":
-        mazes = measure_flood(model, data.test, config, numbers)
+        mazes = measure_flood(model, cast(FloodRows, data.test), config, numbers)
         judged, lines = [*judged, *mazes.measurements], [*lines, *mazes.summary]
         scalars |= dict(mazes.scalars)
         tables = mazes.tables
@@ -102,8 +102,8 @@ def monitor(
         exact = exact_match(recipe, model, data, data.validation, numbers)
         points["exact_match"] = exact.hits / max(1, exact.checks)
     if config.data.source == "flood":
-        depth_N = data.validation.depth_N[numbers]
-        hits_N = exact_mazes(model, data.validation, numbers, used_segments(model))[0][-1]
+        mazes = cast(FloodRows, data.validation)
+        depth_N, hits_N = mazes.depth_N[numbers], exact_mazes(model, mazes, numbers, used_segments(model))[0][-1]
         for name, among_N in (("near", depth_N <= max(TRAINED_DEPTHS)), ("deep", depth_N > max(TRAINED_DEPTHS))):
             points[f"exact_{name}"] = float(hits_N[among_N].mean()) if among_N.any() else 0.0
     return points

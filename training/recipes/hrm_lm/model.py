@@ -88,9 +88,9 @@ class HrmLm(nn.Module):
         if self.config.memory == "encoder":
             found = [states_BSD]
         elif isinstance(self.core_memory, TokenMemory):
-            core, gate_B, found = self._think_tokens(states_BSD, mask_BS)
+            core, gate_B, found = self._think_tokens(self.core_memory, states_BSD, mask_BS)
         else:
-            core, gate_B, found = self._think(pooled_BD)
+            core, gate_B, found = self._think(self.core_memory, pooled_BD)
             found = [torch.cat((v, states_BSD), dim=1) for v in found] if self.config.memory != "core" else found
         *earlier, final = found
         return Memory(
@@ -142,17 +142,17 @@ class HrmLm(nn.Module):
                 x_BSD = block(x_BSD, mask_BS[:, None, None])
         return self.encoder_norm(x_BSD), total
 
-    def _think(self, pooled_BD: Tensor) -> tuple[CoreState | None, Tensor | None, list[Tensor]]:
-        if self.core_memory.shut:
-            return None, None, [self.core_memory.closed(len(pooled_BD))]
+    def _think(self, memory: CoreMemory, pooled_BD: Tensor) -> tuple[CoreState | None, Tensor | None, list[Tensor]]:
+        if memory.shut:
+            return None, None, [memory.closed(len(pooled_BD))]
         state = self.core(self.pool(pooled_BD))
-        *earlier, (final, gate_B) = [self.core_memory(z_BD) for z_BD in state.z_BD]
+        *earlier, (final, gate_B) = [memory(z_BD) for z_BD in state.z_BD]
         return state, gate_B, [*(vectors for vectors, _ in earlier), final]
 
     def _think_tokens(
-        self, states_BSD: Tensor, mask_BS: Tensor
+        self, memory: TokenMemory, states_BSD: Tensor, mask_BS: Tensor
     ) -> tuple[TokenState | None, Tensor | None, list[Tensor]]:
-        memory, core = self.core_memory, self.config.core
+        core = self.config.core
         if memory.shut:
             return None, None, [memory.closed(states_BSD)]
         count = trained_segments(core, memory.rows // memory.batch_rows) if self.training else core.eval_segments

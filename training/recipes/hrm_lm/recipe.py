@@ -47,8 +47,10 @@ class HrmLm(TokenRecipe):
         gate = config.gate
         if config.data.source == "flood":
             room, rows = (self.room, self._room(config)), np.arange(len(data.test))
-            names = ("near", "deep", "deep_gain")[: 3 if config.model.core.reads == "tokens" else 2]
-            findings = register(data, rows, self.name, room, {name: getattr(gate, name) for name in names}, {})
+            goals = {"near": gate.near, "deep": gate.deep}
+            if config.model.memory != "encoder" and config.model.core.reads == "tokens":
+                goals["deep_gain"] = gate.deep_gain
+            findings = register(data, rows, self.name, room, goals, {})
         else:
             findings = super().inspect(data, config)
         thresholds = dict(findings.thresholds)
