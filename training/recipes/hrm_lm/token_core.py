@@ -2,8 +2,9 @@
 every step, and weights that are the same in every step, so that more steps at inference go on where training stopped.
 
 Per segment, ``h_cycles`` times: ``l_steps`` times L = LN(block_L(L + W_l X; reads [L, H])), then
-H = LN(block_H(H; reads [H, L])). After a segment the decoder may read [g H + (1 - g) null, X + g L]; the loss is that
-of the last segment plus ``ds_weight`` times the mean of the earlier ones. L starts as one learned vector everywhere.
+H = LN(block_H(H + slots; reads [H, L])). L starts as one learned vector everywhere. Slots are told apart at every step:
+where they were only at the start, all had become one vector after three segments. After a segment the decoder may read
+[g H + (1 - g) null, X + g L]; the loss is that of the last segment plus ``ds_weight`` times the mean of the earlier ones.
 
 What the gradient passes through: ``full`` every segment, ``segment`` one segment, ``one_step`` the last cycle of one.
 With ``h_len`` 0 there are no slow slots: the flat core, to compare with.
@@ -81,6 +82,7 @@ class TokenCore(nn.Module):
                         for block in self.low_blocks:
                             low_BSD = block(low_BSD, high_BKD, low_reads)
                         low_BSD = self.low_norm(low_BSD)
+                    high_BKD = high_BKD + self.high_slots.weight
                     for block in self.high_blocks:
                         high_BKD = block(high_BKD, low_BSD, high_reads)
                     high_BKD = self.high_norm(high_BKD)
