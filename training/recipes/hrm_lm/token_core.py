@@ -4,7 +4,7 @@ every step, and weights that are the same in every step, so that more steps at i
 Per segment, ``h_cycles`` times: ``l_steps`` times L = LN(block_L(L + W_l X; reads [L, H])), then
 H = LN(block_H(H + slots; reads [H, L])). L starts as one learned vector everywhere. Slots are told apart at every step:
 where they were only at the start, all had become one vector after three segments. After a segment the decoder may read
-[g H + (1 - g) null, X + g L]; the loss is that of the last segment plus ``ds_weight`` times the mean of the earlier ones.
+[g H + (1 - g) null, X + g L]; the loss is the last segment's plus ``ds_weight`` times the mean of the earlier ones.
 
 What the gradient passes through: ``full`` every segment, ``segment`` one segment, ``one_step`` the last cycle of one.
 With ``h_len`` 0 there are no slow slots: the flat core, to compare with.
