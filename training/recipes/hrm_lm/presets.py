@@ -116,7 +116,7 @@ def flood() -> HrmLmConfig:
         ),
         data=DataConfig(source="flood"),
         train=TrainConfig(
-            updates=1200,
+            updates=3600,
             batch_rows=32,
             optimizer=OptimizerConfig(lr=3e-3, weight_decay=0.01, kwargs=ADAMW),
             schedule=ScheduleConfig(name="wsd", warmup=100, lr_min_ratio=0.02),
