@@ -63,11 +63,15 @@ def Many(kind: str) -> Input:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a check found: whether it passed, numbers beside, and the first failures for people."""
+    """What a check found: whether it passed, numbers beside, and the first failures for people.
+
+    One that did not pass and is a ``warning`` is shown and blocks nothing.
+    """
 
     passed: bool
     facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
     failures: Sequence[Mapping[str, Any]] = ()
+    warning: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +153,10 @@ class Stage:
         """The class of its config."""
         config: object = (self.presets or {})[self.default_preset()]()
         return type(config)
+
+    def reads(self, field: str) -> bool:
+        """Whether a dotted field of its config lies in a section that the stage reads."""
+        return not self.sections or field.partition(".")[0] in self.sections
 
     def default_preset(self, wanted: str = "demo") -> str:
         """``wanted`` where the stage has it, else ``demo``, else its first."""

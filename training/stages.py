@@ -56,6 +56,7 @@ def recipe_stages(recipe: Recipe) -> tuple[Stage, ...]:
             modules=training_code(recipe),
             checks=(
                 _check("loads_and_rehashes", "Every tensor hashes to the id, and the weights load into the model."),
+                _check("no_collapse", "No criterion of the collapse monitor is met. A warning, which blocks nothing."),
                 _check("lineage_intact", "Every ancestor of the checkpoint is still what its receipt says."),
             ),
             pool="gpu",

@@ -28,6 +28,7 @@ from assets_data.lineage.receipts.receipt import SourcePart
 from assets_data.lineage.storage.tombstones import WITHDRAWN
 from assets_data.sources.config import SourceConfig
 from assets_data.sources.parts import Part, Record, Source, planned_digest
+from assets_data.sources.recorded import record_source
 from assets_data.sources.sources import open_source
 
 SCHEMA = pa.schema([(name, pa.large_string()) for name in ("record_id", "text", "prompt", "split", "origin", "part")])
@@ -46,7 +47,7 @@ def make_raw_slice(store: Store, slice_name: str, config: SourceConfig) -> Snaps
     """
     source = open_source(config, store)
     parts = source.parts(slice_name)
-    return store.run_stage(
+    snapshot = store.run_stage(
         name="text/raw_slice",
         module=__name__,
         config=config,
@@ -56,6 +57,8 @@ def make_raw_slice(store: Store, slice_name: str, config: SourceConfig) -> Snaps
         sources=[SourcePart(part.origin, part.sha256.removeprefix("sha256:"), part.url) for part in parts if part.url],
         build=lambda writer: _build(writer, source, slice_name, parts, config, store.withdrawn),
     )
+    record_source(store, config)
+    return snapshot
 
 
 def arguments_now(config: SourceConfig, arguments: Mapping[str, Any]) -> dict[str, Any]:
