@@ -49,7 +49,7 @@ def _asset_check(catalogue: Catalogue, stage: Stage, check: Check) -> dg.AssetCh
 
 
 def evaluated(check: Check, store: Store, snapshot: Snapshot) -> dict[str, Any]:
-    """Run a check; whether it ``passed``, its ``severity`` and ``metadata`` and, where it failed, its ``description``."""
+    """Run a check: whether it ``passed``, ``severity``, ``metadata`` and, where it failed, a ``description``."""
     outcome = load(check.run)(store, snapshot)
     return {
         "passed": outcome.passed,
