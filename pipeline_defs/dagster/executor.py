@@ -72,7 +72,8 @@ def refuse_unknown_ops(instance: dg.DagsterInstance, run: dg.DagsterRun, job: dg
     Dagster passes over them, and the stage that was meant would be made by its default preset. Runs of a backfill share
     one config, in which each finds its own; they may hold what is for another run, under a name that there is.
     """
-    chosen, here = set(run.run_config.get("ops", {})), {node.name for node in job.nodes}
+    config: Any = run.run_config
+    chosen, here = set(config.get("ops", {})), {node.name for node in job.nodes}
     there = {stage.kind.replace("/", "__") for stage in catalogue().stages.values()}
     allowed = here | there if run.tags.get("dagster/backfill") else here
     if not (unknown := sorted(chosen - allowed)):

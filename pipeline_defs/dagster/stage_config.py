@@ -26,7 +26,7 @@ class StageConfig(dg.Config):
 
 def config_of(stage: Stage) -> type[dg.Config]:
     """The stage's own run config: its presets are choices, and another name is refused before anything runs."""
-    presets = Enum("Preset", {name: name for name in stage.presets or {}})
+    presets: Any = Enum("Preset", {name: name for name in stage.presets or {}})
     default = presets[stage.default_preset()]
     says = f"What it sets: {', '.join(read_fields(stage))}. See the asset's definition for types and meanings."
     return create_model(
