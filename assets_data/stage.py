@@ -15,6 +15,7 @@ functions are named as ``module:function`` and imported when they are called.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib
 import inspect
@@ -144,6 +145,8 @@ class Stage:
     ) -> Snapshot:
         """Make the snapshot, or find it made. Inputs that the stage may do without can be left out."""
         function = load(self.make)
+        if store.builder:
+            store = dataclasses.replace(store, builder=store.builder.of(self, inputs, config, slice_name, further))
         own = {"store": store, "config": config, "slice_name": slice_name, "inputs": inputs}
         offered = {**own, **inputs, **self.bind, **further}
         return function(**{name: offered[name] for name in _parameters(function) if name in offered})

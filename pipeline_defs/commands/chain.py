@@ -40,6 +40,7 @@ class Chain:
     asked: Mapping[str, Mapping[str, Any]]
     notes: Sequence[str]
     id: str
+    sealed: bool = False
 
     @property
     def tags(self) -> dict[str, str]:
@@ -119,7 +120,7 @@ def run_chain(instance: dg.DagsterInstance, chain: Chain, slices: Mapping[str, S
     with the first failing step.
     """
     with one_listing():
-        known, store = catalogue(), StoreResource().open()
+        known, store = catalogue(), StoreResource(sealed=chain.sealed).open()
         domains = {domain.name: domain for stage in chain.stages if (domain := known.sliced_by(stage))}
         chosen = slices or {name: _slice_names(domain, chain, store) for name, domain in domains.items()}
         for name, names in chosen.items():

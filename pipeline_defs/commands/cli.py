@@ -73,6 +73,8 @@ def make_parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--config", type=Path, metavar="FILE", help=".toml or .json file of overrides; --set wins over it")
     run.add_argument("--no-wait", action="store_true", help="end at once where another command holds this root")
+    text = "build each stage where it can read what it declared and nothing else; what was made unsealed is made again"
+    run.add_argument("--sealed", action="store_true", help=text)
     run.set_defaults(command=_run)
     ui = commands.add_parser("ui", help="serve the Dagster UI on 127.0.0.1")
     ui.add_argument("--port", type=int, default=3000)
@@ -98,7 +100,7 @@ def _run(options: argparse.Namespace) -> int:
     from pipeline_defs.commands.settings import chosen_settings
 
     settings = chosen_settings(options.config, options.set)
-    return run(options.recipe, options.preset, settings, wait=not options.no_wait)
+    return run(options.recipe, options.preset, settings, wait=not options.no_wait, sealed=options.sealed)
 
 
 def _print(text: str) -> int:

@@ -180,6 +180,16 @@ class SnapshotWriter:
         count = len(leaves)
         self._records = {"count": count, "root": fold(leaves)[0].hex()}
 
+    def state(self) -> dict[str, Any]:
+        """All but the files, as JSON: what :meth:`adopt` takes over in another process."""
+        state = {"stats": self.stats, "found": self.found, "splits": self.splits}
+        return {**state, "records": self._records, "names": self._names}
+
+    def adopt(self, state: Mapping[str, Any]) -> None:
+        """Go on where another writer of the same directory was."""
+        self.stats, self.found, self.splits = (dict(state[name]) for name in ("stats", "found", "splits"))
+        self._records, self._names = state["records"], dict(state["names"])
+
     def finish(self) -> str:
         """Hash and sync every file, write ``snapshot.json``, return the id. Refuses a file that was never announced."""
         for name in sorted(set(_entries(self.path)) - set(self._names) - _folders(self._names)):
