@@ -103,7 +103,7 @@ class Order:
         def place(row: int) -> tuple[int, int]:
             return int(mix64(self._seed, epoch_stream(epoch), self._keys[row])), int(row)
 
-        return bisect_left(range(len(self)), place(row), key=lambda rank: place(order[rank]))
+        return bisect_left(range(len(self)), place(row), key=lambda rank: place(int(order[rank])))
 
     def record(self, updates: int, tables: Sequence[TableRef]) -> dict[str, Any]:
         """All that is needed, with the tables, to say years later which rows made which of ``updates`` updates."""
