@@ -34,7 +34,7 @@ def smoke() -> CellMlmConfig:
 
 def demo() -> CellMlmConfig:
     """The default: 700 real cells, in minutes on two cores. Its thresholds were set on other wells."""
-    return CellMlmConfig(train=_train(500, 16, 1e-3, 100))
+    return CellMlmConfig(tokens=TokensConfig(length=128), train=_train(400, 16, 1e-3, 100))
 
 
 def simulated() -> CellMlmConfig:

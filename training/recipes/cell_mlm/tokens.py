@@ -19,6 +19,8 @@ from training.recipes.cell_mlm.config import COUNT_BINS, ObjectiveConfig, Tokens
 PAD = -1
 TOTALS = 48
 """Bins of a cell's total: two for every doubling."""
+BUCKETS = 24
+"""Buckets of ranks, two for every doubling."""
 SCALE = 1e4
 
 
@@ -153,6 +155,11 @@ def disguise(
     shown_BT[row[replaced], column[replaced]] = other[replaced].astype(np.int64)
     masked_BT[row[stays], column[stays]] = False
     return shown_BT, masked_BT
+
+
+def rank_bucket(place: np.ndarray) -> np.ndarray:
+    """int64: the bucket of a rank, counted from 0: 0, 1, 2, 3-4, ... in steps of the square root of two."""
+    return np.minimum((2 * np.log2(place + 1)).astype(np.int64), BUCKETS - 1)
 
 
 def total_bins(totals: np.ndarray) -> np.ndarray:
