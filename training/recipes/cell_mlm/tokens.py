@@ -180,16 +180,27 @@ def draw(
 
 
 def smallest(row: np.ndarray, mixed: np.ndarray, most: np.ndarray) -> np.ndarray:
-    """bool[n]: in each row (ascending numbers), the places of its ``most[row]`` smallest ``mixed``."""
-    order = np.lexsort((mixed, row))
-    kept = np.empty(len(row), bool)
-    kept[order] = _place(row[order]) < most[row[order]]
-    return kept
+    """bool[n]: in each row (ascending numbers), the places of its ``most[row]`` smallest ``mixed``.
+
+    One sort of integers, the row in the upper 16 bits; where 48 bits of ``mixed`` are not enough, a slower one of both.
+    """
+    number = np.bincount(row, minlength=len(most))
+    keys = (row.astype(np.uint64) << np.uint64(48)) | (mixed >> np.uint64(16))
+    ranked = np.sort(keys)
+    if len(most) > 1 << 16 or (ranked[1:] == ranked[:-1]).any():
+        order = np.lexsort((mixed, row))
+        kept = np.empty(len(row), bool)
+        kept[order] = _place(row) < most[row]
+        return kept
+    last = np.cumsum(number) - number + np.minimum(most, number) - 1
+    highest = np.where(np.minimum(most, number) > 0, ranked[np.clip(last, 0, None)] if len(ranked) else 0, 0)
+    return (keys <= highest[row]) & (most[row] > 0)
 
 
 def _place(row: np.ndarray) -> np.ndarray:
     """int64[n]: the place of each value in its row; rows ascend."""
-    return np.arange(len(row)) - np.searchsorted(row, row)
+    number = np.bincount(row)
+    return np.arange(len(row)) - np.repeat(np.cumsum(number) - number, number)
 
 
 def _selected(
