@@ -57,10 +57,10 @@ def _registered(receipt: Receipt, nodes: Nodes) -> Iterator[str]:
 def _repeated(snapshot: Snapshot, receipt: Receipt, nodes: Nodes) -> list[str]:
     """What the files of a checkpoint or a report say otherwise than one receipt."""
     parents = {parent.id for parent in receipt.parents}
-    facts, result = _document(snapshot, "training.json"), _document(snapshot, "result.json")
+    facts, result = _typed(snapshot, "training.json"), _typed(snapshot, "result.json")
     found: list[str] = []
     for name, config in (("config.json", _document(snapshot, "config.json")), ("result.json", result.get("config"))):
-        if config and "schema_version" in (facts or result) and config != receipt.config:
+        if config and (facts or result) and config != receipt.config:
             found.append(f"{name} has other settings than its receipt")
     for key in sorted(_named(facts) - parents):
         found.append(f"training.json says that it read {key}, which its receipt does not name")
@@ -90,6 +90,12 @@ def _plan(receipt: Receipt) -> Mapping[str, Any]:
 
 def _differs(order: Mapping[str, Any], expected: Mapping[str, Any], name: str) -> bool:
     return name in order and expected[name] is not None and order[name] != expected[name]
+
+
+def _typed(snapshot: Snapshot, name: str) -> dict[str, Any]:
+    """A document of the trainer's; empty for what only has its name."""
+    document = _document(snapshot, name)
+    return document if "schema_version" in document else {}
 
 
 def _document(snapshot: Snapshot | None, name: str) -> dict[str, Any]:

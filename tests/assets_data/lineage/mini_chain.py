@@ -137,7 +137,7 @@ def make_checkpoint(
         writer.write_json("config.json", {"salt": 0, "train": {"best": {"patience": patience}}}, sidecar=True)
         writer.write_json("training.json", facts, sidecar=True)
 
-    parents = {"manifest": manifest, "preflight": preflight, "triples": list(tables)}
+    parents = {"manifest": manifest, "preflight": preflight}
     return store.run_stage(name="toy/checkpoint", module=MODULE, config=MiniConfig(), parents=parents, build=build)
 
 

@@ -17,10 +17,8 @@ from tests.assets_data.lineage.mini_chain import (
     MODULE,
     MiniConfig,
     make_chain,
-    make_checkpoint,
     make_corpus,
     make_manifest,
-    make_preflight,
     make_raw,
     make_tokenizer,
     make_triples,
@@ -152,17 +150,6 @@ def test_a_node_that_is_its_own_ancestor_is_refused(store, data, own):
     tree = explain(store, triples[0].id)
     assert "LINEAGE_CYCLE" in {node.fault.code for node in tree.nodes.values() if node.fault}
     assert not verify_node(raw[0].id)["ok"] and not verify_node(triples[0].id)["ok"]
-
-
-def test_a_training_that_hides_a_table_it_says_it_read(store, data):
-    from training.evidence import contradictions
-
-    _, _, triples, manifest = data
-    checkpoint = make_checkpoint(store, manifest, make_preflight(store, manifest), triples)
-    forge(store, checkpoint, without(triples[0].id))
-    broken = explain(store, checkpoint.id, evidence=[contradictions]).broken
-    assert broken.id == checkpoint.id and broken.fault.code == "RECEIPT_CONTRADICTED"
-    assert not verify_node(checkpoint.id)["ok"]
 
 
 def test_a_receipt_below_that_was_rewritten_is_missed_by_what_was_made_from_it(store, data):
