@@ -118,8 +118,8 @@ def _check_records(node: Node, snapshot: Snapshot, nodes: Nodes) -> None:
     """The records that a node's tables name are named by its parents' tables, if those name any."""
     parents = [nodes[key].snapshot for key in node.parents if key in nodes]
     held = [parent for parent in parents if parent is not None and _tables(parent)]
-    if not held or any(receipt.sources for receipt in node.receipts):
-        return
+    if not held or None in parents or any(receipt.sources for receipt in node.receipts):
+        return  # of a parent that is gone nobody knows which records it named
     for name in _tables(snapshot):
         wanted = _sample(snapshot.file(name))
         left = _left(wanted, held)

@@ -24,8 +24,8 @@ class Node:
     """A place in the tree: a snapshot with all its receipts, or (``snapshot`` None) the id of one that cannot be read.
 
     ``fault`` is the first thing that is wrong with it. ``deletion`` is what a deletion receipt keeps of a snapshot that
-    was removed on purpose: its content, from which the id follows, and its files by digest. That is no fault. ``extra`` are receipts that nothing
-    in the store names, once that was looked for (``queries.memory``).
+    was removed on purpose: its content, from which the id follows, and its files by digest. That is no fault.
+    ``extra`` are receipts that nothing in the store names, once that was looked for (``queries.memory``).
     """
 
     id: str
