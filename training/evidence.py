@@ -71,7 +71,7 @@ def _repeated(snapshot: Snapshot, receipt: Receipt, nodes: Nodes) -> list[str]:
     ]
     manifests = [nodes[parent.id].snapshot for parent in receipt.parents if parent.input == "manifest"]
     copied = _document(snapshot, MANIFEST) if facts else {}
-    if copied and manifests and copied != _document(manifests[0], MANIFEST):
+    if copied and manifests and manifests[0] and copied != _document(manifests[0], MANIFEST):
         found.append("its manifest.json is not that of the manifest it read")
     return found
 

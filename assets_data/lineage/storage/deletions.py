@@ -24,7 +24,8 @@ def deletion_entry(snapshot: Snapshot) -> dict[str, Any]:
     """What a receipt keeps of a snapshot."""
     files = {name: [entry["bytes"], entry["sha256"]] for name, entry in snapshot.files.items()}
     manifest = snapshot.path / MANIFEST
-    files[MANIFEST] = [manifest.stat().st_size, digest_file(manifest)]
+    if manifest.is_file():  # a collection that was killed before may have removed it already
+        files[MANIFEST] = [manifest.stat().st_size, digest_file(manifest)]
     return {"kind": snapshot.kind, "content": dict(snapshot.content), "files": files, "bytes": snapshot.bytes}
 
 
