@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from assets_data.lineage import DataError, Snapshot, StemmaError, Store
+from assets_data.lineage import DataError, IntegrityError, Snapshot, StemmaError, Store
 from assets_data.lineage.identity.merkle import WIDTH
 from assets_data.lineage.identity.record_ids import iter_records
 from assets_data.lineage.queries.evidence import binding, check_evidence
