@@ -106,9 +106,13 @@ def _unknown(path: str, stages: Sequence[Stage]) -> ConfigError:
     if not named:
         known = sorted({stage.kind.replace("/", ".") for stage in stages})
         return ConfigError("SETTING_UNKNOWN", "no stage of this chain has this name", expected=known, found=path)
+    exact = [stage for stage in named if path.startswith(f"{stage.owner}.{stage.name}.")]
+    named = exact or named
     fields = sorted({field for stage in named for field in _listed(stage)})
     near = _near(path, fields)
-    action = f"did you mean {named[0].kind.replace('/', '.')}.{near}?" if near else None
+    owner = next((stage for stage in named if near in _listed(stage)), named[0])
+    short = near.removeprefix(f"{owner.sections[0]}.") if near and len(owner.sections) == 1 else near
+    action = f"did you mean {owner.kind.replace('/', '.')}.{short}?" if near else None
     return ConfigError("SETTING_UNKNOWN", "no such field", expected=_level(path, fields), found=path, action=action)
 
 

@@ -175,3 +175,13 @@ def test_f28_a_save_that_fails_surfaces_in_its_own_step(tmp_path, monkeypatch):
     with pytest.raises(StorageError):
         go(tmp_path, [Watch()])
     assert seen == [0, 1, 2]  # the save after the third update
+
+
+def test_d2_a_training_says_where_it_is_in_the_log_and_how_long_it_will_take(tmp_path, caplog):
+    with caplog.at_level("INFO", logger="training"):
+        finished = go(tmp_path)
+    lines = [record.getMessage() for record in caplog.records if record.name == "training.callbacks.reports"]
+    updates = finished.plan.updates
+    assert lines[0].startswith(f"update 0 of {updates}: begins") and "s left" in lines[1] and "loss" in lines[1]
+    assert lines[-1].startswith(f"update {updates} of {updates}:") and "done in" in lines[-1]
+    assert len(lines) <= 2 + updates // finished.plan.log_every
