@@ -58,7 +58,7 @@ def facts(run: dict[str, Any]) -> dict[str, Any]:
         "verdict": result["gate"]["verdict"],
         "criteria": [{name: entry.get(name) for name in kept} for entry in result["gate"]["criteria"]],
         "scalars": result["metrics"]["scalars"],
-        "groups": result["metrics"]["tables"].get("groups", []),
+        "groups": result["metrics"].get("groups", []),
         "cpu_s": run["cpu_s"],
     }
 
