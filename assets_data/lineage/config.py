@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import json
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -148,8 +149,27 @@ def _convert(hint: Any, value: Any, path: str, problems: list[str]) -> Any:
         return float(value)
     if hint is typing.Any or (isinstance(hint, type) and type(value) is hint):
         return value
-    problems.append(f"{path} must be {getattr(hint, '__name__', None) or hint}, not {value!r}")
+    problems.append(f"{path} must be {_in_words(hint)}, not {_json_text(value)}")
     return value
+
+
+def _in_words(hint: Any) -> str:
+    """A type as a person who writes JSON or TOML knows it."""
+    words = {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "null"}
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(_in_words(arg) for arg in args)
+    if origin is tuple:
+        return f"a list of which each is {_in_words(args[0])}"
+    if origin is typing.Literal:
+        return f"one of {', '.join(map(_json_text, args))}"
+    if dataclasses.is_dataclass(hint) or origin in (dict, Mapping):
+        return "an object with fields of its own"
+    return words.get(hint, str(hint))
+
+
+def _json_text(value: Any) -> str:
+    return json.dumps(_to_json(value), ensure_ascii=False, default=repr)
 
 
 def _convert_union(args: tuple[Any, ...], value: Any, path: str, problems: list[str]) -> Any:
@@ -161,6 +181,5 @@ def _convert_union(args: tuple[Any, ...], value: Any, path: str, problems: list[
         converted = None if arg is type(None) and value is None else _convert(arg, value, path, trial)
         if not trial and (converted is not None or value is None):
             return converted
-    named = " or ".join("null" if arg is type(None) else getattr(arg, "__name__", str(arg)) for arg in args)
-    problems.append(f"{path} must be {named}, not {value!r}")
+    problems.append(f"{path} must be {' or '.join(map(_in_words, args))}, not {_json_text(value)}")
     return value

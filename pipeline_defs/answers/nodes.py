@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 from argparse import Namespace
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from assets_data.lineage.storage.names import is_name
 from assets_data.lineage.storage.records import parse_record, record_tables
 from pipeline_defs.answers.answer import Answer
 from pipeline_defs.home import stemma_root
+
+SHOWN = 10  # names in a message
 
 
 def default_store() -> Store:
@@ -52,15 +55,22 @@ def find_id(node: str) -> str:
     found = {snapshot_id for snapshot_id in known if snapshot_id.startswith(prefix)}
     if len(found) == 1:
         return found.pop()
-    names = ", ".join(store.all_names())
     raise DataError(
         "NODE_AMBIGUOUS" if found else "NODE_UNKNOWN",
         "several nodes begin like that" if found else "no node has this id, name or path",
         found=node,
         where=store.root,
-        action=f"name one of: {', '.join(names)}"
-        if (names := store.all_names())
-        else "stemma run: nothing is here yet",
+        action=_names_like(node, store.all_names()),
+    )
+
+
+def _names_like(wanted: str, names: list[str]) -> str:
+    """The names that look most like the one that is not there; the first where none does."""
+    if not names:
+        return "stemma run: nothing is here yet"
+    near = get_close_matches(wanted, names, SHOWN, 0.5) or names[:SHOWN]
+    return f"name one of: {', '.join(near)}" + (
+        f" and {len(names) - len(near):,} more" if len(names) > len(near) else ""
     )
 
 
@@ -70,7 +80,10 @@ def find_record(store: Store, text: str) -> bytes:
     Raises DataError RECORD_ID, RECORD_UNKNOWN or RECORD_AMBIGUOUS.
     """
     prefix = text.removeprefix("sha256:").lower()
-    if len(prefix) == 2 * WIDTH or len(prefix) < 6 or set(prefix) - set("0123456789abcdef"):
+    if 0 < len(prefix) < 6 and not set(prefix) - set("0123456789abcdef"):
+        expected = "64 hex characters, or at least the first 6 of them"
+        raise DataError("RECORD_ID", "this beginning of a record id is too short", expected=expected, found=text)
+    if len(prefix) == 2 * WIDTH or not prefix or set(prefix) - set("0123456789abcdef"):
         return parse_record(text)
     found: set[bytes] = set()
     for key in store.snapshot_ids():

@@ -106,7 +106,10 @@ def read_order(checkpoint: Snapshot) -> dict[str, Any]:
     """The order record of a checkpoint."""
     record = checkpoint.read_json("training.json").get("order") if "training.json" in checkpoint.files else None
     if record is None:
-        action = "train again: checkpoints record their order since this version"
+        trained = checkpoint.kind.endswith("/checkpoint")
+        action = (
+            "train again: it was trained before checkpoints recorded their order" if trained else "name a checkpoint"
+        )
         raise DataError("ORDER_NOT_RECORDED", "no order record in this node", found=checkpoint.kind, action=action)
     if not record["tables"]:
         raise DataError("ORDER_NO_TABLES", "its rows were generated, not read from tables", found=checkpoint.id)

@@ -25,7 +25,7 @@ def read_settings(path: Path) -> dict[str, Any]:
     """The file's settings. Raises ConfigError SETTINGS_FILE when it is not there or says something else."""
     try:
         text = path.read_text(encoding="utf-8-sig")
-        document = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+        document = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text, object_pairs_hook=_only_once)
     except (OSError, ValueError) as error:  # both parsers' errors, and text that is not UTF-8
         what = f"cannot read the settings: {error}"
         raise ConfigError("SETTINGS_FILE", what, expected="a .toml or .json file", where=path) from error
@@ -40,7 +40,7 @@ def chosen_settings(file: Path | None, settings: Iterable[str]) -> dict[str, Any
 
 
 def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
-    """``PATH=JSON`` settings; what is not JSON is taken as text. Raises ConfigError SETTING_SHAPE."""
+    """``PATH=JSON`` settings; what is not JSON is taken as text. Raises ConfigError SETTING_SHAPE or SETTING_TWICE."""
     found: dict[str, Any] = {}
     for setting in settings:
         path, equals, text = setting.partition("=")
@@ -48,10 +48,22 @@ def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
             what = "a setting is PATH=JSON, such as text.triples.window=256"
             raise ConfigError("SETTING_SHAPE", what, found=setting)
         try:
-            found[path] = json.loads(text)
+            value = json.loads(text)
         except ValueError:
-            found[path] = text
+            value = text
+        if path in found and found[path] != value:
+            what, action = "a setting is given twice, with two values", "leave one of them out"
+            raise ConfigError("SETTING_TWICE", what, found=path, action=action)
+        found[path] = value
     return found
+
+
+def _only_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; raises ValueError where a name stands in it twice, of which Python would keep the last."""
+    names = [name for name, _ in pairs]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"{twice!r} is there twice")
+    return dict(pairs)
 
 
 def stage_overrides(settings: Settings, stages: Sequence[Stage]) -> dict[str, dict[str, Any]]:
@@ -102,7 +114,9 @@ def _has(stage: Stage, field: str) -> bool:
 
 
 def _unknown(path: str, stages: Sequence[Stage]) -> ConfigError:
-    named = [stage for stage in stages if any(path.startswith(f"{prefix}.") for prefix in _prefixes(stage))]
+    matched = {stage.kind: _matched(path, stage) for stage in stages}
+    longest = max(matched.values(), default=0)
+    named = [stage for stage in stages if longest and matched[stage.kind] == longest]
     if not named:
         known = sorted({stage.kind.replace("/", ".") for stage in stages})
         return ConfigError("SETTING_UNKNOWN", "no stage of this chain has this name", expected=known, found=path)
@@ -114,6 +128,11 @@ def _unknown(path: str, stages: Sequence[Stage]) -> ConfigError:
     short = near.removeprefix(f"{owner.sections[0]}.") if near and len(owner.sections) == 1 else near
     action = f"did you mean {owner.kind.replace('/', '.')}.{short}?" if near else None
     return ConfigError("SETTING_UNKNOWN", "no such field", expected=_level(path, fields), found=path, action=action)
+
+
+def _matched(path: str, stage: Stage) -> int:
+    """How much of a path names the stage: its owner and name more than either alone."""
+    return max((len(prefix) for prefix in _prefixes(stage) if path.startswith(f"{prefix}.")), default=0)
 
 
 def _near(path: str, fields: Sequence[str]) -> str | None:

@@ -33,6 +33,10 @@ def disk_errors(where: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in _DISK_ERRORS and not _is_about(error, where):
             raise
+        if error.errno not in _DISK_ERRORS:
+            action = "name a place where a file or folder can be"
+            code = f"STORAGE_{errno.errorcode[error.errno or 0]}"
+            raise StorageError(code, f"cannot write: {error.strerror}", where=error.filename, action=action) from error
         parent = next((p for p in (where, *where.parents) if p.exists()), Path("/"))
         free = shutil.disk_usage(parent).free
         raise StorageError(

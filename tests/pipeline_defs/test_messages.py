@@ -1,0 +1,101 @@
+"""Messages name the level that was meant, the types as JSON knows them, and what can be done about this very thing."""
+
+import json
+
+import pytest
+
+from assets_data.domains.text.config import TextConfig
+from assets_data.lineage import ConfigError, DataError, Store, from_dict
+from assets_data.sources.config import SourceConfig
+from pipeline_defs.answers.nodes import find_id, find_record
+from pipeline_defs.commands import cli
+from pipeline_defs.commands.chain import plan_chain
+from pipeline_defs.commands.settings import parse_settings, read_settings
+from tests.assets_data.lineage.mini_chain import make_chain
+from training.recipes.walk_lm import RECIPE
+
+
+@pytest.mark.parametrize(
+    ("cls", "values", "says", "never"),
+    [
+        (TextConfig, {"documents": {"max_char": 1}}, "max_chars", "tokenizer"),
+        (RECIPE.config_type, {"train": {"optimizer": {"lr_": 1}}}, "did you mean train.optimizer.lr", "gate.edge"),
+        (SourceConfig, {"file": {}}, "it has source, shards", "files.root"),
+    ],
+)
+def test_an_unknown_key_is_answered_with_the_fields_of_its_own_level(cls, values, says, never):
+    with pytest.raises(ConfigError) as error:
+        from_dict(cls, values)
+    assert error.value.code == "CONFIG_UNKNOWN_KEY" and says in str(error.value) and never not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "says"),
+    [
+        ("text.raw_slice.files.patterns", "*.jsonl", "files.patterns must be a list of which each is text"),
+        ("text.documents.max_chars", "x", "documents.max_chars must be a whole number"),
+        ("text.documents.max_chars", True, "documents.max_chars must be a whole number, not true"),
+        ("text.documents.min_letter_share", None, "documents.min_letter_share must be a number, not null"),
+        ("text.documents", None, "documents must be an object with fields of its own, not null"),
+        ("text.duplicates.near", 1, "duplicates.near must be true or false, not 1"),
+        ("walk_lm.train.precision", "fp8", 'train.precision must be one of "auto"'),
+        ("walk_lm.train.threads", "all", "train.threads must be a whole number or null"),
+    ],
+)
+def test_a_type_is_called_what_json_calls_it(path, value, says):
+    with pytest.raises(ConfigError) as error:
+        plan_chain("walk_lm", "smoke", {path: value})
+    said = str(error.value)
+    assert error.value.code == "CONFIG_BAD_VALUE" and says in said
+    assert not any(word in said for word in ("tuple", "NoneType", "FilesConfig", "DocumentsConfig", "None", "True"))
+
+
+@pytest.mark.parametrize(
+    ("path", "beside", "never"),
+    [
+        ("text.raw_slice.extract.qa.bogus", "extract.qa.question", "documents."),
+        ("text.triples.windw", "triples.window", "extract."),
+        ("walk_lm.train.optimizer.rate", "train.optimizer.lr", "train.schedule"),
+    ],
+)
+def test_an_unknown_setting_is_answered_with_those_beside_it(path, beside, never):
+    with pytest.raises(ConfigError) as error:
+        plan_chain("walk_lm", "smoke", {path: 1})
+    assert error.value.code == "SETTING_UNKNOWN" and beside in str(error.value) and never not in str(error.value)
+
+
+def test_a_setting_given_twice_loses_neither_value_in_silence(tmp_path):
+    assert parse_settings(["a.b=1", "a.b=1", "a.c=2"]) == {"a.b": 1, "a.c": 2}
+    with pytest.raises(ConfigError) as error:
+        parse_settings(["a.b=1", "a.b=2"])
+    assert error.value.code == "SETTING_TWICE"
+    file = tmp_path / "twice.json"
+    for text in ('{"text": {"documents": {"seed": 1}, "documents": {"seed": 2}}}', '{"text": {}, "text": {}}'):
+        file.write_text(text)
+        with pytest.raises(ConfigError, match="is there twice"):
+            read_settings(file)
+    file.write_text(json.dumps({"text": {"documents": {"seed": 1}}}))
+    assert read_settings(file) == {"text.documents.seed": 1}
+
+
+@pytest.mark.parametrize("text", ["abc", "0", "12345"])
+def test_a_beginning_that_is_too_short_is_told_how_long_it_must_be(tmp_path, text):
+    with pytest.raises(DataError, match="at least the first 6"):
+        find_record(Store(tmp_path), text)
+
+
+def test_a_name_that_is_not_there_is_answered_with_those_like_it(tmp_path, monkeypatch):
+    make_chain(Store(tmp_path / "store"))
+    monkeypatch.setenv("STEMMA_ROOT", str(tmp_path))
+    with pytest.raises(DataError) as error:
+        find_id("text/triples/c")
+    assert "text/triples/a" in str(error.value) and "text/triples/b" in str(error.value)
+    assert "toy/gate_report" not in str(error.value)
+
+
+@pytest.mark.parametrize("node", ["text/triples/a", "text/tokenizer"])
+def test_steps_are_asked_of_checkpoints(tmp_path, monkeypatch, capsys, node):
+    make_chain(Store(tmp_path / "store"))
+    monkeypatch.setenv("STEMMA_ROOT", str(tmp_path))
+    assert cli.main(["batch", node, "--step", "1"]) == 1
+    assert "name a checkpoint" in capsys.readouterr().err
