@@ -17,7 +17,7 @@ from typing import Any
 
 from assets_data.domains.episodes.config import RAW, TABLES
 from assets_data.lineage import Snapshot, Store, with_overrides
-from benchmarks.result import RESULTS, save
+from benchmarks.result import save
 from benchmarks.world_model_data import dataset
 from training.recipe import discover
 from training.stages import make_checkpoint, make_gate_report, make_preflight_report
@@ -49,15 +49,14 @@ def measure(store: Store, manifest: Snapshot, config: Any) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure the seeds asked for; earlier ones of the same commit's file are kept beside."""
+    """Measure the seeds asked for, and keep those of an earlier result beside."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("preset", choices=sorted(RECIPE.presets))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--plans", choices=("preset", "off"), default="preset")
-    parser.add_argument("--keep", action="store_true", help="add to what the result file has of the same settings")
+    parser.add_argument("--keep", type=Path, help="a result of other seeds under the same settings, to add to")
     options = parser.parse_args()
-    path = RESULTS / f"world_model_{options.preset}.json"
-    runs: dict[str, Any] = json.loads(path.read_text())["figures"]["seeds"] if options.keep and path.is_file() else {}
+    runs: dict[str, Any] = json.loads(options.keep.read_text())["figures"]["seeds"] if options.keep else {}
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder) / "store")
         manifest = dataset(store, RAW[options.preset](), TABLES[options.preset]())
