@@ -66,7 +66,7 @@ def ours(folder: Path, episodes: list[Episode]) -> Callable[[], object]:
         parents={},
         build=lambda w: write_slice(w, infer_space(episodes), iter(episodes), np.empty((0, 32), np.uint8), {}),
     )
-    config = EpisodesConfig(split=SplitConfig(least=1), sequences=SequencesConfig(length=ROWS, stride=25))
+    config = EpisodesConfig(split=SplitConfig(validation_share=0.2, test_share=0.2, least=1), sequences=SequencesConfig(length=ROWS, stride=25))
     rows = open_replay(store, make_tables(store, {"made-0": raw}, config)).rows("train")
     draw = np.random.default_rng(1)
 
@@ -126,7 +126,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     figures = {}
-    for name, count, shape, dtype in (("images", 20, (3, 64, 64), "uint8"), ("floats", 100, (17,), "float32")):
+    for name, count, shape, dtype in (("images", 40, (3, 64, 64), "uint8"), ("floats", 100, (17,), "float32")):
         with tempfile.TemporaryDirectory() as folder:
             episodes = make_episodes(count, shape, dtype)
             samplers = {
