@@ -66,7 +66,10 @@ def ours(folder: Path, episodes: list[Episode]) -> Callable[[], object]:
         parents={},
         build=lambda w: write_slice(w, infer_space(episodes), iter(episodes), np.empty((0, 32), np.uint8), {}),
     )
-    config = EpisodesConfig(split=SplitConfig(validation_share=0.2, test_share=0.2, least=1), sequences=SequencesConfig(length=ROWS, stride=25))
+    config = EpisodesConfig(
+        split=SplitConfig(validation_share=0.2, test_share=0.2, least=1),
+        sequences=SequencesConfig(length=ROWS, stride=25),
+    )
     rows = open_replay(store, make_tables(store, {"made-0": raw}, config)).rows("train")
     draw = np.random.default_rng(1)
 
