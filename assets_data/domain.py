@@ -32,7 +32,10 @@ class Domain:
 
     - ``slices(config, store) -> names``: the slices that the source stage's config offers now.
     - ``standing() -> names``: slices that are always there, known without a run.
-    - ``grown(store, most) -> (names, warnings)``: slices that recorded sources offer by now; for the sensor.
+    - ``grown(store, most) -> ({slice: state}, warnings)``: slices that recorded sources offer by now, for the sensor;
+      the state of one is another when its content may be.
+    - ``recorded(store, slice_name) -> overrides``: the settings of the source stage that the slice's own source was
+      recorded with; nothing where it was not.
     - ``preview(store, table_snapshot) -> row -> text``: what a training row says, for people.
     - ``find(snapshots, text) -> {record: (where, excerpt)}``: the records that say something.
     - ``alike(snapshots, records) -> records``: those that stand for the same content: another spelling of a text.
@@ -47,6 +50,7 @@ class Domain:
     slices: str
     standing: str = ""
     grown: str = ""
+    recorded: str = ""
     preview: str = ""
     find: str = ""
     alike: str = ""

@@ -15,6 +15,7 @@ functions are named as ``module:function`` and imported when they are called.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib
 import inspect
@@ -63,11 +64,15 @@ def Many(kind: str) -> Input:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a check found: whether it passed, numbers beside, and the first failures for people."""
+    """What a check found: whether it passed, numbers beside, and the first failures for people.
+
+    One that did not pass and is a ``warning`` is shown and blocks nothing.
+    """
 
     passed: bool
     facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
     failures: Sequence[Mapping[str, Any]] = ()
+    warning: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +145,8 @@ class Stage:
     ) -> Snapshot:
         """Make the snapshot, or find it made. Inputs that the stage may do without can be left out."""
         function = load(self.make)
+        if store.builder:
+            store = dataclasses.replace(store, builder=store.builder.of(self, inputs, config, slice_name, further))
         own = {"store": store, "config": config, "slice_name": slice_name, "inputs": inputs}
         offered = {**own, **inputs, **self.bind, **further}
         return function(**{name: offered[name] for name in _parameters(function) if name in offered})
@@ -149,6 +156,10 @@ class Stage:
         """The class of its config."""
         config: object = (self.presets or {})[self.default_preset()]()
         return type(config)
+
+    def reads(self, field: str) -> bool:
+        """Whether a dotted field of its config lies in a section that the stage reads."""
+        return not self.sections or field.partition(".")[0] in self.sections
 
     def default_preset(self, wanted: str = "demo") -> str:
         """``wanted`` where the stage has it, else ``demo``, else its first."""

@@ -19,8 +19,16 @@ def stemma_root() -> Path:
 
     Raises ConfigError ROOT_FOLDER where no folder can be, because a file is in the way.
     """
-    root = Path(os.environ.get("STEMMA_ROOT") or ".stemma").expanduser().absolute()
-    standing = next(path for path in (root, *root.parents) if path.exists())
+    named = os.environ.get("STEMMA_ROOT") or ".stemma"
+    try:
+        root = Path(named).expanduser().absolute()
+    except RuntimeError as error:  # no such user, or none whose home is known
+        action = "set HOME, or STEMMA_ROOT to a folder without ~"
+        raise ConfigError("ROOT_FOLDER", f"~ leads nowhere: {error}", found=named, action=action) from error
+    try:
+        standing = next(path for path in (root, *root.parents) if path.exists())
+    except OSError as error:  # a name too long, a loop of links
+        raise ConfigError("ROOT_FOLDER", f"no folder can be here: {error.strerror}", found=named) from error
     if not standing.is_dir():
         action = "set STEMMA_ROOT to a folder, or to where one can be made"
         raise ConfigError("ROOT_FOLDER", "the root is a folder", found=f"a file at {standing}", action=action)

@@ -41,8 +41,11 @@ class Operations:
     settings: Mapping[str, Any] = _table("PATH to value, as stemma run --set, for those runs")
     recipes: tuple[str, ...] = option((), "recipes that retrain by themselves; none: every one")
     slices_per_tick: int = option(4, "most slices for which one tick of new_slices requests runs")
+    tick_seconds: int = option(60, "how often sensors that start runs look, at most")
     retrain_at: str = option("0 3 * * 0", "cron line of weekly_retrain, in UTC")
     alerts: Alerts = option(Alerts(), "where alerts go")
+    owners: Mapping[str, Any] = _table("domain or recipe to its owners, as team:NAME or a mail address")
+    repository: str = option("", "address of the code's repository: code references then lead to the commit")
     gpu_tags: Mapping[str, str] = _table("tags of jobs that train, for the run launcher: dagster-k8s/config, ...")
 
 

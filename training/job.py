@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from assets_data.lineage import ConfigError, DataError, Snapshot, Store, from_dict
+from assets_data.lineage import ConfigError, DataError, Snapshot, Store, digest_json, from_dict
 from training.data import Data
 from training.recipe import Recipe
 
@@ -59,6 +59,12 @@ class Job:
         """All that training and gate read: the inputs, the preflight, and the snapshots that hold the rows."""
         members = {name: self.store.opened(member) for name, member in self.data.members.items()}
         return {**self.inputs, "preflight": self.preflight, **members}
+
+
+def run_name(job: Job, code: str, facts: Mapping[str, Any]) -> str:
+    """The name of a training's run directory: of preflight, code and (``facts``, where it has one) its origin."""
+    identity = [job.preflight.id, code, *([facts] if facts else [])]
+    return f"{job.recipe.name}-{digest_json(identity).removeprefix('sha256:')[:16]}"
 
 
 def named_inputs(recipe: Recipe, inputs: Mapping[str, Any]) -> dict[str, Snapshot]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from assets_data.lineage import Snapshot, SnapshotWriter, Store, digest_json, to_dict
+from assets_data.lineage import Snapshot, SnapshotWriter, Store, to_dict
 from assets_data.lineage.queries.explain import ORIGIN
 from assets_data.lineage.receipts.code import commit
 from training import stages
@@ -22,7 +22,7 @@ from training.checkpoint import link, read_state
 from training.config import derived_seeds
 from training.environment import autocast, reproducible
 from training.gate import judge
-from training.job import Job, references
+from training.job import Job, references, run_name
 from training.loop import train
 from training.machine import installed_version
 from training.metrics import curves, finite, read_lines
@@ -38,8 +38,7 @@ def train_and_publish(
     """Train in the run directory of (preflight, code, origin) and write the checkpoint's snapshot."""
     facts = origin.facts() if origin and not origin.same_run else {}
     mother = {ORIGIN: origin.published} if origin and origin.published else {}
-    identity = [job.preflight.id, code, *([facts] if facts else [])]
-    run_id = f"{job.recipe.name}-{digest_json(identity).removeprefix('sha256:')[:16]}"
+    run_id = run_name(job, code, facts)
     run = train(
         job.recipe,
         job.config,

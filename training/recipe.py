@@ -77,6 +77,8 @@ class Recipe:
       for ``stemma embed``.
     - ``begin(model, data)``: put into a new model what it begins from, such as the weights of an input that is another
       recipe's checkpoint. Called once, before the first update of a run that begins anew.
+    - ``scorer(store, checkpoint) -> (rows) -> {name: float64[N]}``: scores of rows that are in no table, made by the
+      domain that the recipe reads, such as the alleles of a file; for that domain's own commands.
     - ``order(config) -> OrderKind``: another order than the uniform one; the data then offers ``order_values``,
       float64[n], which are the values of the column that the kind names.
     - ``export(checkpoint, folder) -> Loading``: write a published checkpoint's model into an export folder as another
@@ -105,6 +107,7 @@ class Recipe:
     generate: Callable[..., Any] | None = None
     embed: Callable[..., Any] | None = None
     begin: Callable[..., None] | None = None
+    scorer: Callable[..., Any] | None = None
     order: Callable[..., OrderKind] | None = None
     export: Callable[..., Loading] | None = None
     after_step: Callable[..., None] | None = None

@@ -10,11 +10,12 @@ from training.recipe import find_recipe
 
 
 def no_errors(_store: Store, preflight: Snapshot) -> Outcome:
-    """The preflight found nothing that would spoil the training. Warnings are shown and do not fail it."""
+    """The preflight found nothing that would spoil the training. Warnings alone are shown and block nothing."""
     issues = preflight.read_json("preflight.json")["issues"]
     errors = sum(issue["severity"] == "error" for issue in issues)
     first = sorted(issues, key=lambda issue: issue["severity"] != "error")
-    return Outcome(passed=not errors, facts={"errors": errors, "warnings": len(issues) - errors}, failures=first)
+    facts = {"errors": errors, "warnings": len(issues) - errors}
+    return Outcome(passed=not issues, facts=facts, failures=first, warning=not errors)
 
 
 def loads_and_rehashes(_store: Store, checkpoint: Snapshot) -> Outcome:
@@ -28,6 +29,15 @@ def loads_and_rehashes(_store: Store, checkpoint: Snapshot) -> Outcome:
     model = load_model(find_recipe(checkpoint.kind.partition("/")[0]), checkpoint)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return Outcome(passed=parameters > 0, facts={"parameters": parameters})
+
+
+def no_collapse(_store: Store, checkpoint: Snapshot) -> Outcome:
+    """No criterion of the collapse monitor was met at the end of the training. A warning: the gate decides."""
+    result = checkpoint.read_json("training.json")["result"]
+    met = {name: int(value) for name, value in result.items() if name.rpartition("/")[2] == "collapse_alerts" and value}
+    failures = [{"state": name.rpartition("/")[0], "criteria met": value} for name, value in met.items()]
+    facts = {"collapse_alerts": sum(met.values())}
+    return Outcome(passed=not met, facts=facts, failures=failures, warning=True)
 
 
 def lineage_intact(store: Store, checkpoint: Snapshot) -> Outcome:
@@ -45,7 +55,10 @@ def lineage_intact(store: Store, checkpoint: Snapshot) -> Outcome:
 def gate(_store: Store, report: Snapshot) -> Outcome:
     """The registered thresholds are met. "Undetermined" does not pass."""
     verdict = report.read_json("result.json")["gate"]
-    facts = {"verdict": verdict["verdict"]}
-    return Outcome(
-        passed=verdict["verdict"] == "pass", facts=facts, failures=[{"reason": r} for r in verdict["reasons"]]
-    )
+    facts: dict[str, Any] = {"verdict": verdict["verdict"], "criteria": len(verdict["criteria"])}
+    for criterion in verdict["criteria"]:
+        if criterion["value"] is not None:
+            distance = criterion["value"] - criterion["threshold"]
+            facts[f"{criterion['name']} margin"] = float(distance if criterion["direction"] == "above" else -distance)
+    reasons = [{"reason": reason} for reason in verdict["reasons"]]
+    return Outcome(passed=verdict["verdict"] == "pass", facts=facts, failures=reasons)

@@ -7,7 +7,7 @@ made under another preflight is not judged, and a preflight whose bytes changed 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +15,10 @@ from assets_data.lineage import GateError, IntegrityError, Snapshot, SnapshotWri
 from assets_data.lineage.queries.explain import ORIGIN
 from assets_data.lineage.receipts.code import code_version, environment
 from assets_data.lineage.receipts.reader import read_receipt
+from assets_data.lineage.storage.sealing import Outside
 from assets_data.stage import NOTHING, Check, One, Stage
 from training.config import derived_seeds
-from training.job import REGISTRATION, Job, named_inputs
+from training.job import REGISTRATION, Job, named_inputs, run_name
 from training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def recipe_stages(recipe: Recipe) -> tuple[Stage, ...]:
             modules=training_code(recipe),
             checks=(
                 _check("loads_and_rehashes", "Every tensor hashes to the id, and the weights load into the model."),
+                _check("no_collapse", "No criterion of the collapse monitor is met. A warning, which blocks nothing."),
                 _check("lineage_intact", "Every ancestor of the checkpoint is still what its receipt says."),
             ),
             pool="gpu",
@@ -86,6 +88,10 @@ def make_preflight_report(store: Store, recipe: Recipe, inputs: Mapping[str, Sna
     """
     chosen = named_inputs(recipe, inputs)
     _require_whole(store, recipe, chosen, config)
+    manifests = [
+        snapshot.read_json("manifest.json") for snapshot in chosen.values() if "manifest.json" in snapshot.files
+    ]
+    members = [store.snapshot_path(key) for document in manifests for key in _ids(document.get("members", {}))]
 
     def build(writer: SnapshotWriter) -> None:
         from training.machine import Probes
@@ -106,6 +112,7 @@ def make_preflight_report(store: Store, recipe: Recipe, inputs: Mapping[str, Sna
             parents=chosen,
             arguments={"machine": _machine(), "attempt": attempt},
             build=build,
+            outside=Outside(reads=members),
         )
         if not snapshot.reused or snapshot.read_json(REGISTRATION)["ok"]:
             break
@@ -148,6 +155,7 @@ def make_checkpoint(
         seeds={"train": job.config.train.seed, **derived_seeds(job.config.train.seed)},
         arguments={"reset_progress": True} if origin and reset_progress else None,
         build=build,
+        outside=_run_folder(job, code_version(*code), origin, state, reset_progress),
     )
 
 
@@ -168,9 +176,14 @@ def make_gate_report(
 
         judge_and_publish(writer, job, checkpoint)
 
-    parents = {**job.parents, "checkpoint": checkpoint}
+    run = store.root / "runs" / checkpoint.read_json("training.json")["run_id"]
     return store.run_stage(
-        name=f"{recipe.name}/gate_report", module=training_code(recipe), config=config, parents=parents, build=build
+        name=f"{recipe.name}/gate_report",
+        module=training_code(recipe),
+        config=config,
+        parents={**job.parents, "checkpoint": checkpoint},
+        build=build,
+        outside=Outside(writes=[run] if run.is_dir() else []),
     )
 
 
@@ -214,6 +227,22 @@ def _require_whole(store: Store, recipe: Recipe, inputs: Mapping[str, Snapshot],
 
 def _check(name: str, says: str) -> Check:
     return Check(name=name, run=f"training.stage_checks:{name}", says=says)
+
+
+def _ids(members: Any) -> Iterator[str]:
+    """Every snapshot that a manifest names, however deep: its content says which, and its id covers that."""
+    if isinstance(members, str):
+        yield members
+    elif isinstance(members, Mapping | list):
+        for member in members.values() if isinstance(members, Mapping) else members:
+            yield from _ids(member)
+
+
+def _run_folder(job: Job, code: str, published: Snapshot | None, state: Path | None, reset_progress: bool) -> Outside:
+    """The run's own directory, and the state it takes over."""
+    origin = _origin(published, None, reset_progress) if published else None
+    run = job.store.root / "runs" / run_name(job, code, origin.facts() if origin else {})
+    return Outside(writes=[run], reads=[state] if state else [])
 
 
 def _origin(published: Snapshot | None, state: Path | None, reset_progress: bool) -> Origin | None:

@@ -7,6 +7,7 @@ classes nest as objects. Nothing is coerced except int to float and list to tupl
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -41,7 +42,7 @@ def from_dict(cls: type[T], values: Mapping[str, Any]) -> T:
         raise ConfigError(
             "CONFIG_UNKNOWN_KEY" if any("unknown key" in p for p in problems) else "CONFIG_BAD_VALUE",
             f"{cls.__name__}: " + "; ".join(problems),
-            action=f"use only the fields of {cls.__name__}: {', '.join(f.name for f in dataclasses.fields(cls))}",  # type: ignore[arg-type]
+            action="use only the fields that are named",
         )
     return config
 
@@ -119,9 +120,16 @@ def _to_json(value: Any) -> Any:
 
 def _build(cls: type, values: Mapping[str, Any], prefix: str, problems: list[str]) -> Any:
     hints = typing.get_type_hints(cls)
-    problems += [f"unknown key {prefix}{key!r}" for key in values if key not in hints]
+    problems += [_unknown_key(prefix, key, hints) for key in values if key not in hints]
     known = {k: _convert(hints[k], v, f"{prefix}{k}", problems) for k, v in values.items() if k in hints}
     return None if problems else cls(**known)
+
+
+def _unknown_key(prefix: str, key: str, hints: Mapping[str, Any]) -> str:
+    """The key, the field that was probably meant, and the fields of its own level."""
+    near = difflib.get_close_matches(str(key), hints, 1)
+    meant = f"did you mean {prefix}{near[0]}? " if near else ""
+    return f"unknown key {prefix}{key!r} ({meant}{prefix or 'it'} has {', '.join(hints)})"
 
 
 def _convert(hint: Any, value: Any, path: str, problems: list[str]) -> Any:
@@ -153,5 +161,6 @@ def _convert_union(args: tuple[Any, ...], value: Any, path: str, problems: list[
         converted = None if arg is type(None) and value is None else _convert(arg, value, path, trial)
         if not trial and (converted is not None or value is None):
             return converted
-    problems.append(f"{path} must be one of {args}, not {value!r}")
+    named = " or ".join("null" if arg is type(None) else getattr(arg, "__name__", str(arg)) for arg in args)
+    problems.append(f"{path} must be {named}, not {value!r}")
     return value

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from assets_data.lineage import DataError, digest_json, text_key64
 from assets_data.lineage.storage.verified import settled_digest
@@ -99,6 +99,24 @@ class Source(Protocol):
     def rows_besides(self, slice_name: str) -> bool:
         """Whether some other slice may hold a row: then this one may be empty."""
         ...
+
+
+@runtime_checkable
+class Rooted(Protocol):
+    """A source whose files lie below a folder of this machine."""
+
+    root: Path
+
+
+class _Ledger(Protocol):
+    root: Path
+
+
+@runtime_checkable
+class Fetching(Protocol):
+    """A source that keeps what it fetched beside a ledger."""
+
+    ledger: _Ledger
 
 
 def storable(record: Record, max_bytes: int) -> Record:

@@ -6,9 +6,11 @@ import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from assets_data.lineage import StemmaError
+from assets_data.lineage import DataError, StemmaError
+from assets_data.lineage.identity.digests import load_json
 
 UNDECIDED = 3
 """The exit status of an answer that leaves something to the reader; 2 is argparse's, for unusable arguments."""
@@ -47,6 +49,16 @@ def short(digest: str | None) -> str:
 def pretty(document: Any) -> bytes:
     """A JSON file for other tools: indented, members sorted, a newline at the end; one spelling per document."""
     return (json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def read_given(path: Path) -> Any:
+    """The JSON of a file that a person named. Raises DataError FILE_GIVEN where it cannot be read."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        what = f"the file cannot be read: {error.strerror or error}"
+        raise DataError("FILE_GIVEN", what, where=path, action="name a file that is there") from error
+    return load_json(data, path)
 
 
 def plain(value: object) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from assets_data.lineage import Store
 from assets_data.lineage.queries.explain import Tree, explain, total_bytes
-from assets_data.lineage.queries.tree import Node, load_tree
+from assets_data.lineage.queries.tree import Node, load_tree, was_sealed
 from assets_data.lineage.receipts.receipt import Receipt
 from pipeline_defs.answers.answer import Answer, fault_document, plain, short
 from pipeline_defs.answers.nodes import find_home
@@ -89,6 +89,7 @@ def _tree_lines(tree: Tree, node_id: str, lead: str, below: str, seen: set[str])
     seen.add(node_id)
     size = f"  {node.snapshot.bytes:,} bytes" if node.snapshot else ""
     mark = f"  BROKEN [{node.fault.code}]" if node.fault else "  deleted on purpose" if node.deletion else ""
+    mark += "  sealed" if was_sealed(node) else ""
     yield f"{lead}{node.kind}  {short(node_id)}{size}{'  (see above)' if again else mark}"
     if again:
         return
@@ -149,6 +150,7 @@ def _node_document(node: Node) -> dict[str, Any]:
         "id": node.id,
         "kind": node.kind,
         "ok": node.fault is None,
+        "sealed": was_sealed(node),
         "fault": fault_document(node.fault) if node.fault else None,
         "files": {name: dict(entry) for name, entry in node.snapshot.files.items()} if node.snapshot else {},
         "parents": node.parents,

@@ -13,6 +13,7 @@ import numpy as np
 from assets_data.lineage import DataError, IntegrityError, Snapshot, StemmaError, Store
 from assets_data.lineage.identity.merkle import WIDTH
 from assets_data.lineage.identity.record_ids import iter_records
+from assets_data.lineage.queries.tree import load_tree, was_sealed
 from assets_data.lineage.receipts.reader import check_statement, read_both, read_document
 from assets_data.lineage.storage.deletions import find_deletion
 from assets_data.lineage.storage.names import is_name
@@ -120,7 +121,7 @@ def show(options: Namespace) -> Answer:
 
 def verify(options: Namespace) -> Answer:
     """``stemma verify``."""
-    report = verify_node(options.node, Path(options.key) if options.key else None)
+    report = verify_node(options.node, Path(options.key) if options.key else None, options.sealed)
     return Answer(document=report, lines=list(verification_lines(report)), ok=report["ok"])
 
 
@@ -141,7 +142,7 @@ def describe_node(node: str) -> dict[str, Any]:
     }
 
 
-def verify_node(node: str, key: Path | None = None) -> dict[str, Any]:
+def verify_node(node: str, key: Path | None = None, sealed: bool = False) -> dict[str, Any]:
     """Re-hash files, parts, receipts and the files of every parent, and with ``key`` check the node's signatures.
 
     ``ok`` is False at the first fault. A directory outside every store that knows it is judged by its bytes alone, and
@@ -160,6 +161,8 @@ def verify_node(node: str, key: Path | None = None) -> dict[str, Any]:
         for path in receipts:
             parents = _verify_receipt(store, snapshot, path)
             report["checked"].append(f"receipt {path.stem[:12]} with {parents} verified parents")
+        if sealed:
+            report["checked"].append(_require_sealed(store, snapshot.id))
         if key:
             from pipeline_defs.answers.signatures import check_signatures
 
@@ -167,6 +170,17 @@ def verify_node(node: str, key: Path | None = None) -> dict[str, Any]:
     except StemmaError as error:
         report |= {"ok": False, "error": str(error)}
     return report
+
+
+def _require_sealed(store: Store, snapshot_id: str) -> str:
+    """Raise IntegrityError SEAL_MISSING unless some receipt of every node of the tree says that it was made sealed."""
+    nodes = load_tree(store, [snapshot_id])
+    if loose := [node for node in nodes.values() if not was_sealed(node)]:
+        shown = ", ".join(f"{node.kind} {node.id[7:19]}" for node in loose[:5])
+        action = "stemma run --sealed makes it again, with the same ids"
+        what = f"{len(loose)} of {len(nodes)} nodes were not made sealed"
+        raise IntegrityError("SEAL_MISSING", what, found=shown, action=action)
+    return f"{len(nodes)} nodes made sealed"
 
 
 def node_lines(description: dict[str, Any]) -> Iterator[str]:

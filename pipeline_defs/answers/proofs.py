@@ -8,12 +8,11 @@ from argparse import Namespace
 from pathlib import Path
 
 from assets_data.lineage import DataError, IntegrityError, Snapshot, canonical_json, digest_json
-from assets_data.lineage.identity.digests import load_json
 from assets_data.lineage.queries.proof import check_document, prove_record
 from assets_data.lineage.queries.tree import load_tree
 from assets_data.lineage.storage.atomic import write_bytes, write_json
 from assets_data.lineage.storage.records import parse_record
-from pipeline_defs.answers.answer import Answer
+from pipeline_defs.answers.answer import Answer, read_given
 from pipeline_defs.answers.nodes import default_store, find_id, find_node
 from pipeline_defs.answers.retention.needs import PROOFS
 
@@ -51,7 +50,7 @@ def check(options: Namespace) -> Answer:
     the status is 3. Raises IntegrityError when the proof shows nothing, PROOF_SNAPSHOT when it is about another one.
     """
     path = Path(options.file)
-    document = load_json(path.read_bytes(), path)
+    document = read_given(path)
     snapshot_id, present = check_document(document)
     says: dict[str, object] = {"id": snapshot_id, "record": document["record"], "present": present}
     says["compared"] = options.snapshot is not None

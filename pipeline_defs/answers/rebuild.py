@@ -29,7 +29,7 @@ def rebuild(options: Namespace) -> Answer:
     steps: list[dict[str, Any]] = []
     try:
         with contextlib.redirect_stdout(sys.stderr):  # stages speak while they work; stdout is the answer's
-            for step in rebuild_nodes(origin, Store(folder / "store"), root_id):
+            for step in rebuild_nodes(origin, _target(folder, options.sealed), root_id):
                 steps.append(step)
                 print(plain(_line(step)), flush=True)
     finally:
@@ -38,6 +38,13 @@ def rebuild(options: Namespace) -> Answer:
     same = all(step["same"] for step in steps)
     lines = [_verdict(steps[-1], len(steps))]
     return Answer(document={"root": root_id, "same": same, "nodes": steps}, lines=lines, ok=same)
+
+
+def _target(folder: Path, sealed: bool) -> Store:
+    from pipeline_defs.sealed.launch import seal
+
+    store = Store(folder / "store")
+    return seal(store) if sealed else store
 
 
 def rebuild_nodes(origin: Store, target: Store, root_id: str) -> Iterator[dict[str, Any]]:

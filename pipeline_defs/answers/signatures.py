@@ -19,7 +19,7 @@ from assets_data.lineage.queries.bundle_check import check_bundle
 from assets_data.lineage.queries.explain import explain
 from assets_data.lineage.queries.tree import Node
 from assets_data.lineage.storage import atomic
-from pipeline_defs.answers.answer import Answer, pretty, short
+from pipeline_defs.answers.answer import Answer, pretty, read_given, short
 from pipeline_defs.answers.nodes import find_home
 from pipeline_defs.answers.signing import require_private_key, sign_bundle, verifier
 
@@ -90,7 +90,7 @@ def check_file(options: Namespace) -> Answer:
     """``stemma check-bundle``: a bundle file from anywhere, with a key or without."""
     path = Path(options.file)
     verify = verifier(Path(options.key)) if options.key else None
-    facts: dict[str, Any] = check_bundle(load_json(path.read_bytes(), path), verify)
+    facts: dict[str, Any] = check_bundle(read_given(path), verify)
     return Answer(document=facts, lines=[f"{name:<10}{value}" for name, value in facts.items()])
 
 

@@ -57,9 +57,10 @@ def _receipts(store: Store) -> tuple[dict[str, tuple[str, Receipt]], dict[str, S
     for name in store.all_names():
         if name.startswith("pins/"):
             continue
-        entry = store.pointer(name) or {}
-        snapshot_id = str(entry.get("snapshot"))
+        snapshot_id = "none"
         try:
+            entry = store.pointer(name) or {}
+            snapshot_id = str(entry.get("snapshot"))
             receipts[name] = (snapshot_id, read_receipt(store.root / (entry.get("receipt") or "no receipt")))
         except (OSError, StemmaError) as error:
             broken[name] = Standing(name=name, id=snapshot_id, reasons=[("content", f"its receipt: {error}")])

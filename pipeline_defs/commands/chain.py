@@ -7,9 +7,8 @@ those over all slices.
 
 from __future__ import annotations
 
-import dataclasses
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +39,8 @@ class Chain:
     stages: Sequence[Stage]
     asked: Mapping[str, Mapping[str, Any]]
     notes: Sequence[str]
-    id: str = dataclasses.field(default_factory=lambda: uuid.uuid4().hex[:12])
+    id: str
+    sealed: bool = False
 
     @property
     def tags(self) -> dict[str, str]:
@@ -82,38 +82,57 @@ def plan_chain(recipe: str, preset: str, settings: Settings) -> Chain:
     return plan_stages(recipe, [f"{recipe}/gate_report"], preset, settings)
 
 
-def plan_stages(label: str, kinds: Iterable[str], preset: str, settings: Settings) -> Chain:
-    """The same for any kinds and all their ancestors; runs are tagged with ``label``."""
+def plan_stages(
+    label: str,
+    kinds: Iterable[str],
+    preset: str,
+    settings: Settings,
+    only: Collection[str] | None = None,
+    chain_id: str | None = None,
+) -> Chain:
+    """The same for any kinds and all their ancestors; runs are tagged with ``label``.
+
+    ``only`` are the kinds that are to be made, with settings for others passed over; ``chain_id`` is the tag that the
+    chain's runs share.
+    """
     known = catalogue()
-    stages = known.above(kinds)
-    overrides = stage_overrides(settings, stages)
+    every = known.above(kinds)
+    stages = every if only is None else [stage for stage in every if stage.kind in only]
+    meant = stage_overrides(settings, stages if only is None else list(known.stages.values()))
+    overrides = {stage.kind: meant[stage.kind] for stage in stages if stage.kind in meant}
     chosen = {kind: known.stage(kind).default_preset(preset) for kind in overrides}
     notes = [f"{kind} has no preset {preset}: {name}" for kind, name in chosen.items() if name != preset]
     asked = {kind: {"preset": chosen[kind], "overrides": fields} for kind, fields in overrides.items()}
-    chain = Chain(recipe=label, preset=preset, stages=stages, asked=asked, notes=notes)
+    chain = Chain(recipe=label, preset=preset, stages=stages, asked=asked, notes=notes, id=chain_id or _new_id())
     for kind in overrides:
         chain.config(known.stage(kind))
     return chain
 
 
-def run_chain(instance: dg.DagsterInstance, chain: Chain) -> None:
+def _new_id() -> str:
+    return uuid.uuid4().hex[:12]
+
+
+def run_chain(instance: dg.DagsterInstance, chain: Chain, slices: Mapping[str, Sequence[str]] | None = None) -> None:
     """Materialise every stage of the chain that is not made, each slice of its own; the store is asked first.
 
-    Raises ChainFailure with the first failing step.
+    ``slices`` are those of each domain; without them, what the chain's own source stages offer now. Raises ChainFailure
+    with the first failing step.
     """
     with one_listing():
-        known, store = catalogue(), StoreResource().open()
+        known, store = catalogue(), StoreResource(sealed=chain.sealed).open()
         domains = {domain.name: domain for stage in chain.stages if (domain := known.sliced_by(stage))}
-        slices = {name: _slice_names(domain, chain, store) for name, domain in domains.items()}
-        for name, names in slices.items():
+        chosen = slices or {name: _slice_names(domain, chain, store) for name, domain in domains.items()}
+        for name, names in chosen.items():
             register_slices(instance, name, names)
         configs = {stage.kind: chain.config(stage) for stage in chain.stages}
-        passed = Passed(store, known, configs, slices, instance)
-        runs = ChainRuns(instance=instance, chain=chain, digest=write_slice_set(store, slices), store=store)
+        passed = Passed(store, known, configs, chosen, instance)
+        digest = write_slice_set(store, {name: list(names) for name, names in chosen.items()})
+        runs = ChainRuns(instance=instance, chain=chain, digest=digest, store=store)
         through: set[str] = set()
         for wave in waves(known, chain.stages):
             try:
-                _run_wave(wave, slices[wave.domain] if wave.domain else [""], runs, passed)
+                _run_wave(wave, chosen[wave.domain] if wave.domain else [""], runs, passed)
             except ChainFailure as failure:
                 raise ChainFailure(str(failure), {*through, *failure.through}) from failure
             through |= {stage.kind for stage in wave.stages}
@@ -135,8 +154,12 @@ def _run_wave(wave: Wave, names: Sequence[str], runs: ChainRuns, passed: Passed)
 
 
 def waves(known: Catalogue, stages: Sequence[Stage]) -> list[Wave]:
-    """Stages in runs, parents first: a sliced stage goes with sliced ones of its domain until one is needed whole."""
-    left, done, found = list(stages), set[str](), list[Wave]()
+    """Stages in runs, parents first: a sliced stage goes with sliced ones of its domain until one is needed whole.
+
+    What they read and is not among them is taken as made.
+    """
+    left, found = list(stages), list[Wave]()
+    done = {given.kind for stage in stages for given in stage.inputs.values()} - {stage.kind for stage in stages}
     while left:
         domain = next((_slices_of(known, stage) for stage in left if stage.sliced and _ready(stage, done, [])), None)
         wave: list[Stage] = []

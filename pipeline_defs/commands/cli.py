@@ -8,15 +8,20 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 from assets_data.domain import find_domains
 from assets_data.lineage import StemmaError
 from assets_data.stage import load
 from pipeline_defs.answers.answer import plain
-from pipeline_defs.commands import embed, generate, keeping, new
+from pipeline_defs.commands import embed, generate, help, keeping, new
 from pipeline_defs.commands import lineage as lineage_command
+from pipeline_defs.commands.help import GroupedParser, RunParser, completion
 from pipeline_defs.commands.tools import Tools
+
+UNUSABLE = ("SETTING_SHAPE",)
+"""Codes of arguments that are none, whatever is in the store."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return command(options)
     except StemmaError as error:
         print(plain(error), file=sys.stderr)
+        return 2 if error.code in UNUSABLE else 1
     except BrokenPipeError:  # whoever reads the answer has read enough; Python would complain again while it closes
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
@@ -46,9 +52,16 @@ def _unexpected(error: Exception) -> StemmaError:
 
 def make_parser() -> argparse.ArgumentParser:
     """The parser of every command, those of the domains too."""
-    parser = argparse.ArgumentParser(prog="stemma", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    run = commands.add_parser("run", help="run the whole chain over all slices and print the gate's verdict")
+    parser = GroupedParser(prog="stemma", description="Raw data to a checkpoint that can prove what made it.")
+    parser.add_argument("--version", action="version", version=f"stemma {version('stemma')}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=argparse.ArgumentParser)
+    commands._parser_class = RunParser  # of the next command alone
+    run = commands.add_parser(
+        "run",
+        help="run the whole chain over all slices and print the gate's verdict",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands._parser_class = argparse.ArgumentParser
     run.add_argument("--recipe", default="walk_lm")
     run.add_argument("--preset", default="demo", help="smoke (seconds), demo (minutes), anchor and strict (GPU)")
     run.add_argument(
@@ -60,10 +73,17 @@ def make_parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--config", type=Path, metavar="FILE", help=".toml or .json file of overrides; --set wins over it")
     run.add_argument("--no-wait", action="store_true", help="end at once where another command holds this root")
+    text = "build each stage where it can read what it declared and nothing else; what was made unsealed is made again"
+    run.add_argument("--sealed", action="store_true", help=text)
     run.set_defaults(command=_run)
     ui = commands.add_parser("ui", help="serve the Dagster UI on 127.0.0.1")
     ui.add_argument("--port", type=int, default=3000)
     ui.set_defaults(command=_ui)
+    through = commands.add_parser("dagster", help="Dagster's own command over the instance and code of this root")
+    through.add_argument("arguments", nargs=argparse.REMAINDER, help="asset materialize --select text/raw_slice")
+    through.set_defaults(command=_dagster)
+    help.add_parsers(commands)
+    commands.choices["completion"].set_defaults(command=lambda options: _print(completion(parser, options.shell)))
     lineage_command.add_parsers(commands)
     keeping.add_parsers(commands)
     generate.add_parsers(commands)
@@ -80,7 +100,18 @@ def _run(options: argparse.Namespace) -> int:
     from pipeline_defs.commands.settings import chosen_settings
 
     settings = chosen_settings(options.config, options.set)
-    return run(options.recipe, options.preset, settings, wait=not options.no_wait)
+    return run(options.recipe, options.preset, settings, wait=not options.no_wait, sealed=options.sealed)
+
+
+def _print(text: str) -> int:
+    print(text)
+    return 0
+
+
+def _dagster(options: argparse.Namespace) -> int:
+    from pipeline_defs.commands.ui import dagster
+
+    return dagster(options.arguments)
 
 
 def _ui(options: argparse.Namespace) -> int:

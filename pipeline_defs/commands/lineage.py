@@ -18,6 +18,8 @@ def add_parsers(commands: Any) -> None:
     )
     text = "re-hash a node and its receipts, offline"
     verify = _add(commands, "verify", f"{_WHERE}nodes:verify", text, node=NODE)
+    text = "also require that it and all it stands on was made sealed"
+    verify.add_argument("--sealed", action="store_true", help=text)
     verify.add_argument("--key", metavar="PUBLIC.pem", help="also require signatures by this EC key")
     _add(commands, "explain", f"{_WHERE}explain:explain_node", "the whole tree, every node hashed again", node=NODE)
     text = "a proof that a record is, or is not, among the records of a snapshot"
@@ -46,6 +48,7 @@ def add_parsers(commands: Any) -> None:
     withdraw.add_argument("--learned", choices=("keep", "rebuild"), default="keep", help=choice)
     text = "the whole tree again in a clean store, from the receipts; stops where ids part"
     rebuild = _add(commands, "rebuild", f"{_WHERE}rebuild:rebuild", text, node=NODE)
+    rebuild.add_argument("--sealed", action="store_true", help="build each stage sealed")
     rebuild.add_argument("--into", metavar="DIR", help="keep the rebuilt store here instead of removing it")
     status = _add(commands, "status", f"{_WHERE}status:status", "every asset and slice: fresh or stale, and why")
     status.add_argument("--preset", help="judge configs against this preset, not the one each was asked for with")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 import time
@@ -18,6 +19,7 @@ from pipeline_defs.dagster.burial import bury_dead_runs
 from pipeline_defs.dagster.runs import command_line
 from pipeline_defs.home import prepare_home, stemma_root
 from pipeline_defs.locks import ROOT_LOCK, hold
+from pipeline_defs.sealed.launch import require_landlock
 
 UNCAPTURED = {
     "compute_logs": {
@@ -27,12 +29,14 @@ UNCAPTURED = {
 }
 
 
-def run(recipe: str, preset: str, settings: Mapping[str, Any], wait: bool = True) -> int:
+def run(recipe: str, preset: str, settings: Mapping[str, Any], wait: bool = True, sealed: bool = False) -> int:
     """Run everything, print the summary. Returns 0 when the gate passed, 1 when a step or the gate failed.
 
     Where another command holds the root it says which, and waits, or (``wait`` false) raises StorageError LOCK_HELD.
     """
-    chain = plan_chain(recipe, preset, settings)
+    chain = dataclasses.replace(plan_chain(recipe, preset, settings), sealed=sealed)
+    if sealed:
+        print(f"  sealed: Landlock ABI {require_landlock()}")
     for note in chain.notes:
         print(f"  note: {note}")
     root = stemma_root()

@@ -76,7 +76,7 @@ class ChainRuns:
             yield group
 
     def _options(self, ops: Mapping[str, Any]) -> dict[str, Any]:
-        resources = {"store": {"config": {"slice_set": self.digest}}}
+        resources = {"store": {"config": {"slice_set": self.digest, "sealed": self.chain.sealed}}}
         return {"tags": self.chain.tags, "run_config": {"resources": resources, "ops": dict(ops), "loggers": CONSOLE}}
 
     def _told(self, stages: Sequence[Stage], names: Sequence[str]) -> _Told:
@@ -151,7 +151,8 @@ def _first_error(events: Iterable[dg.DagsterEvent]) -> str:
         for event in events
         if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
     ]
-    for evaluation in (found for found in evaluations if not found.passed and found.blocking):
+    blocking = (e for e in evaluations if not e.passed and e.blocking and e.severity == dg.AssetCheckSeverity.ERROR)
+    for evaluation in blocking:
         name = evaluation.asset_check_key.to_user_string()
         return f"{name} failed: {evaluation.description or 'see its metadata'}"
     for event in events:

@@ -6,6 +6,7 @@ do while they are unambiguous among the stages of the chain: ``triples.window``,
 
 from __future__ import annotations
 
+import difflib
 import json
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -106,9 +107,25 @@ def _unknown(path: str, stages: Sequence[Stage]) -> ConfigError:
         known = sorted({stage.kind.replace("/", ".") for stage in stages})
         return ConfigError("SETTING_UNKNOWN", "no stage of this chain has this name", expected=known, found=path)
     fields = sorted({field for stage in named for field in _listed(stage)})
-    near = next((field for field in fields if field.rpartition(".")[2] == path.rpartition(".")[2]), None)
+    near = _near(path, fields)
     action = f"did you mean {named[0].kind.replace('/', '.')}.{near}?" if near else None
-    return ConfigError("SETTING_UNKNOWN", "no such field", expected=fields, found=path, action=action)
+    return ConfigError("SETTING_UNKNOWN", "no such field", expected=_level(path, fields), found=path, action=action)
+
+
+def _near(path: str, fields: Sequence[str]) -> str | None:
+    """The field that was probably meant: of the same last name, or spelt much like it."""
+    last = path.rpartition(".")[2]
+    same = next((field for field in fields if field.rpartition(".")[2] == last), None)
+    close = difflib.get_close_matches(last, [field.rpartition(".")[2] for field in fields], 1)
+    return same or next((field for field in fields if close and field.rpartition(".")[2] == close[0]), None)
+
+
+def _level(path: str, fields: Sequence[str]) -> Sequence[str]:
+    """The fields of the section that the path leads into; all where it leads into none."""
+    for parent in reversed([path.rpartition(".")[0].split(".")[at:] for at in range(path.count("."))]):
+        if own := [field for field in fields if field.startswith(f"{'.'.join(parent)}.")]:
+            return own
+    return fields
 
 
 def _listed(stage: Stage) -> Iterable[str]:

@@ -33,6 +33,16 @@ class Tools:
 
         return stage_overrides(chosen_settings(file, settings), list(catalogue().stages.values()))[kind]
 
+    def scorer(self, checkpoint: Snapshot) -> Any:
+        """``(rows) -> {name: values}`` of a checkpoint's recipe. Raises DataError NO_SCORER where it offers none."""
+        from assets_data.lineage import DataError
+        from pipeline_defs.catalogue import catalogue
+
+        recipe = catalogue().recipes.get(checkpoint.kind.partition("/")[0])
+        if recipe is None or recipe.scorer is None or checkpoint.kind != f"{recipe.name}/checkpoint":
+            raise DataError("NO_SCORER", "this is no checkpoint of a recipe that scores", found=checkpoint.kind)
+        return recipe.scorer(self.store(), checkpoint)
+
     def register(self, domain: str, names: Sequence[str]) -> None:
         """Make slices partitions of a domain, in the instance that ``stemma run`` and the UI use."""
         import dagster as dg

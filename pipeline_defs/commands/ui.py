@@ -1,14 +1,26 @@
-"""``stemma ui``: web server, daemon and code server of Dagster on 127.0.0.1, over the instance of ``stemma run``."""
+"""``stemma ui`` and ``stemma dagster``: Dagster's servers and its own command, over the instance of ``stemma run``."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 
 import dagster as dg
 
 from pipeline_defs.dagster.burial import bury_dead_runs
+from pipeline_defs.dagster.runs import MODULE
 from pipeline_defs.home import WORKSPACE, prepare_home, stemma_root
+
+
+def dagster(arguments: Sequence[str]) -> int:
+    """Become Dagster's own command, with its instance and code location those of this root."""
+    os.environ["STEMMA_ROOT"] = str(stemma_root())
+    prepare_home(stemma_root())
+    path = os.path.join(os.path.dirname(sys.executable), "dagster")
+    takes_code = len(arguments) > 1 and arguments[0] in ("asset", "job", "definitions", "schedule", "sensor")
+    code = ["-m", MODULE] if takes_code and not {"-m", "-w", "-f"} & set(arguments) else []
+    os.execv(path, [path, *arguments, *code])
 
 
 def serve(port: int) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 
 import dagster as dg
 
+from assets_data.stage import Stage
 from pipeline_defs.answers.champion.standing import PROMOTED
 from pipeline_defs.catalogue import Catalogue, catalogue
 from pipeline_defs.dagster.tags import GPU, RECIPE
@@ -25,6 +26,7 @@ def chain_jobs(known: Catalogue) -> list[AssetJob]:
     return [
         *(_from_domain(known, domain) for domain in known.domains if _standing_on(known, domain)),
         *(_of_recipe(known, recipe) for recipe in known.recipes),
+        *(_of_slices(known, domain) for domain in known.domains),
     ]
 
 
@@ -50,10 +52,34 @@ def _from_domain(known: Catalogue, domain: str) -> AssetJob:
 def _of_recipe(known: Catalogue, recipe: str) -> AssetJob:
     return dg.define_asset_job(
         f"retrain_{recipe}",
-        selection=_assets(known, {recipe}),
+        selection=_assets(known, {recipe}, sliced=False),
         description=f"Preflight, training, gate and promotion of {recipe}, on the data as it stands.",
         tags={RECIPE: recipe, **_gpu()},
     )
+
+
+def _of_slices(known: Catalogue, domain: str) -> AssetJob:
+    keys = (dg.AssetKey(stage.kind.split("/")) for stage in first_stages(known, domain))
+    return dg.define_asset_job(
+        slices_job(domain),
+        selection=dg.AssetSelection.assets(*keys),
+        description=f"What a slice of {domain} is by itself: all that is made before every slice is needed.",
+    )
+
+
+def slices_job(domain: str) -> str:
+    """The name of the job that makes a domain's slices, each by itself."""
+    return f"{domain}_slices_alone"
+
+
+def first_stages(known: Catalogue, domain: str) -> list[Stage]:
+    """A domain's source and the sliced stages that read nothing but their own slice, parents first."""
+    found = [known.domains[domain].source]
+    for stage in known.domains[domain].stages:
+        read = stage.inputs.values()
+        if stage.sliced and read and all(not one.many and one.kind in {s.kind for s in found} for one in read):
+            found.append(stage)
+    return found
 
 
 def _gpu() -> dict[str, str]:
@@ -66,7 +92,8 @@ def _standing_on(known: Catalogue, domain: str) -> list[str]:
     return [name for name, owners in above.items() if owners & known.domains.keys() == {domain}]
 
 
-def _assets(known: Catalogue, owners: set[str]) -> dg.AssetSelection:
-    kinds = [stage.kind for stage in known.stages.values() if stage.owner in owners and not stage.on_request]
+def _assets(known: Catalogue, owners: set[str], sliced: bool = True) -> dg.AssetSelection:
+    stages = [stage for stage in known.stages.values() if stage.owner in owners and not stage.on_request]
+    kinds = [stage.kind for stage in stages if sliced or not stage.sliced]
     kinds += [f"{recipe}/{PROMOTED}" for recipe in sorted(owners & known.recipes.keys())]
     return dg.AssetSelection.assets(*(dg.AssetKey(kind.split("/")) for kind in kinds))

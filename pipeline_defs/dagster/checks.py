@@ -1,6 +1,7 @@
 """Asset checks, made from the declarations. Blocking ones stop what lies downstream; each can also be run alone."""
 
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
@@ -8,7 +9,7 @@ import dagster as dg
 from assets_data.lineage import Snapshot, Store
 from assets_data.stage import Check, Stage, load
 from pipeline_defs.catalogue import Catalogue
-from pipeline_defs.dagster.metadata import escape
+from pipeline_defs.dagster.metadata import escape, rounded
 from pipeline_defs.dagster.partitions import domain_slices
 from pipeline_defs.dagster.resources import StoreResource
 from pipeline_defs.inputs import stage_name
@@ -48,13 +49,19 @@ def _asset_check(catalogue: Catalogue, stage: Stage, check: Check) -> dg.AssetCh
 
 
 def evaluated(check: Check, store: Store, snapshot: Snapshot) -> dict[str, Any]:
-    """Run a check; whether it ``passed``, its ``metadata`` and, where it failed, its ``description``."""
+    """Run a check: whether it ``passed``, ``severity``, ``metadata`` and, where it failed, a ``description``."""
     outcome = load(check.run)(store, snapshot)
     return {
         "passed": outcome.passed,
-        "metadata": {**outcome.facts, **_failures(outcome.failures)},
+        "severity": dg.AssetCheckSeverity.WARN if outcome.warning else dg.AssetCheckSeverity.ERROR,
+        "metadata": {**_facts(outcome.facts), **_failures(outcome.failures)},
         "description": _why(outcome.failures) if not outcome.passed else None,
     }
+
+
+def _facts(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Numbers as numbers, rounded for people, so that a check's history is a plot."""
+    return {name: rounded(value) if isinstance(value, float) else value for name, value in facts.items()}
 
 
 def _failures(failures: Any) -> dict[str, Any]:
@@ -66,4 +73,4 @@ def _why(failures: Any) -> str:
     """The failures, a line each, and how many more there are."""
     lines = ["; ".join(f"{k}: {v}" for k, v in failure.items() if v not in (None, "")) for failure in failures[:SHOWN]]
     more = [f"and {len(failures) - SHOWN} more"] if len(failures) > SHOWN else []
-    return "\n".join([*lines, *more]) or "failed; see its numbers"
+    return "\n".join([*lines, *more]) or "it says no more than its numbers"

@@ -7,6 +7,7 @@ since when, buries dead holders, and ends on the first signal. And the run gets 
 
 from __future__ import annotations
 
+import difflib
 import os
 import sys
 import time
@@ -25,6 +26,8 @@ from dagster._core.execution.retries import RetryMode
 from dagster._core.executor.base import Executor
 from dagster._utils.interrupts import check_captured_interrupt
 
+from assets_data.lineage import ConfigError
+from pipeline_defs.catalogue import catalogue
 from pipeline_defs.dagster.burial import alive_path, bury_dead_runs, pool_holders
 from pipeline_defs.dagster.tags import tag_run
 from pipeline_defs.locks import mark_alive
@@ -47,6 +50,7 @@ class OneProcess(Executor):
         run, instance = plan_context.dagster_run, plan_context.instance
         with mark_alive(alive_path(run.run_id), f"run {run.run_id[:8]} of {run.job_name}"):
             tag_run(instance, run)
+            refuse_unknown_ops(instance, run, plan_context.job.get_definition())
             facts = EngineEventData.in_process(os.getpid(), execution_plan.step_keys_to_execute)
             yield dg.DagsterEvent.engine_event(plan_context, f"Executing steps in process {os.getpid()}", facts)
             manager = PlanExecutionContextManager(
@@ -60,6 +64,25 @@ class OneProcess(Executor):
                 output_capture=plan_context.output_capture,
             )
             yield from ExecuteRunWithPlanIterable(plan_context.execution_plan, _steps, manager)
+
+
+def refuse_unknown_ops(instance: dg.DagsterInstance, run: dg.DagsterRun, job: dg.JobDefinition) -> None:
+    """Raise ConfigError RUN_CONFIG_OPS where the run's config is for ops that it does not have.
+
+    Dagster passes over them, and the stage that was meant would be made by its default preset. Runs of a backfill share
+    one config, in which each finds its own; they may hold what is for another run, under a name that there is.
+    """
+    config: Any = run.run_config
+    chosen, here = set(config.get("ops", {})), {node.name for node in job.nodes}
+    there = {stage.kind.replace("/", "__") for stage in catalogue().stages.values()}
+    allowed = here | there if run.tags.get("dagster/backfill") else here
+    if not (unknown := sorted(chosen - allowed)):
+        return
+    instance.add_run_tags(run.run_id, {"dagster/max_retries": "0"})  # it would fail again
+    near = difflib.get_close_matches(unknown[0], here, 1)
+    what = "this run has no such op, so its config would be for nothing"
+    action = f"did you mean {near[0]}?" if near else "select the asset too, or take its config out"
+    raise ConfigError("RUN_CONFIG_OPS", what, expected=f"some of {sorted(here)}", found=unknown, action=action)
 
 
 def _steps(job_context: Any, execution_plan: Any) -> Iterator[dg.DagsterEvent]:

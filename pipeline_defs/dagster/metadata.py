@@ -6,8 +6,9 @@ Text from data is escaped before it becomes markdown: names and rows are shown, 
 from __future__ import annotations
 
 import base64
+import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import dagster as dg
 import pyarrow as pa
 
 from assets_data.lineage import Snapshot
-from assets_data.lineage.identity.tables import iter_batches
+from assets_data.lineage.identity.tables import iter_batches, table_schema
 from assets_data.lineage.receipts.reader import read_receipt
 from assets_data.lineage.receipts.receipt import SOURCE
 
@@ -33,23 +34,53 @@ def published(snapshot: Snapshot, metadata: Mapping[str, Any]) -> dg.Materialize
 
 
 def describe(snapshot: Snapshot) -> dict[str, Any]:
-    """Metadata every node carries."""
+    """Metadata every node carries. Numbers are numbers, for plots; what means nothing for this node is left out."""
     rows = row_count(snapshot)
     seconds = float(snapshot.stats.get("seconds", 0.0))
-    facts: dict[str, Any] = {
-        "id": snapshot.id,
-        "bytes": snapshot.bytes,
-        "rows": rows,
-        "duration_s": seconds,
-        "rows_per_s": round(rows / seconds, 1) if seconds else 0.0,
-        "reused": snapshot.reused,
-        "stats": dg.MetadataValue.json(dict(snapshot.stats)),
-    }
+    facts: dict[str, Any] = {"id": snapshot.id, "reused": snapshot.reused, "bytes": snapshot.bytes}
+    if rows or next(_tables(snapshot), None):
+        facts |= {"dagster/row_count": rows, "rows": rows}
+    if seconds:
+        facts |= {"duration_s": rounded(seconds)} | ({"rows_per_s": rounded(rows / seconds)} if rows else {})
+    facts |= numbers({name: value for name, value in snapshot.stats.items() if name not in ("seconds", "rows")})
+    facts["stats"] = dg.MetadataValue.json(dict(snapshot.stats))
+    facts["dagster/uri"] = snapshot.path.as_uri()
     if snapshot.receipt:
         facts |= _from_receipt(snapshot.receipt)
+    if (schema := column_schema(snapshot)) is not None:
+        facts["dagster/column_schema"] = schema
     if (preview := preview_table(snapshot)) is not None:
         facts["preview"] = dg.MetadataValue.md(preview)
     return facts
+
+
+def numbers(values: Mapping[str, Any], prefix: str = "") -> dict[str, int | float]:
+    """The finite numbers among some facts, which Dagster plots over time; floats rounded for people."""
+    return {
+        f"{prefix}{name}": rounded(value)
+        for name, value in values.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    }
+
+
+def rounded(value: float) -> float:
+    """Six significant digits of a float; an int as it is."""
+    return value if isinstance(value, int) else float(f"{value:.6g}")
+
+
+def column_schema(snapshot: Snapshot) -> dg.TableSchema | None:
+    """The columns of its first table, with the types that Arrow gives them; None where it has no table."""
+    name = next(_tables(snapshot), None)
+    if name is None:
+        return None
+    columns = [dg.TableColumn(field.name, str(field.type)) for field in table_schema(snapshot.file(name))]
+    return dg.TableSchema(columns=columns)
+
+
+def _tables(snapshot: Snapshot) -> Iterator[str]:
+    return (
+        name for name, entry in snapshot.files.items() if entry["part"] and Path(name).suffix in (".arrow", ".parquet")
+    )
 
 
 def row_count(snapshot: Snapshot) -> int:
@@ -64,11 +95,9 @@ def row_count(snapshot: Snapshot) -> int:
 
 def preview_table(snapshot: Snapshot) -> str | None:
     """The first rows of its first table as a markdown table, or None where it has no table."""
-    for name, entry in snapshot.files.items():
-        if entry["part"] and Path(name).suffix in (".arrow", ".parquet"):
-            head = next(iter_batches(snapshot.file(name)), None)
-            return None if head is None else f"`{name}`\n\n{markdown_table(head.slice(0, PREVIEW_ROWS))}"
-    return None
+    name = next(_tables(snapshot), None)
+    head = next(iter_batches(snapshot.file(name)), None) if name else None
+    return None if head is None else f"`{name}`\n\n{markdown_table(head.slice(0, PREVIEW_ROWS))}"
 
 
 def markdown_table(batch: pa.RecordBatch) -> str:
@@ -76,9 +105,9 @@ def markdown_table(batch: pa.RecordBatch) -> str:
     return _markdown(batch.schema.names, batch.to_pylist())
 
 
-def rows_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A markdown table of rows that share their members; every cell is shortened and escaped."""
-    return _markdown(list(rows[0]), list(rows))
+def rows_table(rows: Sequence[Mapping[str, Any]], most: int = CELL) -> str:
+    """A markdown table of rows that share their members; cells are escaped, and cut to ``most`` characters."""
+    return _markdown(list(rows[0]), list(rows), most)
 
 
 def report_tables(report: Snapshot) -> dict[str, dg.MarkdownMetadataValue]:
@@ -90,19 +119,19 @@ def report_tables(report: Snapshot) -> dict[str, dg.MarkdownMetadataValue]:
     return {f"report/{name}": dg.MetadataValue.md(table) for name, table in shown.items()}
 
 
-def _markdown(names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
-    cells = [[escape(str(row[name])) for name in names] for row in rows]
+def _markdown(names: Sequence[str], rows: Iterable[Mapping[str, Any]], most: int = CELL) -> str:
+    cells = [[escape(str(row[name]), most) for name in names] for row in rows]
     lines = [[escape(name) for name in names], ["---"] * len(names), *cells]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def escape(text: str) -> str:
+def escape(text: str, most: int = CELL) -> str:
     """Plain text for markdown: control characters shown, markup and a leading formula sign escaped, length bounded.
 
     What a renderer would make a link of by itself is broken as reports of attacks do it: ``https[:]//``, ``www[.]``,
     ``a[@]b``. A backslash is not enough there: renderers look for addresses in the text that is left after escapes.
     """
-    short = text if len(text) <= CELL else text[: CELL - 1] + "…"
+    short = text if len(text) <= most else text[: most - 1] + "…"
     visible = "".join(c if c.isprintable() else repr(c)[1:-1] for c in short)
     return re.sub(r"^[=@-]|[\\`*_{}\[\]()<>#+!|~&]", r"\\\g<0>", _LINK.sub(r"[\g<0>]", visible))
 

@@ -10,6 +10,7 @@ from pipeline_defs.dagster.partitions import set_name
 from pipeline_defs.dagster.stage_config import StageConfig
 from pipeline_defs.home import stemma_root
 from pipeline_defs.inputs import read_slice_set
+from pipeline_defs.sealed.launch import seal
 
 
 class StoreResource(dg.ConfigurableResource):
@@ -20,10 +21,18 @@ class StoreResource(dg.ConfigurableResource):
         default="", description="Digest of the slices that make up a whole; empty: every registered one."
     )
 
+    sealed: bool = Field(
+        default=False, description="Build every stage in a process that can read what it declared and nothing else."
+    )
+
     def open(self, config: StageConfig | None = None) -> Store:
-        """The store; receipts written through it name the preset and overrides of ``config``."""
+        """The store; receipts written through it name the preset and overrides of ``config``.
+
+        Raises ConfigError SEAL_UNAVAILABLE where stages are to be sealed and this kernel cannot.
+        """
         requested = {"preset": config.preset, "overrides": config.overrides} if config else {}
-        return Store(Path(self.root) if self.root else stemma_root() / "store", requested)
+        store = Store(Path(self.root) if self.root else stemma_root() / "store", requested)
+        return seal(store) if self.sealed else store
 
     def slices(self, domain: str, instance: dg.DagsterInstance) -> list[str]:
         """The slices of a domain that make up a whole: those of the set that the run's config names, else those that

@@ -46,7 +46,7 @@ def test_a_declaration_that_does_not_say_what_its_function_says_is_found(kind, m
     assert any(says in problem for problem in domain_declarations(changed(kind, **members)))
 
 
-@pytest.mark.parametrize("member", ["slices", "standing", "grown", "preview", "alike", "commands"])
+@pytest.mark.parametrize("member", ["slices", "standing", "grown", "recorded", "preview", "alike", "commands"])
 def test_what_a_domain_names_must_be_there(member):
     wrong = dataclasses.replace(TEXT, **{member: "assets_data.domains.text.nowhere:nothing"})
     assert any(member in problem for problem in domain_declarations(wrong))

@@ -45,7 +45,7 @@ def addresses(stage: Stage) -> dict[str, str]:
 
 def hooks(domain: Domain) -> dict[str, str]:
     """Everything that a domain names, by what it is."""
-    named = {name: getattr(domain, name) for name in ("slices", "standing", "grown", "preview", "alike")}
+    named = {name: getattr(domain, name) for name in ("slices", "standing", "grown", "recorded", "preview", "alike")}
     named |= {"commands": f"{domain.commands}:add_parsers" if domain.commands else ""}
     named |= {f"job {job.name}": job.run for job in domain.jobs}
     return {what: address for what, address in named.items() if address}

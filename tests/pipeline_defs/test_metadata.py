@@ -22,6 +22,8 @@ def test_every_fact_the_field_expects_is_there(store):
     assert facts["receipt"].path == str(snapshot.receipt)
     assert {"commit", "dirty", "duration_s", "rows_per_s", "preview", "reused"} <= set(facts)
     assert "| value |" in facts["preview"].md_str
+    assert facts["dagster/row_count"] == 100 and [c.name for c in facts["dagster/column_schema"].columns] == ["value"]
+    assert facts["dagster/uri"] == snapshot.path.as_uri()
     assert published(snapshot, {}).data_version == dg.DataVersion(snapshot.id)
 
 
@@ -114,7 +116,8 @@ def test_a_snapshot_without_tables_has_no_preview(store):
     snapshot: Snapshot = store.run_stage(
         name="test/json", module="assets_data.lineage.storage.store", config=CountConfig(), parents={}, build=build
     )
-    assert "preview" not in describe(snapshot) and describe(snapshot)["rows"] == 0
+    facts = describe(snapshot)
+    assert not {"preview", "rows", "rows_per_s", "dagster/row_count", "dagster/column_schema"} & set(facts)
 
 
 def test_a_reports_scalars_and_every_table_its_recipe_wrote_are_shown_as_text(store):

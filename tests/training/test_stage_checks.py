@@ -25,13 +25,23 @@ def test_a_preflight_with_errors_fails_and_gives_every_issue_errors_first(store)
     assert all(issue["code"] and issue["message"] for issue in outcome.failures)
 
 
-def test_warnings_are_shown_after_the_errors_and_fail_nothing_alone(store):
+def test_warnings_are_shown_after_the_errors_and_alone_block_nothing(store):
     warned = no_errors(store, preflight(store, **UNREACHABLE, **{"gate.unattainable": "warning"}))
-    assert warned.passed and warned.facts == {"errors": 0, "warnings": len(warned.failures)} and warned.failures
+    assert (
+        not warned.passed
+        and warned.warning
+        and warned.facts == {"errors": 0, "warnings": len(warned.failures)}
+        and warned.failures
+    )
     both = {**UNREACHABLE, "gate.unattainable": "warning", "train.device": "auto", "train.require_accelerator": True}
     outcome = no_errors(store, preflight(store, **both))
     severities = [issue["severity"] for issue in outcome.failures]
-    assert not outcome.passed and severities == sorted(severities) and set(severities) == {"error", "warning"}
+    assert (
+        not outcome.passed
+        and not outcome.warning
+        and severities == sorted(severities)
+        and set(severities) == {"error", "warning"}
+    )
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from training.callbacks.collapse import Collapse
 from training.callbacks.log import Log
 from training.callbacks.measure import Monitor, Validation, evaluating
 from training.callbacks.progress import Progress
+from training.callbacks.reports import Reports
 from training.callbacks.trackers import trackers
 from training.callbacks.watchdog import Watchdog
 
@@ -27,6 +28,7 @@ __all__ = [
     "Log",
     "Monitor",
     "Progress",
+    "Reports",
     "Validation",
     "Watchdog",
     "evaluating",
@@ -43,7 +45,7 @@ def standard_callbacks(run: Run, further: Sequence[Callback]) -> list[Callback]:
     """
     best = Best()
     before = [Log(), Validation(), Monitor(), Collapse(), best, *trackers(run.plan)]
-    after = [Checkpoints(best), Progress(), *([Watchdog()] if run.plan.stall_seconds else [])]
+    after = [Checkpoints(best), Progress(), Reports(), *([Watchdog()] if run.plan.stall_seconds else [])]
     names = {type(hook).__name__ for hook in [*before, *after]}
     if taken := sorted(names & {type(hook).__name__ for hook in further}):
         raise ConfigError("CALLBACK_NAME", "every run has a callback of this name; give the class another", found=taken)

@@ -6,8 +6,9 @@ so an evaluation on other rows than the registered ones is refused and not merel
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -28,10 +29,23 @@ def inspect(data: TokenData, gate: TokenGate, recipe: str, room: tuple[str, int]
 
     ``room`` names the config's field that bounds a sequence, and how many tokens it allows.
     """
-    rows = keyed_choice(data.test.row_keys, gate.rows, gate.seed, f"{recipe}/gate_rows")
-    keys, lines = data.test.row_keys[rows], None
+    rows, lines = keyed_choice(data.test.row_keys, gate.rows, gate.seed, f"{recipe}/gate_rows"), None
     if len(rows) and len(data):
         lines = baselines(data.train, data.test, rows, data.layout.vocab_size, data.joined)
+    registered = {"seed": gate.seed, "baselines": asdict(lines) if lines else {}}
+    return register(data, rows, recipe, room, {"margin": gate.margin}, registered)
+
+
+def register(
+    data: TokenData,
+    rows: np.ndarray,
+    recipe: str,
+    room: tuple[str, int],
+    thresholds: Mapping[str, float],
+    evaluation: Mapping[str, Any],
+) -> Findings:
+    """The findings on any token data, with these test rows registered by number and key."""
+    keys = data.test.row_keys[rows]
     return Findings(
         issues=[*_split_issues(data, recipe.upper()), *_length_issues(data, recipe.upper(), *room)],
         dataset={
@@ -39,12 +53,8 @@ def inspect(data: TokenData, gate: TokenGate, recipe: str, room: tuple[str, int]
             "splits": {name: len(getattr(data, name)) for name in SPLITS},
             "tokens_per_row": data.items_per_row,
         },
-        thresholds={"margin": gate.margin},
-        evaluation={
-            "seed": gate.seed,
-            "rows": digest_json([f"{key:016x}" for key in keys.tolist()]),
-            "baselines": asdict(lines) if lines else {},
-        },
+        thresholds=thresholds,
+        evaluation={**evaluation, "rows": digest_json([f"{key:016x}" for key in keys.tolist()])},
         tables={ROWS: pa.table({"row": rows.astype(np.uint64), "row_key": keys})},
     )
 

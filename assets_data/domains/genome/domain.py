@@ -106,4 +106,5 @@ DOMAIN = Domain(
     standing=f"{HERE}.sources:standing",
     preview=f"{HERE}.preview:open_preview",
     find=f"{HERE}.find:find_allele",
+    commands=f"{HERE}.commands",
 )

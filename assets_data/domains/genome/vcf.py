@@ -34,7 +34,7 @@ def read_calls(
     Raises DataError VCF_FORMAT for what htslib cannot read, CONTIG_UNKNOWN for a sequence that is not there or of
     another length, VCF_VALUES where a value per allele is not one per allele; ConfigError GENOME_NEEDS_PYSAM.
     """
-    pysam = _pysam()
+    pysam = pysam_module()
     number = _header_lines(path)
     quiet = pysam.set_verbosity(0)
     try:
@@ -76,7 +76,8 @@ def read_calls(
         pysam.set_verbosity(quiet)
 
 
-def _pysam() -> Any:
+def pysam_module() -> Any:
+    """pysam. Raises ConfigError GENOME_NEEDS_PYSAM saying how to get it."""
     try:
         import pysam
     except ImportError as error:

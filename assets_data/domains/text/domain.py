@@ -169,6 +169,7 @@ DOMAIN = Domain(
     slices="assets_data.sources.sources:slice_names",
     standing="assets_data.sources.sources:embedded_slices",
     grown="assets_data.sources.growth:grown_slices",
+    recorded="assets_data.sources.recorded:recorded_settings",
     preview=f"{HERE}.preview:open_preview",
     find=f"{HERE}.find:find_text",
     alike=f"{HERE}.alike:same_text",

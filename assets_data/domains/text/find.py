@@ -13,11 +13,15 @@ AROUND = 40  # characters shown before and behind what was found
 
 
 def find_text(snapshots: Iterable[Snapshot], wanted: str) -> dict[bytes, tuple[str, str]]:
-    """Record -> ``(origin, excerpt)`` of every raw record whose text or prompt holds ``wanted``, letter by letter."""
+    """Record -> ``(origin, excerpt)`` of every raw record whose text or prompt holds ``wanted``, letter by letter.
+
+    Raises IntegrityError for a slice whose records are not what was published.
+    """
     found: dict[bytes, tuple[str, str]] = {}
     for snapshot in snapshots:
         if snapshot.kind != "text/raw_slice":
             continue
+        snapshot.check_file("records.parquet", again=False)
         with pq.ParquetFile(snapshot.file("records.parquet")) as file:
             for batch in file.iter_batches(columns=["record_id", "origin", "prompt", "text"]):
                 hits = [pc.match_substring(batch.column(name), wanted) for name in ("prompt", "text")]  # type: ignore[attr-defined]

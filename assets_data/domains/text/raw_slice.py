@@ -25,9 +25,11 @@ from assets_data.domains.text.shuffle import shuffled
 from assets_data.lineage import DataError, Snapshot, SnapshotWriter, Store
 from assets_data.lineage.identity.record_ids import among, decode_records, table_records
 from assets_data.lineage.receipts.receipt import SourcePart
+from assets_data.lineage.storage.sealing import Outside
 from assets_data.lineage.storage.tombstones import WITHDRAWN
 from assets_data.sources.config import SourceConfig
-from assets_data.sources.parts import Part, Record, Source, planned_digest
+from assets_data.sources.parts import Fetching, Part, Record, Rooted, Source, planned_digest
+from assets_data.sources.recorded import record_source
 from assets_data.sources.sources import open_source
 
 SCHEMA = pa.schema([(name, pa.large_string()) for name in ("record_id", "text", "prompt", "split", "origin", "part")])
@@ -46,7 +48,7 @@ def make_raw_slice(store: Store, slice_name: str, config: SourceConfig) -> Snaps
     """
     source = open_source(config, store)
     parts = source.parts(slice_name)
-    return store.run_stage(
+    snapshot = store.run_stage(
         name="text/raw_slice",
         module=__name__,
         config=config,
@@ -55,7 +57,17 @@ def make_raw_slice(store: Store, slice_name: str, config: SourceConfig) -> Snaps
         seeds={"shuffle": config.seed},
         sources=[SourcePart(part.origin, part.sha256.removeprefix("sha256:"), part.url) for part in parts if part.url],
         build=lambda writer: _build(writer, source, slice_name, parts, config, store.withdrawn),
+        outside=_outside(source, parts),
     )
+    record_source(store, config)
+    return snapshot
+
+
+def _outside(source: Source, parts: list[Part]) -> Outside:
+    """The files that were digested, the folder they were found in, and of a source that fetches its ledger."""
+    ledger = [source.ledger.root] if isinstance(source, Fetching) else []
+    found_in = [source.root] if isinstance(source, Rooted) else []
+    return Outside(reads=[part.path for part in parts], lists=found_in, writes=ledger, network=bool(ledger))
 
 
 def arguments_now(config: SourceConfig, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def _check_memory(store: Store, nodes: Mapping[str, Node]) -> None:
     for path in sorted([*(store.root / "stages").glob("*.json"), *(store.root / "pointers").rglob("*.json")]):
         try:
             entry = load_json(path.read_bytes(), path)
-        except StemmaError:
+        except (OSError, StemmaError):
             continue  # rebuilt by the stage that wrote it; says nothing about a node
         node = nodes.get(entry.get("snapshot", "")) if isinstance(entry, dict) else None
         if node and entry.get("receipt") and not (store.root / entry["receipt"]).is_file() and node.fault is None:

@@ -14,6 +14,7 @@ from assets_data.lineage.errors import IntegrityError, StemmaError
 from assets_data.lineage.receipts.reader import read_receipt
 from assets_data.lineage.receipts.receipt import Receipt
 from assets_data.lineage.storage.deletions import find_deletion
+from assets_data.lineage.storage.sealing import SEALED
 from assets_data.lineage.storage.snapshot import Snapshot
 from assets_data.lineage.storage.store import Store
 
@@ -94,6 +95,11 @@ def newest(node: Node) -> Receipt:
     if not node.receipts:
         raise node.fault or IntegrityError("RECEIPT_MISSING", "no receipt says how this was made", found=node.id)
     return max(node.receipts, key=lambda receipt: (receipt.finished, receipt.id))
+
+
+def was_sealed(node: Node) -> bool:
+    """Whether some receipt says that it was made where nothing but what it names could be read."""
+    return any(receipt.environment.get(SEALED) for receipt in node.receipts)
 
 
 def _receipt(node: Node, receipt: Receipt) -> Receipt:

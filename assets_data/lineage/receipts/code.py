@@ -79,13 +79,25 @@ def commit() -> dict[str, Any]:
 
     Outside a git checkout the commit is None and the source digest of the rooms stands in for the diff.
     """
-    return _commit_now()
+    return dict(_told[0]) if _told else _commit_now()
+
+
+_told: list[Mapping[str, Any]] = []
+
+
+def take_surroundings(tree: Mapping[str, Any], around: Mapping[str, Any]) -> None:
+    """From now on say these of checkout and environment: those of the process that this one works for, which could see
+    them. For one that is shut in.
+    """
+    _told[:] = [tree, around]
 
 
 def environment() -> dict[str, Any]:
     """Interpreter, platform, the packages as imported with a digest over them (the environment's lock), and the
     variables that decide bits.
     """
+    if _told:
+        return dict(_told[1])
     packages = installed_packages(ROOT)
     return {
         "python": platform.python_version(),
@@ -158,6 +170,11 @@ def _plugin_roots(top: str) -> tuple[Path, ...]:
         return ()
     held = [Path(folder) for folder in spec.submodule_search_locations or ()]
     return tuple(path.parent for path in held or ([Path(spec.origin)] if spec.has_location and spec.origin else []))
+
+
+def plugin_folders() -> list[Path]:
+    """The folders of the packages that offer a domain or a recipe, outside this project's rooms."""
+    return [root / top for top in sorted(_plugins()) if top not in ROOMS for root in _plugin_roots(top)]
 
 
 @functools.cache

@@ -57,7 +57,10 @@ def parse_bytes(raw: bytes, path: Path) -> tuple[dict[str, Any], Receipt]:
 
 def read_both(path: Path) -> tuple[dict[str, Any], Receipt]:
     """The document and its fields in one reading; checked as :func:`read_document` does."""
-    raw = path.read_bytes()
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise IntegrityError("RECEIPT_UNREADABLE", f"a receipt cannot be read: {error}", where=path) from error
     if (found := digest_bytes(raw).removeprefix("sha256:")) != path.stem:
         raise IntegrityError("RECEIPT_DIGEST", "a receipt was edited", expected=path.stem, found=found, where=path)
     return parse_bytes(raw, path)

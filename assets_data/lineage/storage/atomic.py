@@ -22,6 +22,8 @@ from assets_data.lineage.identity.digests import canonical_json
 TEMP_MARK = ".tmp-"
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM}
 
+_NO_PLACE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EISDIR, errno.EEXIST}
+
 
 @contextlib.contextmanager
 def disk_errors(where: Path) -> Iterator[None]:
@@ -29,7 +31,7 @@ def disk_errors(where: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _DISK_ERRORS:
+        if error.errno not in _DISK_ERRORS and not _is_about(error, where):
             raise
         parent = next((p for p in (where, *where.parents) if p.exists()), Path("/"))
         free = shutil.disk_usage(parent).free
@@ -39,6 +41,12 @@ def disk_errors(where: Path) -> Iterator[None]:
             where=error.filename or where,
             action="free space or choose another STEMMA_ROOT, then run again; what was published before is intact",
         ) from error
+
+
+def _is_about(error: OSError, where: Path) -> bool:
+    """Whether no such file or folder can be, rather than that something else is not there."""
+    named = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else None
+    return error.errno in _NO_PLACE and named in (where, *where.parents)
 
 
 def temp_beside(final: Path) -> Path:

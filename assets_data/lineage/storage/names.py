@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+from typing import Any
 
-from assets_data.lineage.errors import DataError
+from assets_data.lineage.errors import DataError, IntegrityError
+from assets_data.lineage.identity.digests import load_json
 
+_ID = re.compile("sha256:[0-9a-f]{64}")
 PINS = "pins/"
 _SEGMENT = re.compile(r"(?!\.+\Z)[A-Za-z0-9_.-]{1,200}\Z")
 
@@ -29,3 +33,24 @@ def require_kind(name: str, kind: str) -> None:
     if bare != kind and not bare.startswith(f"{kind}/"):
         what = "a name begins with the kind of what it stands for"
         raise DataError("STORE_NAME_KIND", what, expected=f"{kind} or {kind}/...", found=name)
+
+
+def read_pointer(path: Path) -> dict[str, Any]:
+    """``{"snapshot", "receipt"}`` of what a name stands for. Raises IntegrityError POINTER_SHAPE for anything else."""
+    try:
+        document = load_json(path.read_bytes(), path)
+    except OSError as error:
+        raise _no_pointer(path, str(error)) from error
+    if not isinstance(document, dict) or document.keys() != {"snapshot", "receipt"}:
+        raise _no_pointer(path, document)
+    snapshot, receipt = document["snapshot"], document["receipt"]
+    if not (isinstance(snapshot, str) and _ID.fullmatch(snapshot) and (receipt is None or isinstance(receipt, str))):
+        raise _no_pointer(path, document)
+    return document
+
+
+def _no_pointer(path: Path, found: Any) -> IntegrityError:
+    what = "this does not say what the name stands for"
+    action = "remove it and run the stage again, which finds the snapshot and names it"
+    expected = "the id of a snapshot and its receipt"
+    return IntegrityError("POINTER_SHAPE", what, expected=expected, found=found, where=path, action=action)

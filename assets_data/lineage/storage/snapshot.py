@@ -80,7 +80,11 @@ class Snapshot:
 
     def read_json(self, name: str) -> Any:
         """One of its JSON files, parsed strictly."""
-        return load_json(self.file(name).read_bytes(), self.path / name)
+        path = self.file(name)
+        try:
+            return load_json(path.read_bytes(), path)
+        except OSError as error:
+            raise _broken("SNAPSHOT_UNREADABLE", f"a file cannot be read: {error}", path) from error
 
     def table(self, name: str) -> pa.Table:
         """One of its tables; Arrow IPC files are memory-mapped."""
@@ -175,6 +179,16 @@ class SnapshotWriter:
         leaves = sorted_records(ids)
         count = len(leaves)
         self._records = {"count": count, "root": fold(leaves)[0].hex()}
+
+    def state(self) -> dict[str, Any]:
+        """All but the files, as JSON: what :meth:`adopt` takes over in another process."""
+        state = {"stats": self.stats, "found": self.found, "splits": self.splits}
+        return {**state, "records": self._records, "names": self._names}
+
+    def adopt(self, state: Mapping[str, Any]) -> None:
+        """Go on where another writer of the same directory was."""
+        self.stats, self.found, self.splits = (dict(state[name]) for name in ("stats", "found", "splits"))
+        self._records, self._names = state["records"], dict(state["names"])
 
     def finish(self) -> str:
         """Hash and sync every file, write ``snapshot.json``, return the id. Refuses a file that was never announced."""

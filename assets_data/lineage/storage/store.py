@@ -20,15 +20,16 @@ from typing import Any
 import numpy as np
 
 from assets_data.lineage.config import to_dict
-from assets_data.lineage.errors import DataError, IntegrityError
+from assets_data.lineage.errors import DataError, IntegrityError, StorageError
 from assets_data.lineage.identity.digests import digest_json, load_json
 from assets_data.lineage.receipts.code import code_version, commit, environment
-from assets_data.lineage.receipts.reader import read_document
+from assets_data.lineage.receipts.reader import read_receipt
 from assets_data.lineage.receipts.receipt import SourcePart
 from assets_data.lineage.receipts.writer import Build, write_receipt
 from assets_data.lineage.storage import atomic
-from assets_data.lineage.storage.names import require_kind, require_name
+from assets_data.lineage.storage.names import read_pointer, require_kind, require_name
 from assets_data.lineage.storage.record_rows import holds_any, keep_index
+from assets_data.lineage.storage.sealing import NOTHING, SEALED, SHUT_IN, Builder, Inside, Outside
 from assets_data.lineage.storage.snapshot import Snapshot, SnapshotWriter
 from assets_data.lineage.storage.tombstones import withdrawn_records
 
@@ -46,6 +47,7 @@ class Store:
     requested: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     withdrawing: frozenset[bytes] = frozenset()
     only_find: bool = False
+    builder: Builder | None = None
 
     @property
     def withdrawn(self) -> np.ndarray:
@@ -106,7 +108,7 @@ class Store:
     def pointer(self, name: str) -> dict[str, Any] | None:
         """``{"snapshot", "receipt"}`` of a name, or None; nothing is verified."""
         path = self._pointer(name)
-        return load_json(path.read_bytes(), path) if path.is_file() else None
+        return read_pointer(path) if path.exists() else None
 
     def all_names(self) -> list[str]:
         """Every name anything was published under."""
@@ -147,12 +149,14 @@ class Store:
         arguments: Mapping[str, Any] | None = None,
         seeds: Mapping[str, int] | None = None,
         sources: Sequence[SourcePart] = (),
+        outside: Outside = NOTHING,
     ) -> Snapshot:
         """Publish what ``build`` writes as a snapshot of kind ``name``, or return what an equal call published before.
 
         What holds a withdrawn record is never returned; it is made again.
         ``arguments`` are identity-relevant inputs that are neither config nor snapshots (a source digest);
-        ``sources`` are the outside files behind them, named in the receipt and in nothing else.
+        ``sources`` are the outside files behind them, named in the receipt and in nothing else; ``outside`` is what the
+        build reaches besides its parents, for a builder that shuts it in.
         Raises IntegrityError before any work when a parent's files changed, StorageError when the disk refuses, and
         DataError STAGE_NOT_MADE for what a store that only finds does not have.
         """
@@ -168,6 +172,8 @@ class Store:
             tree={},
             environment={},  # a call that finds its snapshot made needs neither; the work begins in _publish
         )
+        if isinstance(self.builder, Inside):
+            return self.builder.answer(self, stage_key(work), name, build)
         with self.in_use():
             for parent in (snapshot for group in work.parents.values() for snapshot in group):
                 parent.verify()
@@ -177,7 +183,10 @@ class Store:
             return self._published(record) or _not_made(name)
         with lease(record.with_suffix(".lock")):
             atomic.sweep_temps(record)
-            return self._published(record) or self._publish(record, work, build)
+            found = self._published(record) or self._publish(record, work, build, outside)
+        if self.builder:
+            self.builder.note(stage_key(work), found)
+        return found
 
     def _published(self, record: Path) -> Snapshot | None:
         """What an equal call published, if record, receipt and every file still say so; else it is built again."""
@@ -185,9 +194,11 @@ class Store:
         try:
             entry = load_json(record.read_bytes(), record)
             receipt = self.root / entry["receipt"]
-            read_document(receipt)
+            made = read_receipt(receipt)
         except (FileNotFoundError, KeyError, IntegrityError):
             return None
+        if self.builder and SEALED not in made.environment:
+            return None  # made by whatever could be reached then: it is made again, and has another receipt
         try:
             with self.in_use():
                 snapshot = dataclasses.replace(self.snapshot(entry["snapshot"]), reused=True, receipt=receipt)
@@ -197,7 +208,9 @@ class Store:
             self.quarantine(self.snapshot_path(entry["snapshot"]), error)
             return None
 
-    def _publish(self, record: Path, work: Build, build: Callable[[SnapshotWriter], None]) -> Snapshot:
+    def _publish(
+        self, record: Path, work: Build, build: Callable[[SnapshotWriter], None], outside: Outside
+    ) -> Snapshot:
         work = dataclasses.replace(work, started=datetime.now(UTC), tree=commit(), environment=environment())
         temp_root = self.root / "snapshots" / record.stem
         with atomic.disk_errors(temp_root):
@@ -206,7 +219,7 @@ class Store:
             temp.mkdir(parents=True)
             try:
                 writer = SnapshotWriter(temp, work.stage)
-                build(writer)
+                work = self._build(work, writer, build, outside)
                 writer.stats["seconds"] = round((datetime.now(UTC) - work.started).total_seconds(), 3)
                 final = self._place(temp, writer.finish())
                 work = dataclasses.replace(work, arguments={**work.arguments, **writer.found})
@@ -217,6 +230,17 @@ class Store:
         self._remember(record, work.stage, snapshot)
         keep_index(snapshot)
         return snapshot
+
+    def _build(
+        self, work: Build, writer: SnapshotWriter, build: Callable[[SnapshotWriter], None], outside: Outside
+    ) -> Build:
+        if self.builder is None:
+            build(writer)
+            return work
+        parents = [snapshot.path for group in work.parents.values() for snapshot in group]
+        surroundings = work.tree, work.environment
+        enforced = self.builder.build(self, stage_key(work), writer, parents, outside, surroundings)
+        return dataclasses.replace(work, environment={**work.environment, SEALED: enforced})
 
     @contextlib.contextmanager
     def in_use(self, *, alone: bool = False) -> Iterator[None]:
@@ -282,9 +306,15 @@ def mark_used(path: Path) -> None:
 @contextlib.contextmanager
 def lease(path: Path) -> Iterator[None]:
     """Hold an exclusive lock on ``path``; waits for another holder, and ends with the process however it dies."""
-    with atomic.disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = open(path, "ab")  # noqa: SIM115 - held open for as long as the lease is
+    try:
+        with atomic.disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = open(path, "ab")  # noqa: SIM115 - held open for as long as the lease is
+    except StorageError:
+        if not SHUT_IN:
+            raise
+        yield  # the process that this one works for holds it
+        return
     with file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -10,7 +10,7 @@ from typing import Any
 from assets_data.lineage import DataError, Store
 from assets_data.lineage.queries.bundle import make_bundle
 from assets_data.lineage.queries.tree import Node, load_tree
-from assets_data.lineage.storage.atomic import write_bytes
+from assets_data.lineage.storage.atomic import disk_errors, write_bytes
 from pipeline_defs.answers.answer import Answer, pretty
 from pipeline_defs.answers.exports.croissant import croissant
 from pipeline_defs.answers.exports.cyclonedx import cyclonedx
@@ -30,7 +30,8 @@ def export(options: Namespace) -> Answer:
             raise node.fault
     kind = tree[root].kind.replace("/", "-")
     target = Path(options.output or f"{kind}.{_SUFFIXES[options.format]}")
-    written = _WRITERS[options.format](store, tree, root, target)
+    with disk_errors(target):
+        written = _WRITERS[options.format](store, tree, root, target)
     document = {"id": root, "format": options.format, "files": [str(path) for path in written]}
     return Answer(document=document, lines=[f"{options.format}: {path}" for path in written])
 

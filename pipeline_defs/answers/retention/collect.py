@@ -22,7 +22,12 @@ from assets_data.lineage.storage.deletions import begin_deletion, deletion_entry
 from pipeline_defs.answers.retention.needs import DAYS, Needs, find_needs, last_change, needed_runs
 
 TRASH = "trash"
-OTHERS = ("quarantine", "snapshots/.tmp-*", "rebuild-*")  # what failed, and what dead writers left
+OTHERS = (
+    "quarantine",
+    "snapshots/.tmp-*",
+    "rebuild-*",
+    "snapshots/sealed-*",
+)  # what failed, and what dead writers left
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +125,7 @@ def _folders(store: Store, needs: Needs, days: float) -> list[Path]:
     """Run directories of no checkpoint that stays, and leftovers, all of them untouched for that long."""
     runs = needed_runs(needs.nodes, needs.kept)
     found = [path for path in sorted((store.root / "runs").glob("*")) if path.is_dir() and path.name not in runs]
-    found += [path for pattern in OTHERS[1:2] for path in sorted(store.root.glob(pattern))]
+    found += [path for pattern in OTHERS[1::2] for path in sorted(store.root.glob(pattern))]
     found += sorted((store.root / OTHERS[0]).glob("*"))
     found += sorted(store.root.parent.glob(OTHERS[2]))
     return [path for path in found if time.time() - last_change(path) > max(days, 1 / 24) * 86400]

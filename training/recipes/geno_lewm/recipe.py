@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from assets_data.domains.genome.read import Trajectories
 from assets_data.lineage import Snapshot, Store
 from assets_data.stage import One
 from training.recipe import Evaluation, Findings, Issue, Recipe
@@ -84,6 +85,12 @@ class GenoLewm(Recipe):
         """Predicted and true changes, for the collapse monitor: states themselves hardly differ."""
         valid = batch["valid"]
         return {"change": (model(dict(batch))[valid], batch["change"][valid])}
+
+    def scorer(self, store: Store, checkpoint: Snapshot) -> Callable[[Trajectories], dict[str, np.ndarray]]:
+        """What a checkpoint says of single edits; see :func:`open_scorer`."""
+        from training.recipes.geno_lewm.score import open_scorer
+
+        return open_scorer(store, checkpoint)
 
     def evaluate(self, model: Predictor, data: GenoData, config: GenoLewmConfig, preflight: Snapshot) -> Evaluation:
         """The registered test rows, beside baselines."""

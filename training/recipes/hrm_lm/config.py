@@ -14,18 +14,31 @@ from training.tokens import TokenGate
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoreConfig:
-    """The hierarchical recurrent core: ``h_len`` slow slots that steer ``l_len`` fast ones."""
+    """The hierarchical recurrent core: ``h_len`` slow slots that steer ``l_len`` fast ones, or a latent per token."""
 
-    h_len: int = option(8, "slow (high) slots")
-    l_len: int = option(64, "fast (low) slots")
+    reads: Literal["pooled", "tokens"] = option(
+        "pooled", "what the core sees: the prompt's mean vector as the reference's does, or every token's state"
+    )
+    h_len: int = option(8, "slow (high) slots; tokens: 0 leaves them out")
+    l_len: int = option(64, "pooled: fast (low) slots; tokens has one per token and ignores it")
     h_layers: int = option(2, "transformer layers of the slow module")
     l_layers: int = option(2, "transformer layers of the fast module")
-    h_cycles: int = option(4, "slow steps")
+    h_cycles: int = option(4, "slow steps (tokens: per segment)")
     l_steps: int = option(8, "fast steps per slow step")
-    gradient: Literal["one_step", "full"] = option("one_step", "one_step stops the gradient before the last cycle")
+    segments: int = option(1, "tokens: times the cycles are run in training, at most")
+    least_segments: int = option(0, "tokens: each update draws their number from here to segments; 0: always segments")
+    eval_segments: int = option(1, "tokens: times the cycles are run when the model is used; the weights are the same")
+    gradient: Literal["one_step", "segment", "full"] = option(
+        "one_step", "one_step: through the last cycle; tokens also segment: through one segment; full: through all"
+    )
+    halt: Literal["none", "agree"] = option(
+        "none", "flood: agree stops a row when two segments in a row give the same answer"
+    )
     halt_weight: float = option(0.0, "weight of (sum of halting probabilities - halt_target)^2; 0 leaves the term out")
     halt_target: float = option(1.0, "cycles the halting probabilities should sum to")
-    ds_weight: float = option(0.0, "weight of the loss decoded from earlier cycles; 0 leaves deep supervision out")
+    ds_weight: float = option(
+        0.0, "weight of the loss decoded from earlier cycles (tokens: segments); 0 leaves deep supervision out"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +80,14 @@ class ModelConfig:
 class DataConfig:
     """What is learned: the manifest's triples, or made-up sums, for which the manifest is only the run's anchor."""
 
-    source: Literal["triples", "arithmetic"] = option("triples", "triples of the manifest, or 'What is a + b?'")
-    heldout_share: float = option(0.1, "arithmetic: share of unordered pairs kept for the gate, and as many to watch")
-    seed: int = option(0, "arithmetic: decides which pairs are held out")
+    source: Literal["triples", "arithmetic", "flood"] = option(
+        "triples", "triples of the manifest, 'What is a + b?', or text mazes"
+    )
+    heldout_share: float = option(0.1, "made-up data: share of pairs or mazes kept for the gate, and as many to watch")
+    seed: int = option(0, "made-up data: decides which pairs are held out, and which mazes there are")
+    size: int = option(5, "flood: rows and columns of a maze")
+    mazes: int = option(20_000, "flood: mazes to train on, in equal parts of depths 1 to 5")
+    judged_mazes: int = option(250, "flood: mazes of each depth, 1 to 10, that the gate judges")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +96,9 @@ class GateConfig(TokenGate):
 
     exact_match: float = option(0.95, "arithmetic: share of held-out pairs that must be exceeded, decoded greedily")
     slot_spread: float = option(0.01, "distance between core slots, in units of their size, that must be exceeded")
+    near: float = option(0.95, "flood: share of mazes of trained depths that must be exceeded, right in every cell")
+    deep: float = option(0.5, "flood: the same of mazes deeper than any trained on")
+    deep_gain: float = option(0.2, "flood: how much more of those eval_segments must solve than segments do")
     monitor_rows: int = option(128, "other held-out rows for the curves, at most")
 
 
@@ -95,11 +116,19 @@ def issues(config: HrmLmConfig) -> Iterator[Issue]:
     """Every contradiction of the recipe's own fields, all at once."""
     yield from _model_issues(config.model)
     yield from _core_issues(config.model.core)
+    for path in _unused(config.model):
+        yield Issue.error("HRM_LM_CORE", path, f"core.reads {config.model.core.reads} does not use it; leave it out")
+    if config.model.core.reads == "tokens" and config.model.memory == "core":
+        yield Issue.error("HRM_LM_CORE", "model.memory", "a core that reads tokens adds to the encoder's states")
     yield from _moe_issues(config.model.moe)
     data, gate = config.data, config.gate
     if not 0.0 < data.heldout_share < 0.5:
         yield Issue.error("HRM_LM_DATA", "data.heldout_share", "must be above 0 and below 0.5, as it is taken twice")
-    for name in ("exact_match", "slot_spread"):
+    if data.size < 3 or min(data.mazes, data.judged_mazes) < 5:
+        yield Issue.error("HRM_LM_DATA", "data", "size must be at least 3, mazes and judged_mazes at least 5")
+    if config.model.core.halt == "agree" and (data.source != "flood" or config.model.core.reads != "tokens"):
+        yield Issue.error("HRM_LM_CORE", "model.core.halt", "agree needs data.source flood and core.reads tokens")
+    for name in ("exact_match", "slot_spread", "near", "deep", "deep_gain"):
         if not 0.0 <= getattr(gate, name) < 1.0:
             yield Issue.error("HRM_LM_GATE", f"gate.{name}", "must be in [0, 1), as it has to be exceeded")
     if gate.monitor_rows < 1:
@@ -122,8 +151,26 @@ def _model_issues(model: ModelConfig) -> Iterator[Issue]:
         )
 
 
+def _unused(model: ModelConfig) -> Iterator[str]:
+    """Fields that the chosen kind of core does not read and that somebody set."""
+    pooled = model.core.reads == "pooled"
+    names = ("segments", "least_segments", "eval_segments") if pooled else ("l_len", "halt_weight", "halt_target")
+    yield from (f"model.core.{name}" for name in names if getattr(model.core, name) != getattr(CoreConfig(), name))
+    if pooled and model.core.gradient == "segment":
+        yield "model.core.gradient"
+    if not pooled:
+        yield from (
+            f"model.{name}" for name in ("bridge", "prefix_len") if getattr(model, name) != getattr(ModelConfig(), name)
+        )
+
+
 def _core_issues(core: CoreConfig) -> Iterator[Issue]:
-    if min(core.h_len, core.l_len) < 2:
+    if core.reads == "tokens":
+        if core.h_len < 0 or not core.segments >= 1 or core.eval_segments < 1:
+            yield Issue.error("HRM_LM_CORE", "model.core", "h_len must not be negative, segments be at least 1")
+        if not 0 <= core.least_segments <= core.segments:
+            yield Issue.error("HRM_LM_CORE", "model.core.least_segments", f"must be in [0, segments = {core.segments}]")
+    elif min(core.h_len, core.l_len) < 2:
         yield Issue.error(
             "HRM_LM_CORE", "model.core", "h_len and l_len must be at least 2: a single slot has no spread to judge"
         )

@@ -1,4 +1,4 @@
-"""What hrm_lm trains on: the triples of a manifest, or made-up sums for which the manifest is only the run's anchor."""
+"""What hrm_lm trains on: the triples of a manifest, or made-up sums or mazes, for which it is only the run's anchor."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from assets_data.lineage import Snapshot, Store
 from training.generation import BOS, BYTE_VOCABULARY, BYTES, EOS, PAD, decode_bytes
 from training.recipes.hrm_lm.arithmetic import ArithmeticRows
 from training.recipes.hrm_lm.config import HrmLmConfig
+from training.recipes.hrm_lm.flood import VOCABULARY, decode_maze, flood_splits
 from training.tokens.data import TokenData, open_tokens
 
 
@@ -14,7 +15,12 @@ def open_data(store: Store, manifest: Snapshot, config: HrmLmConfig) -> TokenDat
     """Verified and memory-mapped. Raises what :func:`training.tokens.data.open_tokens` raises."""
     if config.data.source == "triples":
         return open_tokens(store, manifest)
-    train, validation, test = (ArithmeticRows(split, config.data) for split in SPLITS)
-    layout = Layout(vocab_size=BYTE_VOCABULARY, pad=PAD, bos=BOS, eos=EOS, tokenizer=BYTES)
-    rest = {"layout": layout, "decode": decode_bytes, "members": {}, "tables": ()}
+    if config.data.source == "flood":
+        rows, size, decode = list(flood_splits(config.data).values()), VOCABULARY, decode_maze
+    else:
+        rows = [ArithmeticRows(split, config.data) for split in SPLITS]
+        size, decode = BYTE_VOCABULARY, decode_bytes
+    layout = Layout(vocab_size=size, pad=PAD, bos=BOS, eos=EOS, tokenizer=BYTES)
+    train, validation, test = rows
+    rest = {"layout": layout, "decode": decode, "members": {}, "tables": ()}
     return TokenData(train=train, validation=validation, test=test, **rest)

@@ -12,7 +12,9 @@ from torch import Tensor
 
 from training.losses import IGNORED, token_loss
 from training.recipes.hrm_lm.config import HrmLmConfig
+from training.recipes.hrm_lm.core import CoreState
 from training.recipes.hrm_lm.model import HrmLm, Output
+from training.recipes.hrm_lm.token_core import TokenState, masked_mean
 
 
 def losses(model: HrmLm, config: HrmLmConfig, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -37,11 +39,11 @@ def _core_terms(config: HrmLmConfig, output: Output, like: Tensor) -> dict[str, 
     core, zero, terms = config.model.core, like.detach() * 0.0, {}
     if config.model.memory == "encoder":
         return terms
-    if core.ds_weight and core.h_cycles > 1:
+    if core.ds_weight and (core.segments if core.reads == "tokens" else core.h_cycles) > 1:
         terms["earlier_loss"] = (0.0, zero)
     if core.halt_weight:
         state = output.memory.core
-        halts = zero if state is None or state.halt_CB is None else state.halt_CB.sum(dim=0)
+        halts = zero if not isinstance(state, CoreState) or state.halt_CB is None else state.halt_CB.sum(dim=0)
         terms["halt_loss"] = (core.halt_weight, zero if state is None else (halts - core.halt_target).square().mean())
     return terms
 
@@ -53,5 +55,10 @@ def states(model: HrmLm, batch: Mapping[str, Tensor]) -> dict[str, tuple[Tensor,
     kept_BT = labels_BT != IGNORED
     found = {"decoder": (states_BTD[kept_BT], model.head.weight[labels_BT[kept_BT]])}
     if memory.core is not None:
-        found["core"] = (memory.core.z_BD[-1], memory.pooled_BD)
+        found["core"] = (core_vector(memory.core, batch["encoder_mask"]), memory.pooled_BD)
     return found
+
+
+def core_vector(state: CoreState | TokenState, mask_BS: Tensor) -> Tensor:
+    """One vector_BD of what the core made: its z, or the mean of its latents."""
+    return state.z_BD[-1] if isinstance(state, CoreState) else masked_mean(state.low_BSD, mask_BS)

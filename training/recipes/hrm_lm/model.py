@@ -1,15 +1,17 @@
 """hrm_lm: encoder, recurrent core behind a gate, decoder that reads their memory; untied embeddings and head.
 
 encoder_ids -> encoder -> masked mean -> Linear -> core -> z -> gate -> memory vectors; the decoder attends to these
-and, unless ``memory`` says core alone, to the encoder's states too.
+and, unless ``memory`` says core alone, to the encoder's states too. With ``core.reads: tokens`` the core keeps a latent
+per encoder position and the decoder reads what it made of each, see :mod:`training.recipes.hrm_lm.token_core`.
 
 Shapes: B batch, S encoder positions, T decoder positions, M memory vectors, D width, V vocabulary.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +21,7 @@ from training.recipes.hrm_lm.core import CoreState, HrmCore
 from training.recipes.hrm_lm.layers import Block, DecoderBlock, LayerCache, Recomputing, initialise, sinusoids
 from training.recipes.hrm_lm.memory import CoreMemory
 from training.recipes.hrm_lm.moe import ExpertBlock
+from training.recipes.hrm_lm.token_core import TokenCore, TokenMemory, TokenState, masked_mean, trained_segments
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,13 +35,13 @@ class Output:
 
 @dataclass(slots=True, kw_only=True)
 class Memory:
-    """What the decoder reads. ``earlier_BMD`` are the memories of earlier cycles, under deep supervision."""
+    """What the decoder reads. ``earlier_BMD`` are memories of earlier cycles or segments, under deep supervision."""
 
     final_BMD: Tensor
     mask_B11M: Tensor
     earlier_BMD: list[Tensor]
     pooled_BD: Tensor
-    core: CoreState | None
+    core: CoreState | TokenState | None
     gate_B: Tensor | None
     aux: Tensor | None
 
@@ -57,9 +60,11 @@ class HrmLm(nn.Module):
         self.encoder_blocks = nn.ModuleList(block(config) for _ in range(config.encoder_layers))
         self.encoder_norm = nn.LayerNorm(width)
         if config.memory != "encoder":
-            self.pool = nn.Linear(width, width, bias=False)
-            self.core = HrmCore(config)
-            self.core_memory = CoreMemory(config, batch_rows)
+            if config.core.reads == "tokens":
+                self.core, self.core_memory = TokenCore(config), TokenMemory(config, batch_rows)
+            else:
+                self.pool = nn.Linear(width, width, bias=False)
+                self.core, self.core_memory = HrmCore(config), CoreMemory(config, batch_rows)
         self.decoder_blocks = nn.ModuleList(DecoderBlock(config) for _ in range(config.decoder_layers))
         self.decoder_norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, vocab_size, bias=False)
@@ -77,22 +82,32 @@ class HrmLm(nn.Module):
         )
 
     def remember(self, encoder_ids_BS: Tensor, mask_BS: Tensor) -> Memory:
-        """Encode, and think."""
+        """Encode, and think: with as many segments as the config says of training or of use."""
         states_BSD, aux = self._encode(encoder_ids_BS, mask_BS)
-        weight_BS1 = mask_BS[..., None].to(states_BSD.dtype)
-        pooled_BD = (states_BSD * weight_BS1).sum(dim=1) / weight_BS1.sum(dim=1).clamp(min=1.0)
-        core, gate_B, vectors = None, None, [states_BSD[:, :0]]
-        if self.config.memory != "encoder":
-            core, gate_B, vectors = self._think(pooled_BD)
-        reads_states = self.config.memory != "core"
-        full = [torch.cat((v, states_BSD), dim=1) if reads_states else v for v in vectors]
-        real = mask_BS.new_ones(len(mask_BS), vectors[0].shape[1])
-        mask_BM = torch.cat((real, mask_BS), dim=1) if reads_states else real
-        *earlier, final = full
+        pooled_BD, core, gate_B = masked_mean(states_BSD, mask_BS), None, None
+        if self.config.memory == "encoder":
+            found = [states_BSD]
+        elif isinstance(self.core_memory, TokenMemory):
+            core, gate_B, found = self._think_tokens(self.core_memory, states_BSD, mask_BS)
+        else:
+            core, gate_B, found = self._think(self.core_memory, pooled_BD)
+            found = [torch.cat((v, states_BSD), dim=1) for v in found] if self.config.memory != "core" else found
+        *earlier, final = found
         return Memory(
-            final_BMD=final, mask_B11M=mask_BM[:, None, None], earlier_BMD=earlier, pooled_BD=pooled_BD, core=core,
-            gate_B=gate_B, aux=aux,
+            final_BMD=final, mask_B11M=self._readable(final, mask_BS), earlier_BMD=earlier, pooled_BD=pooled_BD,
+            core=core, gate_B=gate_B, aux=aux,
         )  # fmt: skip
+
+    def segments(self, encoder_ids_BS: Tensor, mask_BS: Tensor) -> Iterator[Memory]:
+        """The memory after each segment of a core that reads tokens, without end."""
+        states_BSD, aux = self._encode(encoder_ids_BS, mask_BS)
+        pooled_BD = masked_mean(states_BSD, mask_BS)
+        for state in self.core(states_BSD, mask_BS):
+            read_BMD, gate_B = self.core_memory(states_BSD, mask_BS, state)
+            yield Memory(
+                final_BMD=read_BMD, mask_B11M=self._readable(read_BMD, mask_BS), earlier_BMD=[], pooled_BD=pooled_BD,
+                core=state, gate_B=gate_B, aux=aux,
+            )  # fmt: skip
 
     def decode(
         self, decoder_ids_BT: Tensor, memory: Memory, caches: Sequence[LayerCache] | None = None, begin: int = 0
@@ -111,6 +126,12 @@ class HrmLm(nn.Module):
             if isinstance(module, Recomputing):
                 module.recompute = True
 
+    def _readable(self, memory_BMD: Tensor, mask_BS: Tensor) -> Tensor:
+        """Bool B11M: the core's vectors, and of the encoder's states, where they are read, those of real tokens."""
+        tail_BS = mask_BS if self.config.memory != "core" else mask_BS[:, :0]
+        slots = mask_BS.new_ones(len(mask_BS), memory_BMD.shape[1] - tail_BS.shape[1])
+        return torch.cat((slots, tail_BS), dim=1)[:, None, None]
+
     def _encode(self, ids_BS: Tensor, mask_BS: Tensor) -> tuple[Tensor, Tensor | None]:
         x_BSD, total = self.encoder_embedding(ids_BS) + self.positions[: ids_BS.shape[1]], None
         for block in self.encoder_blocks:
@@ -121,12 +142,24 @@ class HrmLm(nn.Module):
                 x_BSD = block(x_BSD, mask_BS[:, None, None])
         return self.encoder_norm(x_BSD), total
 
-    def _think(self, pooled_BD: Tensor) -> tuple[CoreState | None, Tensor | None, list[Tensor]]:
-        if self.core_memory.shut:
-            return None, None, [self.core_memory.closed(len(pooled_BD))]
+    def _think(self, memory: CoreMemory, pooled_BD: Tensor) -> tuple[CoreState | None, Tensor | None, list[Tensor]]:
+        if memory.shut:
+            return None, None, [memory.closed(len(pooled_BD))]
         state = self.core(self.pool(pooled_BD))
-        *earlier, (final, gate_B) = [self.core_memory(z_BD) for z_BD in state.z_BD]
+        *earlier, (final, gate_B) = [memory(z_BD) for z_BD in state.z_BD]
         return state, gate_B, [*(vectors for vectors, _ in earlier), final]
+
+    def _think_tokens(
+        self, memory: TokenMemory, states_BSD: Tensor, mask_BS: Tensor
+    ) -> tuple[TokenState | None, Tensor | None, list[Tensor]]:
+        core = self.config.core
+        if memory.shut:
+            return None, None, [memory.closed(states_BSD)]
+        count = trained_segments(core, memory.rows // memory.batch_rows) if self.training else core.eval_segments
+        states = list(islice(self.core(states_BSD, mask_BS), count))
+        read = states if self.training and core.ds_weight else states[-1:]
+        *earlier, (final, gate_B) = [memory(states_BSD, mask_BS, state) for state in read]
+        return states[-1], gate_B, [*(vectors for vectors, _ in earlier), final]
 
     def _decode(
         self, ids_BT: Tensor, memory_BMD: Tensor, mask_B11M: Tensor, caches: Sequence[LayerCache] | None, begin: int

@@ -1,4 +1,4 @@
-"""Named full configs of hrm_lm: for the triples of the text presets of the same names, or for made-up sums."""
+"""Named full configs of hrm_lm: for the triples of the text presets of the same names, or for made-up sums or mazes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from training.recipes.hrm_lm.config import CoreConfig, DataConfig, GateConfig, H
 
 ADAMW = {"betas": (0.9, 0.98)}
 SMALL_CORE = CoreConfig(h_len=2, l_len=4, h_layers=1, l_layers=1, h_cycles=2, l_steps=2)
+
+FLOOD_CORE = CoreConfig(
+    reads="tokens", h_len=2, h_layers=1, l_layers=1, h_cycles=2, l_steps=1, segments=2, eval_segments=6,
+    gradient="full", ds_weight=1.0,
+)  # fmt: skip
 
 
 def smoke() -> HrmLmConfig:
@@ -96,6 +101,36 @@ def demo() -> HrmLmConfig:
     )
 
 
+def flood() -> HrmLmConfig:
+    """Text mazes, with a core over token states: judged on deeper mazes than any it was trained on."""
+    return HrmLmConfig(
+        model=ModelConfig(
+            d_model=32,
+            heads=4,
+            encoder_layers=1,
+            decoder_layers=1,
+            max_tokens=40,
+            gate_warmup_steps=0,
+            gate_bias=1.0,
+            core=FLOOD_CORE,
+        ),
+        data=DataConfig(source="flood"),
+        train=TrainConfig(
+            updates=3600,
+            batch_rows=32,
+            optimizer=OptimizerConfig(lr=3e-3, weight_decay=0.01, kwargs=ADAMW),
+            schedule=ScheduleConfig(name="wsd", warmup=100, lr_min_ratio=0.02),
+            grad_clip=1.0,
+            threads=1,
+            log_every=20,
+            monitor_every=100,
+            validate_every=100,
+            checkpoint_every=200,
+        ),
+        gate=GateConfig(monitor_rows=500),
+    )
+
+
 def stage_a() -> HrmLmConfig:
     """The published guide's recipe, for a GPU: the reference's core, batch 22, sequences of 512."""
     return HrmLmConfig(
@@ -119,4 +154,4 @@ def stage_a() -> HrmLmConfig:
     )
 
 
-PRESETS = {"smoke": smoke, "arithmetic": arithmetic, "demo": demo, "stage_a": stage_a}
+PRESETS = {"smoke": smoke, "arithmetic": arithmetic, "demo": demo, "flood": flood, "stage_a": stage_a}

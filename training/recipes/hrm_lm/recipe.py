@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from assets_data.lineage import Snapshot, Store
-from training.generation import Sampling
+from training.generation import Sampling, decode_bytes, encode_bytes
 from training.recipe import Evaluation, Findings, Issue
 from training.recipes.hrm_lm.config import HrmLmConfig, issues
 from training.recipes.hrm_lm.presets import PRESETS
 from training.tokens import TokenRecipe
+from training.tokens.inspection import register, registered_rows
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,15 +43,27 @@ class HrmLm(TokenRecipe):
         return open_data(store, inputs["manifest"], config)
 
     def inspect(self, data: TokenData, config: HrmLmConfig) -> Findings:
-        """As for any recipe on tokens; the core's spread and sums have thresholds of their own."""
-        findings, gate = super().inspect(data, config), config.gate
+        """As for any recipe on tokens; the core's spread, sums and mazes have thresholds of their own."""
+        gate = config.gate
+        if config.data.source == "flood":
+            room, rows = (self.room, self._room(config)), np.arange(len(data.test))
+            goals = {"near": gate.near, "deep": gate.deep}
+            if config.model.memory != "encoder" and config.model.core.reads == "tokens":
+                goals["deep_gain"] = gate.deep_gain
+            findings = register(data, rows, self.name, room, goals, {})
+        else:
+            findings = super().inspect(data, config)
         thresholds = dict(findings.thresholds)
-        if config.model.memory != "encoder":
+        if config.model.memory != "encoder" and config.model.core.h_len:
             thresholds["slot_spread"] = gate.slot_spread
         if config.data.source == "arithmetic":
             thresholds["exact_match"] = gate.exact_match
         dataset = {"source": config.data.source, **findings.dataset}
         return replace(findings, thresholds=thresholds, dataset=dataset)
+
+    def model_inputs(self, data: TokenData, config: HrmLmConfig) -> Mapping[str, Any]:
+        """The layout, and ``source``: what a prompt is."""
+        return {**super().model_inputs(data, config), "source": config.data.source}
 
     def build_model(self, config: HrmLmConfig, inputs: Mapping[str, Any]) -> Model:
         """A new model with weights from torch's generator."""
@@ -85,8 +98,16 @@ class HrmLm(TokenRecipe):
         rows = keyed_choice(data.validation.row_keys, gate.monitor_rows, gate.seed, f"{self.name}/monitor_rows")
         return monitor(self, model, data, config, rows)
 
+    def evaluate(self, model: Model, data: TokenData, config: HrmLmConfig, preflight: Snapshot) -> Evaluation:
+        """Mazes have no baselines by counts: there, what is exactly right is all that is judged besides the spread."""
+        if config.data.source != "flood":
+            return super().evaluate(model, data, config, preflight)
+        from training.recipes.hrm_lm.evaluate import measure
+
+        return measure(self, model, data, config, registered_rows(preflight, data))
+
     def measure(self, model: Model, data: TokenData, config: HrmLmConfig, rows: np.ndarray) -> Evaluation:
-        """Slot spread, and exact match on sums."""
+        """Slot spread, and exact match on sums or mazes."""
         from training.recipes.hrm_lm.evaluate import measure
 
         return measure(self, model, data, config, rows)
@@ -94,9 +115,15 @@ class HrmLm(TokenRecipe):
     def write(
         self, model: Model, inputs: Mapping[str, Any], prompts: Sequence[Sequence[int]], sampling: Sampling
     ) -> list[list[int]]:
-        """The answer to each prompt. A prompt too long for the model loses its beginning."""
+        """The answer to each prompt. A prompt too long for the model loses its beginning. A maze is answered at once,
+        whatever the sampling, as a picture. Raises ConfigError FLOOD_MAZE for a prompt that is no maze to such a model.
+        """
         import torch
 
+        if inputs.get("source") == "flood":
+            from training.recipes.hrm_lm.answers import answer_maze
+
+            return [encode_bytes(answer_maze(model, decode_bytes(prompt))[0]) for prompt in prompts]
         from training.recipes.hrm_lm.decode import write
         from training.tokens.rows import pad_masked
 

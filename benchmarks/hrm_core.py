@@ -1,0 +1,73 @@
+"""Text mazes: a core over token states against no core of equal size, of equal compute, a pooled core and a flat one.
+
+Every run goes through preflight, training and gate on the same mazes, with the updates it lists; exact match near
+(depths trained on) and deep (deeper ones) with 95% Wilson intervals, and CPU seconds of training.
+Usage: ``python -m benchmarks.hrm_core [--arms core,plain_equal_parameters] [--seeds 10,11]``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from assets_data.lineage import Store, with_overrides
+from benchmarks.hrm_lm import RECIPE, dataset
+from benchmarks.result import save
+from training.stages import make_checkpoint, make_gate_report, make_preflight_report
+
+PLAIN = {"model.memory": "encoder"}
+ARMS: dict[str, dict[str, Any]] = {
+    "core": {},
+    "core_without_slow_slots": {"model.core.h_len": 0, "model.ff_multiplier": 6},
+    "plain_equal_parameters": {**PLAIN, "model.encoder_layers": 3},
+    "plain_equal_compute": {**PLAIN, "model.encoder_layers": 6},
+    "core_gradient_segment": {"model.core.gradient": "segment"},
+    "core_gradient_one_step": {"model.core.gradient": "one_step"},
+}
+
+
+def run(store: Store, inputs: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """One arm with one seed: what its gate measured."""
+    config = with_overrides(RECIPE.presets["flood"](), overrides)
+    preflight = make_preflight_report(store, RECIPE, inputs, config)
+    began = time.process_time()
+    checkpoint = make_checkpoint(store, RECIPE, inputs, preflight)
+    seconds = time.process_time() - began
+    result = make_gate_report(store, RECIPE, inputs, preflight, checkpoint).read_json("result.json")
+    judged = {one["name"]: one for one in result["gate"]["criteria"]}
+    shares = {
+        name: [round(part, 4) for part in (judged[name]["value"], *judged[name]["interval"])]
+        for name in ("near", "deep")
+    }
+    return {
+        "updates": config.train.updates,
+        "cpu_seconds": round(seconds, 1),
+        "verdict": result["gate"]["verdict"],
+        **shares,
+        "slot_spread": result["metrics"]["scalars"].get("slot_spread"),
+        "exact_by_depth": result["metrics"]["tables"]["exact_by_depth"],
+    }
+
+
+def main() -> None:
+    """Train in turn and save."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--arms", default=",".join(ARMS))
+    parser.add_argument("--seeds", default="10,11,12,13,14,15,16,17,18,19")
+    options = parser.parse_args()
+    found: dict[str, dict[str, Any]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder) / "store")
+        inputs = dict.fromkeys(RECIPE.inputs, dataset(store, "smoke"))
+        for arm in options.arms.split(","):
+            for seed in options.seeds.split(","):
+                found.setdefault(arm, {})[seed] = run(store, inputs, {**ARMS[arm], "train.seed": int(seed)})
+                print(arm, seed, {k: v for k, v in found[arm][seed].items() if k != "exact_by_depth"}, flush=True)
+    save("hrm_core", ["torch", "numpy"], found)
+
+
+if __name__ == "__main__":
+    main()

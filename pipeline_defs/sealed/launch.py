@@ -1,0 +1,184 @@
+"""Building a stage in a sealed process: what the child is told, and what of its answer is believed.
+
+The parent finds or refuses the call, makes the folder and publishes; the child, started anew from an environment of an
+allowlist, calls the same stage with the same inputs under the rules, writes into that folder and nothing else. What the
+stage looked at before it built is looked at again in there, under the rules too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from assets_data.lineage import ConfigError, IntegrityError, Snapshot, Store, errors, to_dict
+from assets_data.lineage.identity.digests import digest_json
+from assets_data.lineage.storage.sealing import NOTHING, Builder, Outside
+from assets_data.lineage.storage.snapshot import SnapshotWriter
+from assets_data.stage import Stage
+from pipeline_defs.sealed import landlock
+from pipeline_defs.sealed.rules import Rules, dropped_variables, kept_variables, offer_places
+
+CHILD = "import sys; sys.path[:] = {path!r}; from pipeline_defs.sealed.child import main; main({request!r})"
+
+
+def require_landlock() -> int:
+    """The kernel's version. Raises ConfigError SEAL_UNAVAILABLE where it cannot seal whole: then nothing is sealed."""
+    if (found := landlock.abi()) < landlock.LEAST_ABI:
+        what = "this kernel cannot seal a stage; nothing was sealed"
+        expected = f"Linux with Landlock ABI {landlock.LEAST_ABI} or later"
+        raise ConfigError(
+            "SEAL_UNAVAILABLE", what, expected=expected, found=f"ABI {found}", action="run without --sealed"
+        )
+    return found
+
+
+def seal(store: Store) -> Store:
+    """The same store, whose stages are built sealed. Raises as :func:`require_landlock`."""
+    return dataclasses.replace(store, builder=Sealing(require_landlock()))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Sealing(Builder):
+    """Seals what is called through a stage's declaration; ``call`` is what the child is to call. ``named`` are the
+    paths in a source stage's settings, for one that does not say more exactly what it reads.
+    """
+
+    abi: int
+    call: Mapping[str, Any] | None = None
+    named: tuple[Path, ...] = ()
+    found: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+
+    def of(self, stage: Stage, inputs: Mapping[str, Any], config: Any, slice_name: str, further: Mapping[str, Any]):
+        """Bound to one call of a stage. Raises ConfigError SEAL_ARGUMENT for what cannot be handed over."""
+        call = {
+            "kind": stage.kind,
+            "inputs": {name: _ids(given) for name, given in inputs.items()},
+            "config": None if config is None else to_dict(config),
+            "slice_name": slice_name,
+            "further": {name: _plain(name, value) for name, value in further.items() if value and name != "callbacks"},
+        }
+        named = tuple(_paths(call["config"])) if stage.source else ()
+        return Sealing(self.abi, call, named)
+
+    def note(self, key: str, snapshot: Snapshot) -> None:
+        """A call on the way that was found: the child finds it too."""
+        self.found.append((key, snapshot.id))
+
+    def build(
+        self,
+        store: Store,
+        key: str,
+        writer: SnapshotWriter,
+        parents: list[Path],
+        outside: Outside,
+        surroundings: tuple[Mapping[str, Any], Mapping[str, Any]],
+    ) -> Mapping[str, Any]:
+        """Let the child write the snapshot's files; what was enforced, for the receipt."""
+        if self.call is None:
+            what = "only a declared stage can be sealed"
+            raise ConfigError("SEAL_CALL", what, found=writer.kind, action="run it without --sealed")
+        found = [str(store.snapshot_path(made)) for _, made in self.found]
+        withdrawn = str(store.root / "withdrawals")
+        with tempfile.TemporaryDirectory(prefix="sealed-", dir=writer.path.parent) as own:
+            for folder in outside.writes:
+                folder.mkdir(parents=True, exist_ok=True)
+            reads = self.named if outside is NOTHING else tuple(outside.reads)
+            receipts = [store.root / "receipts" / path.name for path in parents]
+            folders = [str(writer.path), own, *(str(path) for path in outside.writes)]
+            gpu = (Path("/dev"),) if any(Path("/dev").glob("nvidia*")) else ()
+            rules = Rules(
+                parents=(*(str(path) for path in (*parents, *receipts)), *found, withdrawn),
+                outside=tuple(str(path) for path in reads),
+                listed=tuple(str(path) for path in (*outside.lists, *offer_places(), *gpu)),
+                own=tuple(folders),
+                network=outside.network,
+            )
+            kept = kept_variables()
+            request = {
+                **self.call,
+                "root": str(store.root),
+                "requested": dict(store.requested),
+                "withdrawing": sorted(record.hex() for record in store.withdrawing),
+                "key": key,
+                "tree": dict(surroundings[0]),
+                "environment": dict(surroundings[1]),
+                "found": dict(self.found),
+                "into": str(writer.path),
+                "own": own,
+                "rules": dataclasses.asdict(rules),
+                "dropped": dropped_variables(kept),
+                "parent": os.getpid(),
+            }
+            answer = _run(request, {**kept, "HOME": own, "TMPDIR": own}, Path(own))
+        writer.adopt(answer["writer"])
+        variables = {name: digest_json(value)[7:19] for name, value in sorted(kept.items())}
+        return {
+            "landlock_abi": self.abi,
+            "rules": rules.digest,
+            "variables": variables,
+            "network": "through the address filter" if outside.network else "none",
+            "devices": [
+                path for path in rules.devices if "nvidia" in path or path.startswith(("/dev/dri", "/dev/kfd"))
+            ],
+        }
+
+
+def _run(request: Mapping[str, Any], environment: Mapping[str, str], own: Path) -> dict[str, Any]:
+    """Start the child, pass signals on, read its answer. Raises the child's own error by its code."""
+    ask = own / "request.json"
+    ask.write_text(json.dumps(request))
+    code = CHILD.format(path=[path for path in sys.path if path], request=str(ask))
+    command = [sys.executable, "-B", "-s", "-c", code]
+    child = subprocess.Popen(command, env=dict(environment), cwd=own, stdin=subprocess.DEVNULL)
+    try:
+        status = child.wait()
+    except BaseException:  # a signal: the child saves what it can and ends, or is ended
+        child.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(timeout=60)
+        child.kill()
+        raise
+    reply = own / "answer.json"
+    answer = json.loads(reply.read_text()) if reply.is_file() else {}
+    if error := answer.get("error"):
+        raise getattr(errors, error["class"], IntegrityError)(error.pop("code"), error.pop("what"), **_members(error))
+    if status or "writer" not in answer:
+        raise IntegrityError("SEAL_ENDED", "the sealed process ended without an answer", found=f"status {status}")
+    return answer
+
+
+def _members(error: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: error[name] for name in ("expected", "found", "where", "action")}
+
+
+def _ids(given: Any) -> Any:
+    return {name: one.id for name, one in given.items()} if isinstance(given, Mapping) else given.id
+
+
+def _plain(name: str, value: Any) -> Any:
+    if isinstance(value, Snapshot):
+        return {"snapshot": value.id}
+    if isinstance(value, Path):
+        return {"path": str(value)}
+    if isinstance(value, bool | int | str):
+        return value
+    what = "this argument cannot be handed to a sealed process"
+    raise ConfigError("SEAL_ARGUMENT", what, found=name, action="run it without --sealed")
+
+
+def _paths(config: Any) -> Iterator[Path]:
+    """Every value of a config that is the path of something there."""
+    if isinstance(config, Mapping):
+        for value in config.values():
+            yield from _paths(value)
+    elif isinstance(config, str) and config.startswith(("/", "~", ".")) and Path(config).expanduser().exists():
+        yield Path(config).expanduser().resolve()
