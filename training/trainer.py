@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from assets_data.lineage import Snapshot, Store, resolve
 from training.recipe import Recipe, find_recipe
@@ -72,6 +72,18 @@ class Trainer:
         checkpoint, preflight = self._trained()
         report = make_gate_report(self.store, self.recipe, self.inputs, preflight, checkpoint)
         return self._point("gate_report", report).read_json("result.json")
+
+    def evaluate_loss(
+        self, split: Literal["train", "validation"] = "validation", max_rows: int = 2048
+    ) -> dict[str, float]:
+        """Mean of every loss of the checkpoint over at most ``max_rows`` rows of a split, always the same ones.
+
+        The mode of the model and every generator are as they were. Raises ConfigError SPLIT_EMPTY without a row.
+        """
+        from training.evaluation import mean_losses
+
+        checkpoint, _ = self._trained()
+        return mean_losses(self.recipe, self.store, self.inputs, checkpoint, split, max_rows)
 
     def runtime_profile(self) -> dict[str, Any]:
         """Seconds to the first update, seconds, updates per second: of the process that finished the training."""

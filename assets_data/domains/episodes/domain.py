@@ -29,6 +29,7 @@ STAGES = (
         ),
         without=f"{HERE}.raw_slice:without_records",
         now=f"{HERE}.raw_slice:arguments_now",
+        figures=f"{HERE}.figures:episode_figures",
         tags=("arrow",),
     ),
     Stage(

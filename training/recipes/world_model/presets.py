@@ -54,14 +54,14 @@ def demo() -> WorldModelConfig:
     """The default: a pendulum's angle, seen through a noisy sensor. Open loop decides; planning is reported."""
     return WorldModelConfig(
         planner=PlannerConfig(horizon=15),
-        train=_training(1200),
+        train=_training(800),
         gate=GateConfig(planning="reported", plan_starts=10),
     )
 
 
 def demo_full() -> WorldModelConfig:
     """The pendulum with everything seen: no model beats a lookup table open loop, so plans decide."""
-    return WorldModelConfig(planner=PlannerConfig(horizon=15), train=_training(1200), gate=GateConfig())
+    return WorldModelConfig(planner=PlannerConfig(horizon=15), train=_training(800), gate=GateConfig())
 
 
 def demo_tdmpc() -> WorldModelConfig:
@@ -69,7 +69,7 @@ def demo_tdmpc() -> WorldModelConfig:
     return WorldModelConfig(
         model="tdmpc",
         planner=PlannerConfig(horizon=12, iterations=2, context=1),
-        train=_training(800),
+        train=_training(500),
         gate=GateConfig(),
     )
 

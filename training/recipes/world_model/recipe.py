@@ -30,6 +30,7 @@ class WorldModel(Recipe):
     config_type = WorldModelConfig
     task = "reinforcement-learning"
     inputs = {"manifest": One("episodes/dataset_manifest")}
+    figures = "assets_data.domains.episodes.figures:gate_figures"
 
     def check(self, config: WorldModelConfig) -> Iterator[Issue]:
         """Contradictions in the config alone."""
