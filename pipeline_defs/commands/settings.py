@@ -124,7 +124,7 @@ def _unknown(path: str, stages: Sequence[Stage]) -> ConfigError:
     named = exact or named
     fields = sorted({field for stage in named for field in _listed(stage)})
     near = _near(path, fields)
-    owner = next((stage for stage in named if near in _listed(stage)), named[0])
+    owner = next((stage for stage in named if near and near in _listed(stage)), named[0])
     short = near.removeprefix(f"{owner.sections[0]}.") if near and len(owner.sections) == 1 else near
     action = f"did you mean {owner.kind.replace('/', '.')}.{short}?" if near else None
     return ConfigError("SETTING_UNKNOWN", "no such field", expected=_level(path, fields), found=path, action=action)
