@@ -20,6 +20,7 @@ from assets_data.lineage.identity.digests import tensor_entries
 from training import checkpoint
 from training.config import pin_length
 from training.data import Data, fixed_members
+from training.environment import bit_facts, reproducible
 from training.metrics import EMPTY
 from training.order import OrderDigest
 from training.recipe import Recipe
@@ -63,13 +64,16 @@ def published_origin(snapshot: Snapshot, reset_progress: bool = False) -> Origin
     return Origin(checkpoint=snapshot.path, reset_progress=weights_only, published=snapshot.id)
 
 
-def same_run(newest: Path, recipe: Recipe, config: Any, data: Data) -> Path | None:
+def same_run(newest: Path, recipe: Recipe, config: Any, data: Data, code: str) -> Path | None:
     """The last state up to ``newest``, in the same folder, that a run of ``config`` over ``data`` would pass through.
 
-    That is one of the same config, of the same parents but those that hold the rows, and of the same batches before it,
-    of a run that itself began at update 0 with new weights. None: the run can only begin there, too.
+    That is one of the same config, ``code`` (the version of the training code) and facts that decide bits, of the same
+    parents but those that hold the rows, and of the same batches before it, of a run that itself began at update 0 with
+    new weights. None: the run can only begin there, too.
     """
     config = pin_length(config, len(data.row_keys))
+    with reproducible(config.train) as device:
+        bits = bit_facts(device)
     order = run_order(recipe, config, data)
     digest, digests = OrderDigest(), [OrderDigest().hex()]
     for update in range(int(newest.name)):
@@ -79,6 +83,7 @@ def same_run(newest: Path, recipe: Recipe, config: Any, data: Data) -> Path | No
         if int(path.name) < len(digests) and (saved := _readable(path)):
             then = saved["fingerprint"]
             same = then["config"] == to_dict(config) and then.get("fixed") == fixed_members(data)
+            same = same and then["code"] == code and saved["environment"] == bits and not saved["inexact"]
             if same and not then["origin"] and saved["rows_digest"] == digests[saved["update"]]:
                 return path
     return None
@@ -95,8 +100,9 @@ def begin_from(run: Run, origin: Origin) -> None:
     """Put ``run``, fresh and at update 0, where ``origin`` says, and save it there as its own first checkpoint.
 
     An origin that ended early has ended here too, unless the config is another one.
-    Raises TrainingError BRANCH_ORDER when the batches before the checkpoint are not the same rows in the same order,
-    BRANCH_CONFIG for what a branch cannot change, BRANCH_WEIGHTS for a model of another shape.
+    Raises TrainingError BRANCH_NOTHING_LEFT when no update is left to do, BRANCH_ORDER when the batches before the
+    checkpoint are not the same rows in the same order, BRANCH_CONFIG for what a branch cannot change, BRANCH_WEIGHTS
+    for a model of another shape.
     """
     if origin.reset_progress:
         _load_weights(run, origin.checkpoint)
@@ -134,6 +140,10 @@ def _refuse(run: Run, saved: Mapping[str, Any], changed: list[tuple[str, Any, An
     ]
     if saved["update"] > run.plan.updates:
         fixed.append(f"config.train.updates: {run.plan.updates}, but the checkpoint is at {saved['update']}")
+    if not fixed and saved["update"] == run.plan.updates and changed:
+        what = f"the checkpoint is at update {saved['update']}, the last one: the branch would train nothing"
+        action = "branch from an earlier state, or give it more updates"
+        raise TrainingError("BRANCH_NOTHING_LEFT", what, where=where, action=action)
     if fixed:
         action = "give these back, or take the weights only (reset_progress)"
         raise TrainingError("BRANCH_CONFIG", "; ".join(fixed), where=where, action=action)

@@ -7,6 +7,7 @@ asks before each optimizer step. Either way the weights stay those from before t
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,7 +33,15 @@ class FiniteGuard:
             optimizer.found_inf = self.skip  # type: ignore[attr-defined]
 
     def observe(self, update: int, loss: Tensor, grad_norm: Tensor, overflow: Tensor | None) -> None:
-        """Note update ``update``; ``overflow`` is 1 where fp16 excuses its gradients. Costs a few scalar kernels."""
+        """Note update ``update``; ``overflow`` is 1 where fp16 excuses its gradients. Costs a few scalar kernels, and
+        none where the device is the host: there two numbers are looked at.
+        """
+        if loss.device.type == "cpu" and overflow is None:
+            if not (math.isfinite(loss.item()) and math.isfinite(grad_norm.item())):
+                self._first.copy_(torch.where(self._first < 0, update, self._first))
+                self._bad.fill_(1)
+                self.skip.fill_(1)
+            return
         fine = torch.isfinite(grad_norm) if overflow is None else torch.isfinite(grad_norm) | (overflow > 0)
         bad = ~(torch.isfinite(loss) & fine)
         self._first.copy_(torch.where(bad & (self._first < 0), update, self._first))

@@ -114,12 +114,16 @@ def _update(run: Run, update: int) -> Step:
     with run.calls.passes():
         for batch, count in batches:
             losses = run.losses(batch)
+            if len(batches) == 1:  # no share to take: three kernels an update less, and the same bits
+                run.precision.backward(losses["loss"], again=run.calls.second_order)
+                total = {name: value.detach() for name, value in losses.items()}
+                continue
             share = count / items if items else 1 / len(batches)
             run.precision.backward(losses["loss"] * share, again=run.calls.second_order)
             for name, value in losses.items():
                 total[name] = total.get(name, 0.0) + value.detach() * share
     overflow = run.precision.unscale(run.optimizer)
-    grad_norm = nn.utils.clip_grad_norm_(run.model.parameters(), run.plan.grad_clip or float("inf"))
+    grad_norm = nn.utils.clip_grad_norm_(run.parameters, run.plan.grad_clip or float("inf"))
     run.guard.observe(update, total["loss"], grad_norm, overflow)
     if run.asks_device(update + 1):
         _refuse_non_finite(run)

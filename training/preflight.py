@@ -14,10 +14,12 @@ from typing import Any
 import torch
 
 from assets_data.lineage import ConfigError, DataError, IntegrityError, Snapshot, Store, digest_json, to_dict
+from assets_data.lineage.queries.leaks import Leak
 from training import machine
 from training.checks import config_issues, input_issues, row_issues
 from training.config import pin_length
 from training.data import Data
+from training.leaks import leak_issues, learner_leaks
 from training.machine import Probes
 from training.recipe import Findings, Issue, Recipe
 from training.run import build_module
@@ -40,7 +42,10 @@ def inspect(store: Store, recipe: Recipe, inputs: Mapping[str, Snapshot], config
     Data is opened only under a config without contradictions and when every member verifies. What is registered has its
     length pinned in updates.
     """
-    issues = [*config_issues(recipe, config), *input_issues(store, inputs, config.train)]
+    issues, leaks = [*config_issues(recipe, config), *input_issues(store, inputs, config.train)], list[Leak]()
+    if not any(issue.severity == "error" for issue in issues):
+        leaks = learner_leaks(store, inputs)
+        issues += leak_issues(leaks, config.train)
     data, findings, model_inputs, parameters = None, None, {}, 0
     if not any(issue.severity == "error" for issue in issues):
         data, found = _open_data(store, recipe, inputs, config)
@@ -56,6 +61,8 @@ def inspect(store: Store, recipe: Recipe, inputs: Mapping[str, Snapshot], config
     devices, packages = probes.cuda_devices(), machine.dependencies(config.train, recipe.needs, probes)
     issues += machine.issues(config.train, store.root, devices, packages, parameters, probes)
     registration = _registration(recipe, inputs, config, issues, findings, model_inputs)
+    if leaks:
+        registration["leaks"] = [asdict(leak) for leak in leaks]
     document = {
         **registration,
         "run_dir": str(store.root / "runs"),

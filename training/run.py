@@ -46,6 +46,8 @@ class Run:
     fingerprint: Mapping[str, Any]
     references: Mapping[str, Any]
     model: nn.Module
+    parameters: Sequence[nn.Parameter]
+    """The model's, listed once: walking through its modules takes longer than many a kernel."""
     optimizer: torch.optim.Optimizer
     calls: OptimizerCalls
     precision: Precision
@@ -197,6 +199,7 @@ def open_run(
         fingerprint={**fingerprint, "origin": dict(origin)},
         references={**references, "corpus": dict(data.members)},
         model=model,
+        parameters=list(model.parameters()),
         optimizer=optimizer,
         calls=OptimizerCalls(optimizer, plan.optimizer.name),
         precision=Precision(plan, device),

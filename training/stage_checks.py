@@ -43,10 +43,11 @@ def no_collapse(_store: Store, checkpoint: Snapshot) -> Outcome:
 def lineage_intact(store: Store, checkpoint: Snapshot) -> Outcome:
     """Every ancestor of the checkpoint, down to the sources, is still what its receipt says."""
     from assets_data.lineage.queries.explain import explain
+    from training.evidence import contradictions
 
-    explanation = explain(store, checkpoint.id)
-    facts: dict[str, Any] = {"nodes": len(explanation.nodes), "hashed_bytes": explanation.hashed_bytes}
-    if (broken := explanation.broken) is None or broken.fault is None:
+    tree = explain(store, checkpoint.id, evidence=[contradictions])
+    facts: dict[str, Any] = {"nodes": len(tree.nodes), "hashed_bytes": tree.hashed_bytes}
+    if (broken := tree.broken) is None or broken.fault is None:
         return Outcome(passed=True, facts=facts)
     fault = {"id": broken.id, "kind": broken.kind, "error": str(broken.fault)}
     return Outcome(passed=False, facts=facts, failures=[fault])

@@ -39,7 +39,7 @@ def _states(source: FilesSource) -> dict[str, str]:
     states: dict[str, str] = {}
     for name, paths in source.slices().items():
         facts = [(path, (source.root / path).stat()) for path in paths]
-        listed = [[path, fact.st_size, fact.st_mtime_ns] for path, fact in facts]
+        listed = [[path, fact.st_size, str(fact.st_mtime_ns)] for path, fact in facts]  # nanoseconds are no JSON number
         if listed:
             states[name] = digest_json(listed).removeprefix("sha256:")[:16]
     return states

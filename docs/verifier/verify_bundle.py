@@ -10,7 +10,8 @@ them. Bundles of version 1 name no files: they bind identities and receipts alon
 2. The SHA-256 of each node's content in canonical form (RFC 8785) is its id; no node is listed twice; every part that
    the content names lies in one of the node's files.
 3. Each receipt is a canonical in-toto v1 statement with SLSA v1 provenance, of a known schema version and known digest
-   algorithms, about the node that lists it; every parent it read is listed before it.
+   algorithms, about the node that lists it; every parent it read is listed before it. Receipts of schema 3 name the
+   node's very files, unless another one says that theirs are gone, and receipts that their parents have.
 4. Counts and head in the envelope are those of these nodes: nothing was added, removed or reordered.
 5. With --key: a signature in the envelope is by this P-256 key (ECDSA, SHA-256, FIPS 186-5).
 Files are named, not read: compare them with `sha256sum`.
@@ -27,7 +28,7 @@ BUNDLE, HEAD = "urn:stemma:lineage-bundle:v", "urn:stemma:lineage-head:v"
 BINDS = {1: "identities and receipts; no file", 2: "identities, receipts and every file of every node"}
 STATEMENT, PREDICATE = "https://in-toto.io/Statement/v1", "https://slsa.dev/provenance/v1"
 PAYLOAD, BUILD_TYPE = "application/vnd.in-toto+json", "urn:stemma:stage:v1"
-SCHEMAS = (1, 2)
+SCHEMAS = (1, 2, 3)
 MAX_DEPTH, MAX_BYTES = 100, 256 << 20
 # a string, to the end of the data where nothing ends it, or a bracket outside of one: no byte is looked at twice
 TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[][{}]', re.DOTALL)
@@ -50,7 +51,8 @@ def load(data):
         depth += {b"{": 1, b"[": 1, b"}": -1, b"]": -1}.get(token[0], 0)
         require(depth <= MAX_DEPTH, "JSON nested too deep")
     try:
-        return json.loads(data.decode("utf-8"), object_pairs_hook=_object, parse_constant=_constant)
+        hooks = {"object_pairs_hook": _object, "parse_constant": _constant, "parse_int": _integer}
+        return json.loads(data.decode("utf-8"), **hooks)
     except (ValueError, RecursionError) as error:
         raise Refused(f"not strict JSON: {error}") from error
 
@@ -64,6 +66,14 @@ def _object(pairs):
 
 def _constant(name):
     raise ValueError(f"{name} is not JSON")
+
+
+def _integer(digits):
+    # past 2**53 a double that is a whole number is written without a fraction; what no double is stays an integer
+    value = int(digits)
+    if abs(value) < 2**53 or len(digits) > 22:
+        return value
+    return float(value) if _number(float(value)) == digits else value
 
 
 def canonical(value):
@@ -137,9 +147,11 @@ def check_node(entry, seen, version):
     if version > 1:
         check_files(entry["files"], content)
     require(isinstance(entry["receipts"], list) and entry["receipts"], "no receipt says how a node was made")
-    for receipt in entry["receipts"]:
-        check_receipt(decode(receipt, "a receipt"), entry["id"], content["kind"], seen)
-    seen[entry["id"]] = content["kind"]
+    raw = [decode(receipt, "a receipt") for receipt in entry["receipts"]]
+    told = {hashlib.sha256(data).hexdigest(): check_receipt(data, entry["id"], content["kind"], seen) for data in raw}
+    if version > 1:
+        check_named_files({name: digest[7:] for name, (_, digest) in entry["files"].items()}, told.values(), told)
+    seen[entry["id"]] = content["kind"], set(told)
 
 
 def check_files(files, content):
@@ -152,7 +164,14 @@ def check_files(files, content):
     require(isinstance(content.get("parts"), dict) and set(content["parts"]) <= stems, "a part is in none of the files")
 
 
+def check_named_files(files, naming, told):
+    outdated = {name for found, replaces in naming if found == files for name in replaces}
+    for name, (found, _) in told.items():
+        require(not found or found == files or name in outdated, "a receipt names other files than its node has")
+
+
 def check_receipt(raw, node_id, kind, seen):
+    """``(files by name, receipts it stands in for)``; both empty below schema 3."""
     document = load(raw)
     require(canonical(document).encode("utf-8") == raw, "a receipt is not in canonical form")
     members(document, "_type subject predicateType predicate", "a receipt")
@@ -173,19 +192,49 @@ def check_receipt(raw, node_id, kind, seen):
     require(isinstance(inside["seeds"], dict), "seeds are not an object")
     require(type(inside["schema"]) is int and inside["schema"] in SCHEMAS, "another schema version")
     details = members(predicate["runDetails"], "builder metadata byproducts", "run details")
-    beside = details["byproducts"]
-    require(isinstance(beside, list) and 1 <= len(beside) <= inside["schema"], "another number of byproducts")
-    for entry, name in zip(beside, ("environment", "at-the-end"), strict=False):
-        require(members(entry, "name annotations", "a byproduct")["name"] == name, "another byproduct")
-        require(isinstance(entry["annotations"], dict), "a byproduct says nothing")
+    found = check_byproducts(details["byproducts"], inside["schema"])
     require(isinstance(members(details["builder"], "id", "a builder")["id"], str), "no builder")
     members(details["metadata"], "startedOn finishedOn", "the metadata")
     for name in ("startedOn", "finishedOn"):
         require(isinstance(details["metadata"].get(name), str), f"{name} is not text")
-    check_dependencies(build["resolvedDependencies"], seen)
+    check_dependencies(build["resolvedDependencies"], seen, inside["schema"])
+    return found
 
 
-def check_dependencies(entries, seen):
+def check_byproducts(entries, schema):
+    require(isinstance(entries, list) and entries, "no byproducts")
+    said, rest = [annotations(entries[0], "environment")], list(entries[1:])
+    replaces = []
+    if schema > 1 and rest and isinstance(rest[0], dict) and rest[0].get("name") == "at-the-end":
+        said.append(annotations(rest.pop(0), "at-the-end"))
+    if schema > 2 and rest and isinstance(rest[0], dict) and rest[0].get("name") == "replaces":
+        replaces = receipt_names(annotations(rest.pop(0), "replaces"))
+    if schema < 3:
+        require(not rest, "another number of byproducts")
+        return {}, replaces
+    files = {}
+    for entry in rest:
+        role, _, name = str(members(entry, "name digest", "a file")["name"]).partition("=")
+        require(role == "file" and name and set(digests(entry)) == {"sha256"}, "a file is a name and a SHA-256")
+        files[name] = entry["digest"]["sha256"]
+    require(len(files) == len(rest) and list(files) == sorted(files), "files are not named once each, in order")
+    require("snapshot.json" in files, "a receipt's files lack snapshot.json")
+    return files, replaces
+
+
+def annotations(entry, name):
+    require(members(entry, "name annotations", "a byproduct")["name"] == name, "another byproduct")
+    require(isinstance(entry["annotations"], dict), "a byproduct says nothing")
+    return entry["annotations"]
+
+
+def receipt_names(value):
+    names = members(value, "receipts", "what names receipts")["receipts"]
+    require(isinstance(names, list) and all(HEX["sha256"].match(str(name)) for name in names), "not receipts")
+    return names
+
+
+def check_dependencies(entries, seen, schema):
     """Parents must be listed before; outside files, the source tree and the environment have digests."""
     require(isinstance(entries, list) and len(entries) >= 2, "the source tree or the environment is missing")
     *read, tree, lock = entries
@@ -198,12 +247,16 @@ def check_dependencies(entries, seen):
     for entry in read:
         found = digests(entry).get("sha256")
         require(found, "a dependency has no SHA-256")
-        members(entry, "name digest" + (" uri" if "uri" in entry else ""), "a dependency")
-        role, _, name = str(entry["name"]).partition("=")
+        role, _, name = str(entry.get("name")).partition("=")
         if role == "source" and "uri" in entry:
-            require(isinstance(entry["uri"], str), "an address is not text")
-        else:
-            require(seen.get("sha256:" + found) == name, f"a parent is not in the bundle, before its child: {found}")
+            require(isinstance(members(entry, "name digest uri", "a source")["uri"], str), "an address is not text")
+            continue
+        further = " annotations" if schema > 2 else " uri" if "uri" in entry else ""
+        members(entry, "name digest" + further, "a dependency")
+        kind, receipts = seen.get("sha256:" + found, (None, set()))
+        require(kind == name, f"a parent is not in the bundle, before its child: {found}")
+        read = receipt_names(entry["annotations"]) if schema > 2 else []
+        require(set(read) <= receipts, f"a receipt of a parent is not in the bundle: {found}")
 
 
 def digests(entry):
@@ -223,7 +276,7 @@ def check_bundle(data, key=None):
     seen = {}
     for entry in bundle["nodes"]:
         check_node(entry, seen, version)
-    root, kind = list(seen.items())[-1]
+    root, (kind, _) = list(seen.items())[-1]
     receipts = sum(len(entry["receipts"]) for entry in bundle["nodes"])
     names = ("id", "receipts", "files")[: version + 1]
     head = digest([[entry[name] for name in names] for entry in bundle["nodes"]])

@@ -9,7 +9,7 @@ from typing import Any
 
 from assets_data.lineage import IntegrityError, Snapshot
 from assets_data.lineage.queries.freshness import differing
-from assets_data.lineage.queries.tree import Node, load_tree, newest
+from assets_data.lineage.queries.tree import Node, load_tree, published_by
 from assets_data.lineage.receipts.receipt import Receipt
 from pipeline_defs.answers.answer import Answer, short
 from pipeline_defs.answers.nodes import default_store, find_id
@@ -42,7 +42,7 @@ def environment_changes(one: Receipt, a: Snapshot | None, two: Receipt, b: Snaps
 
 
 def _sections(a: Node, b: Node, tree: Mapping[str, Node]) -> dict[str, Iterator[str]]:
-    one, two = newest(a), newest(b)
+    one, two = published_by(a), published_by(b)
     return {
         "identity": iter([] if a.id == b.id else [f"{a.id} -> {b.id}"]),
         "data": _data(one, two, tree),
@@ -71,7 +71,7 @@ def _ancestors(receipt: Receipt, tree: Mapping[str, Node]) -> set[str]:
     while pending:
         if (key := pending.pop()) not in seen:
             seen.add(key)
-            pending += [parent.id for parent in newest(tree[key]).parents] if tree[key].receipts else []
+            pending += [parent.id for parent in published_by(tree[key]).parents] if tree[key].receipts else []
     return seen
 
 

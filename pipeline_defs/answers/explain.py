@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 from assets_data.lineage import Store
+from assets_data.lineage.queries.evidence import binding
 from assets_data.lineage.queries.explain import Tree, explain, total_bytes
 from assets_data.lineage.queries.tree import Node, load_tree, was_sealed
 from assets_data.lineage.receipts.receipt import Receipt
 from pipeline_defs.answers.answer import Answer, fault_document, plain, short
 from pipeline_defs.answers.nodes import find_home
+from training.evidence import contradictions
 
+EVIDENCE = (contradictions,)
+"""What else receipts and files must agree on, besides what every kind of snapshot must."""
 BAR_FROM_BYTES = 1 << 28  # hashing less is over before a bar would be read
 
 
@@ -64,6 +69,7 @@ def report_lines(tree: Tree) -> Iterator[str]:
         if gone := [node for node in tree.nodes.values() if node.deletion]:
             receipts = ", ".join(sorted({node.deletion["receipt"][:12] for node in gone if node.deletion}))
             yield f"{len(gone)} of them were deleted on purpose (deletions/{receipts}): known by id and receipt"
+        yield from _binding_lines(tree)
         return
     fault = broken.fault
     yield f"BROKEN  {broken.kind}  {broken.id}"
@@ -73,14 +79,24 @@ def report_lines(tree: Tree) -> Iterator[str]:
             yield f"        {name:<9}{value}"
 
 
+def _binding_lines(tree: Tree) -> Iterator[str]:
+    """What holds the files of how many nodes, and the receipts that nothing names."""
+    counts = Counter(binding(node) for node in tree.nodes.values())
+    for (schema, words), count in sorted(counts.items(), reverse=True):
+        yield f"        {count} nodes bound by receipts of schema {schema}: {words}"
+    for node in tree.nodes.values():
+        for receipt in sorted(node.extra):
+            yield f"        extra: receipt {short(receipt)} of {node.kind} {short(node.id)} is named by nothing here"
+
+
 def _with_bar(store: Store, snapshot_id: str) -> Tree:
     total = total_bytes(store, snapshot_id)
     if total < BAR_FROM_BYTES:
-        return explain(store, snapshot_id)
+        return explain(store, snapshot_id, evidence=EVIDENCE)
     from tqdm import tqdm
 
     with tqdm(total=total, unit="B", unit_scale=True, desc="hashing", disable=not sys.stderr.isatty()) as bar:
-        return explain(store, snapshot_id, bar.update)
+        return explain(store, snapshot_id, bar.update, EVIDENCE)
 
 
 def _tree_lines(tree: Tree, node_id: str, lead: str, below: str, seen: set[str]) -> Iterator[str]:
@@ -155,6 +171,8 @@ def _node_document(node: Node) -> dict[str, Any]:
         "files": {name: dict(entry) for name, entry in node.snapshot.files.items()} if node.snapshot else {},
         "parents": node.parents,
         "sources": _source_parts(node),
+        "bound": {"schema": binding(node)[0], "by": binding(node)[1]},
+        "extra": sorted(node.extra),
         "receipts": [_receipt_document(receipt) for receipt in node.receipts],
     }
 

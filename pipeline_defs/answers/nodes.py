@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +14,10 @@ import numpy as np
 from assets_data.lineage import DataError, IntegrityError, Snapshot, StemmaError, Store
 from assets_data.lineage.identity.merkle import WIDTH
 from assets_data.lineage.identity.record_ids import iter_records
+from assets_data.lineage.queries.evidence import binding, check_evidence
+from assets_data.lineage.queries.memory import check_memory
 from assets_data.lineage.queries.tree import load_tree, was_sealed
-from assets_data.lineage.receipts.reader import check_statement, read_both, read_document
+from assets_data.lineage.receipts.reader import check_statement, read_document
 from assets_data.lineage.storage.deletions import find_deletion
 from assets_data.lineage.storage.names import is_name
 from assets_data.lineage.storage.records import parse_record, record_tables
@@ -143,24 +146,22 @@ def describe_node(node: str) -> dict[str, Any]:
 
 
 def verify_node(node: str, key: Path | None = None, sealed: bool = False) -> dict[str, Any]:
-    """Re-hash files, parts, receipts and the files of every parent, and with ``key`` check the node's signatures.
+    """Re-hash files, parts, receipts and the files of every parent, compare receipts with what they speak of, and with
+    ``key`` check the node's signatures.
 
-    ``ok`` is False at the first fault. A directory outside every store that knows it is judged by its bytes alone, and
-    the report says so.
+    ``ok`` is False at the first fault. ``bound`` says what holds the files. A directory outside every store that knows
+    it is judged by its bytes alone, and the report says so.
     """
     snapshot, store = find_node(node), find_store(node)
     report: dict[str, Any] = {"id": snapshot.id, "kind": snapshot.kind, "ok": True, "checked": [], "error": None}
     try:
         snapshot.verify(deep=True)
         report["checked"].append(f"{len(snapshot.files)} files, {snapshot.bytes:,} bytes")
-        receipts = store.receipts(snapshot.id)
-        if not receipts and snapshot.path.absolute().parent != (store.root / "snapshots").absolute():
+        inside = snapshot.path.absolute().parent == (store.root / "snapshots").absolute()
+        if not store.receipts(snapshot.id) and not inside:
             report["checked"].append("no receipt: this directory is in no store, how it was made was not checked")
-        elif not receipts:
-            raise IntegrityError("RECEIPT_MISSING", "no receipt says how this was made", where=snapshot.path)
-        for path in receipts:
-            parents = _verify_receipt(store, snapshot, path)
-            report["checked"].append(f"receipt {path.stem[:12]} with {parents} verified parents")
+        else:
+            report |= _verify_receipts(store, snapshot, report["checked"])
         if sealed:
             report["checked"].append(_require_sealed(store, snapshot.id))
         if key:
@@ -208,15 +209,24 @@ def verification_lines(report: dict[str, Any]) -> Iterator[str]:
     yield "verified" if report["ok"] else f"BROKEN  {report['error']}"
 
 
-def _verify_receipt(store: Store, snapshot: Snapshot, path: Path) -> int:
-    document, receipt = read_both(path)
-    check_statement(document, path)
-    if receipt.subject != snapshot.id:
-        raise IntegrityError("RECEIPT_SUBJECT", "the receipt is about another node", expected=snapshot.id, where=path)
-    if receipt.stage != snapshot.kind:
-        what = "the receipt is about another stage"
-        raise IntegrityError("RECEIPT_STAGE", what, expected=snapshot.kind, found=receipt.stage, where=path)
-    for parent in receipt.parents:
-        if store.snapshot_path(parent.id).exists() or find_deletion(store.root, parent.id) is None:
-            store.snapshot(parent.id)  # one that was deleted with a receipt is known by that
-    return len(receipt.parents)
+def _verify_receipts(store: Store, snapshot: Snapshot, checked: list[str]) -> dict[str, Any]:
+    """Every receipt about a node, against its files, its parents and what else the store remembers."""
+    from training.evidence import contradictions
+
+    nodes = load_tree(store, [snapshot.id])
+    node = dataclasses.replace(nodes[snapshot.id], snapshot=snapshot)
+    for receipt in node.receipts:
+        check_statement(read_document(receipt.path), receipt.path)
+        for parent in receipt.parents:
+            if store.snapshot_path(parent.id).exists() or find_deletion(store.root, parent.id) is None:
+                store.snapshot(parent.id)  # one that was deleted with a receipt is known by that
+    check_memory(store, {node.id: node})
+    if node.fault:
+        raise node.fault
+    check_evidence(store, node, {**nodes, node.id: node}, [contradictions])
+    for receipt in node.receipts:
+        extra = "; EXTRA: nothing in this store names it" if receipt.id in node.extra else ""
+        checked.append(f"receipt {receipt.id[:12]} with {len(receipt.parents)} verified parents{extra}")
+    schema, words = binding(node)
+    checked.append(f"bound by receipts of schema {schema}: {words}")
+    return {"bound": {"schema": schema, "by": words}, "extra": sorted(node.extra)}

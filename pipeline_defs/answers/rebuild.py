@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from assets_data.lineage import Snapshot, Store
-from assets_data.lineage.queries.tree import Node, load_tree, newest
+from assets_data.lineage.queries.told import Told
+from assets_data.lineage.queries.tree import Node, load_tree
 from assets_data.lineage.receipts.reader import read_receipt
 from assets_data.lineage.receipts.receipt import Receipt
 from pipeline_defs.answers.answer import Answer, plain, short
@@ -52,11 +53,12 @@ def rebuild_nodes(origin: Store, target: Store, root_id: str) -> Iterator[dict[s
 
     ``environment_changed`` lists ``name: then -> now``; what a checkpoint's bits depend on (its threads) is among it.
     """
-    nodes = _chosen(load_tree(origin, [root_id]), root_id)
+    told = Told(origin)
+    nodes = _chosen(load_tree(origin, [root_id]), root_id, told)
     made: dict[str, Snapshot] = {}
     replay = Replay(target)
     for node in nodes.values():
-        receipt = newest(node)
+        receipt = told(node)
         parents: dict[str, list[Snapshot]] = {}
         for parent in receipt.parents:
             parents.setdefault(parent.input, []).append(made[parent.id])
@@ -66,13 +68,13 @@ def rebuild_nodes(origin: Store, target: Store, root_id: str) -> Iterator[dict[s
             return
 
 
-def _chosen(tree: Mapping[str, Node], root_id: str) -> dict[str, Node]:
-    """The nodes that the newest receipt of each of them leads to, parents first."""
+def _chosen(tree: Mapping[str, Node], root_id: str, told: Told) -> dict[str, Node]:
+    """The nodes that the receipt of each of them that counts leads to, parents first."""
     needed, pending = set(), [root_id]
     while pending:
         if (node_id := pending.pop()) not in needed:
             needed.add(node_id)
-            pending += [parent.id for parent in newest(tree[node_id]).parents]
+            pending += [parent.id for parent in told(tree[node_id]).parents]
     return {key: node for key, node in tree.items() if key in needed}
 
 

@@ -20,6 +20,7 @@ from assets_data.lineage.queries.explain import explain
 from assets_data.lineage.queries.tree import Node
 from assets_data.lineage.storage import atomic
 from pipeline_defs.answers.answer import Answer, pretty, read_given, short
+from pipeline_defs.answers.explain import EVIDENCE
 from pipeline_defs.answers.nodes import find_home
 from pipeline_defs.answers.signing import require_private_key, sign_bundle, verifier
 
@@ -68,7 +69,7 @@ def check_signatures(store: Store, snapshot_id: str, path: Path, key: Path) -> s
 
 def _hashed_tree(store: Store, root: str) -> Mapping[str, Node]:
     """The node's tree, every file of every node hashed. Raises the fault of the broken node nearest to the sources."""
-    tree = explain(store, root)
+    tree = explain(store, root, evidence=EVIDENCE)
     if tree.broken and tree.broken.fault:
         raise tree.broken.fault
     return tree.nodes
@@ -98,6 +99,15 @@ def signature_paths(store: Store, snapshot_id: str) -> tuple[Path, Path]:
     """Where the signed bundle and the model signature of a node are kept."""
     name = snapshot_id.removeprefix("sha256:")
     return store.root / "signatures" / f"{name}.bundle.json", store.root / "signatures" / f"{name}.model.sig"
+
+
+def with_signatures(store: Store, bundle: dict[str, Any], root: str) -> dict[str, Any]:
+    """The bundle with the signatures that are in the store, where they are over this very tree."""
+    path, _ = signature_paths(store, root)
+    if not path.is_file():
+        return bundle
+    signed = load_json(path.read_bytes(), path)["envelope"]
+    return {**bundle, "envelope": signed} if signed["payload"] == bundle["envelope"]["payload"] else bundle
 
 
 def _covers(now: dict[str, Any], signed: dict[str, Any]) -> bool:

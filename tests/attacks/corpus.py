@@ -1,9 +1,10 @@
 """Every attack on a finished tree that can be found by looking at it: each file, each JSON field, each table column.
 
-``attacks(store, root)`` yields them, ``carried_out(store, attack)`` puts one in place and takes it out again. Three
+``attacks(store, root)`` yields them, ``carried_out(store, attack)`` puts one in place and takes it out again. Four
 levels: ``plain`` edits and no more; ``listed`` also makes the list that names the file fit it (``snapshot.json`` for a
 file, its own name and what points to it for a receipt); ``digested`` also makes the identity and the directory's name
-fit. What nobody re-did is what a verifier can find it by.
+fit; ``rewritten`` makes everything of the node fit: its list, the digest in it of what the receipt says, the receipt's
+file entries, the receipt's name and what points to it. What nobody re-did is what a verifier can find it by.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ from assets_data.lineage import Snapshot, StemmaError, Store, canonical_json, di
 from assets_data.lineage.identity.digests import logical_digest
 from assets_data.lineage.identity.merkle import merkle_root, sorted_records
 from assets_data.lineage.queries.tree import load_tree
+from assets_data.lineage.receipts.receipt import made_digest
 from assets_data.lineage.storage.records import all_records
 from tests.attacks.values import Edit, byte_edits, edit_json, json_edits, table_edits
 
-PLAIN, LISTED, DIGESTED = "plain", "listed", "digested"
+PLAIN, LISTED, DIGESTED, REWRITTEN = "plain", "listed", "digested", "rewritten"
 MANIFEST = "snapshot.json"
 KEYED = {"config", "arguments", "requested", "seeds", "parts", "splits", "files", "stats", "annotations", "digest"}
 """Members whose own members are named by data: below them one place is like another."""
@@ -58,7 +60,7 @@ def attacks(store: Store, root: str) -> Iterator[Attack]:
         snapshot = store.opened(node.id)
         for name, entry in snapshot.files.items():
             owner = "part" if entry["part"] else "sidecar"
-            levels = (PLAIN, LISTED, DIGESTED) if entry["part"] else (PLAIN, LISTED)
+            levels = (PLAIN, LISTED, DIGESTED, REWRITTEN) if entry["part"] else (PLAIN, LISTED, REWRITTEN)
             yield from _on_file(store, snapshot, snapshot.path / name, owner, levels)
         yield from _on_manifest(store, snapshot)
         for receipt in node.receipts:
@@ -84,12 +86,20 @@ def carried_out(store: Store, attack: Attack) -> Iterator[bool]:
 
 def _carry_out(store: Store, attack: Attack) -> bool:
     path = store.root / attack.path
+    before = path.read_bytes()
     attack.edit(path)
     if attack.level == PLAIN:
         return True
     if attack.path.parts[0] == "receipts":
-        return _rename_receipt(store, path)
-    return _relist(store, attack, path) and (attack.level == LISTED or _redigest(store, attack))
+        if attack.level == LISTED:
+            return _rename_receipt(store, path)
+        made = _rewrite(store, attack.node, path)
+        return made and not (path.is_file() and path.read_bytes() == before)  # what is made to fit may be what it was
+    if not _relist(store, attack, path):
+        return False
+    if attack.level == REWRITTEN:
+        return _rewrite(store, attack.node)
+    return attack.level == LISTED or _redigest(store, attack)
 
 
 def _on_file(store: Store, snapshot: Snapshot, path: Path, owner: str, levels: tuple[str, ...]) -> Iterator[Attack]:
@@ -112,17 +122,18 @@ def _on_file(store: Store, snapshot: Snapshot, path: Path, owner: str, levels: t
 def _on_manifest(store: Store, snapshot: Snapshot) -> Iterator[Attack]:
     path = snapshot.path / MANIFEST
     for what, field, change in json_edits(json.loads(path.read_bytes())):
-        for level in (PLAIN, DIGESTED) if field[0] == "content" else (PLAIN,):
+        for level in (PLAIN, DIGESTED) if field[0] == "content" else (PLAIN, REWRITTEN):
             place = f"snapshot.json {_general(field)}"
             yield _attack(store, snapshot, path, place, what, _dotted(field), level, edit_json(change))
     yield _attack(store, snapshot, path, "snapshot.json", "gone", "", PLAIN, Path.unlink)
     spaced: Edit = lambda file: file.write_bytes(file.read_bytes().replace(b":", b": ", 1))  # noqa: E731
-    yield _attack(store, snapshot, path, "snapshot.json", "a space", "", PLAIN, spaced)
+    for level in (PLAIN, REWRITTEN):
+        yield _attack(store, snapshot, path, "snapshot.json", "a space", "", level, spaced)
 
 
 def _on_receipt(store: Store, snapshot: Snapshot, path: Path) -> Iterator[Attack]:
     for what, field, change in json_edits(json.loads(path.read_bytes())):
-        for level in (PLAIN, LISTED):
+        for level in (PLAIN, LISTED, REWRITTEN):
             place = f"receipt {_general(field)}"
             yield _attack(store, snapshot, path, place, what, _dotted(field), level, edit_json(change))
     for what, edit in byte_edits(path):
@@ -151,7 +162,7 @@ def _relist(store: Store, attack: Attack, path: Path) -> bool:
     manifest = store.snapshot_path(attack.node) / MANIFEST
     document = json.loads(manifest.read_bytes())
     if path == manifest:
-        return _write(manifest, document)
+        return attack.level == REWRITTEN or _write(manifest, document)
     files = document["files"]
     for file in (path, path.with_name("attack.bin")):
         name = str(file.relative_to(manifest.parent))
@@ -190,6 +201,32 @@ def _recount(store: Store, document: dict[str, Any]) -> bool:
     document["content"]["records"] = {"count": len(leaves), "root": merkle_root(leaves)}
     document["id"] = digest_json(document["content"])
     return _write(snapshot.path / MANIFEST, document) and _name(snapshot.path, document["id"])
+
+
+def _rewrite(store: Store, node: str, edited: Path | None = None) -> bool:
+    """Whatever of the node names whatever else of it is made to fit: ``snapshot.json`` to an edited receipt, and every
+    receipt to that and to the files.
+    """
+    folder = store.snapshot_path(node)
+    manifest = folder / MANIFEST
+    try:
+        document = json.loads(manifest.read_bytes())
+        if edited and "made" in document:
+            document["made"] = made_digest(json.loads(edited.read_bytes())["predicate"])
+            _write(manifest, document)
+        files = {name: entry["sha256"].removeprefix("sha256:") for name, entry in document["files"].items()}
+        files[MANIFEST] = digest_file(manifest).removeprefix("sha256:")
+        for path in sorted((store.root / "receipts" / folder.name).glob("*.json")):
+            receipt = json.loads(path.read_bytes())
+            details = receipt["predicate"]["runDetails"]
+            kept = [entry for entry in details["byproducts"] if not entry["name"].startswith("file=")]
+            named = [{"name": f"file={name}", "digest": {"sha256": files[name]}} for name in sorted(files)]
+            details["byproducts"] = [*kept, *named]
+            path.write_bytes(canonical_json(receipt))
+            _rename_receipt(store, path)
+    except (StemmaError, ValueError, TypeError, KeyError, AttributeError, OSError):
+        return False  # nobody can make this fit
+    return True
 
 
 def _rename_receipt(store: Store, path: Path) -> bool:

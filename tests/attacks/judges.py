@@ -17,6 +17,7 @@ from assets_data.lineage.queries.bundle import make_bundle
 from assets_data.lineage.queries.explain import explain
 from assets_data.lineage.queries.tree import load_tree
 from assets_data.lineage.receipts.code import ROOT
+from pipeline_defs.answers.explain import EVIDENCE
 from pipeline_defs.answers.nodes import verify_node
 from pipeline_defs.answers.signatures import signature_paths
 from tests.attacks.corpus import Attack
@@ -43,7 +44,7 @@ def judges(store: Store, root: str, key: Path) -> Mapping[str, Callable[[Attack]
 
     return {
         VERIFY: lambda attack: _refused(lambda: verify_node(attack.node)["ok"]),
-        EXPLAIN: lambda attack: _refused(lambda: explain(store, root).broken is None),
+        EXPLAIN: lambda attack: _refused(lambda: explain(store, root, evidence=EVIDENCE).broken is None),
         KEY: lambda attack: _refused(lambda: verify_node(root, key)["ok"]),
         STRANGER: by_stranger,
     }

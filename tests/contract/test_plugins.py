@@ -156,12 +156,14 @@ from pathlib import Path
 from assets_data.lineage import Store, from_dict
 from training.branch import same_run
 from training.recipe import find_recipe
+from training.stages import training_code
+from assets_data.lineage.receipts.code import code_version
 store, recipe = Store(Path(sys.argv[1])), find_recipe("second")
 preflight = store.pointed("second/preflight_report").read_json("registration.json")
 config = from_dict(recipe.config_type, preflight["config"])
 data = recipe.open_data(store, {n: store.snapshot(key) for n, key in preflight["inputs"].items()}, config)
 newest = sorted((store.root / "runs" / sys.argv[2] / "checkpoints").glob("0*"))[-1]
-print(same_run(newest, config, data))
+print(same_run(newest, recipe, config, data, code_version(*training_code(recipe))))
 """
     first = Store(root / "store").pointed("second/checkpoint").read_json("training.json")
     asked = plugins.python(root, "-c", script, str(root / "store"), first["run_id"])

@@ -16,6 +16,7 @@ from pipeline_defs.answers.exports.hf_folder import model_card
 from pipeline_defs.answers.exports.model_facts import model_facts
 from pipeline_defs.answers.signing import sign_bundle
 from pipeline_defs.commands.cli import main
+from tests.assets_data.lineage.forged import as_of_schema
 from tests.assets_data.lineage.mini_chain import MiniConfig, json_stage, make_chain
 from tests.assets_data.lineage.vectors import FOLDER
 
@@ -272,10 +273,21 @@ def edit_facts(snapshot):
     ("node", "edit"),
     [("toy/checkpoint", edit_sidecar), ("text/tokenizer", edit_container), ("text/raw_slice/a", edit_facts)],
 )
-def test_an_edit_that_no_identity_sees_is_found_by_the_signature(chain, keys, node, edit, capsys):
+def test_an_edit_that_no_identity_sees_is_found_by_the_receipt(chain, node, edit, capsys):
+    edit(chain[node])
+    assert main(["explain", "toy/gate_report"]) == 1 and main(["verify", node]) == 1
+    assert capsys.readouterr().out.count("RECEIPT_FILES") == 2
+
+
+@pytest.mark.parametrize(
+    ("node", "edit"),
+    [("toy/checkpoint", edit_sidecar), ("text/tokenizer", edit_container), ("text/raw_slice/a", edit_facts)],
+)
+def test_where_receipts_name_no_files_it_is_found_by_the_signature_alone(chain, keys, node, edit, capsys):
+    as_of_schema(Store(chain[node].path.parents[1]), 2)
     assert main(["sign", "toy/gate_report", "--key", str(keys / "mine.pem")]) == 0
     edit(chain[node])
-    assert main(["verify", "toy/gate_report"]) == 0
+    assert main(["verify", "toy/gate_report"]) == 0 and main(["explain", "toy/gate_report"]) == 0
     capsys.readouterr()
     assert main(["verify", "toy/gate_report", "--key", str(keys / "mine.pub")]) == 1
     assert "SIGNATURE_FILES" in capsys.readouterr().out

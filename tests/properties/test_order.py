@@ -5,6 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assets_data.lineage import keyed_order, mix64
+from assets_data.lineage.identity import epoch as epoch_module
+from assets_data.lineage.identity.epoch import KeyedEpoch
 from training.order import Order
 
 KEYS = st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 5), min_size=1, max_size=40).map(
@@ -54,3 +56,34 @@ def test_every_row_of_a_batch_is_used_there(seed, keys, size, update):
     rows, epochs = order.batch(update)
     for row, epoch in zip(rows.tolist(), epochs.tolist(), strict=True):
         assert (epoch * len(keys) + order.rank(row, epoch)) // size == update
+
+
+SPANS = st.lists(st.tuples(st.integers(0, 45), st.integers(0, 45)), max_size=5)
+
+
+@given(SEEDS, st.integers(0, 10**6), KEYS, st.integers(1, 16), SPANS)
+def test_an_epoch_read_by_buckets_has_the_same_rows_at_the_same_places(seed, epoch, keys, bucket_rows, reads):
+    whole, lazy = keyed_order(seed, epoch, keys), KeyedEpoch(seed, epoch, keys, bucket_rows)
+    for begin, length in reads:
+        assert lazy[begin : begin + length].tolist() == whole[begin : begin + length].tolist()
+    assert [int(lazy[place]) for place in range(len(lazy))] == whole.tolist()
+
+
+def test_an_epoch_read_from_end_to_end_reads_the_keys_once_per_bucket_and_the_first_batch_once(monkeypatch):
+    monkeypatch.setattr(epoch_module, "CHUNK_ROWS", 1000)
+    keys = mix64(3, "keys", np.arange(50_000))
+    lazy = KeyedEpoch(7, 0, keys, 1 << 12)
+    first = lazy[:100]
+    assert lazy.passes == 1 and first.tolist() == keyed_order(7, 0, keys)[:100].tolist()
+    taken = np.concatenate([lazy[begin : begin + 512] for begin in range(0, len(lazy), 512)])
+    assert (taken == keyed_order(7, 0, keys)).all() and lazy.passes == 16
+
+
+def test_an_order_over_many_rows_is_the_one_over_few(monkeypatch):
+    keys = mix64(3, "keys", np.arange(3000))
+    whole = Order(7, keys, 64)
+    expected = [whole.batch(update)[0].tolist() for update in range(120)]
+    monkeypatch.setattr(epoch_module, "BUCKET_ROWS", 256)
+    lazy = Order(7, keys, 64)
+    assert [lazy.batch(update)[0].tolist() for update in range(120)] == expected
+    assert lazy.rank(expected[3][5], 0) == 3 * 64 + 5

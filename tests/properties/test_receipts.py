@@ -7,9 +7,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assets_data.lineage import IntegrityError, Store, digest_bytes
+from assets_data.lineage.receipts.byproducts import file_digests
 from assets_data.lineage.receipts.reader import read_receipt
-from assets_data.lineage.receipts.receipt import SourcePart
-from assets_data.lineage.receipts.writer import Build, public_uri, write_receipt
+from assets_data.lineage.receipts.receipt import RECEIPT_SCHEMAS, SourcePart
+from assets_data.lineage.receipts.writer import Build, predicate, public_uri, write_receipt
 from tests.assets_data.lineage.stages import CountConfig, make_counts
 from tests.properties.documents import INTEGERS, OBJECTS, meaning
 
@@ -39,12 +40,15 @@ def test_every_field_is_read_back_as_it_was_written(made, outside, parents, seed
     given_parents = {name: [snapshots[i] for i in places] for name, places in parents.items()}
     said = {"stage": snapshots[0].kind, "code_version": f"sha256:{version}", "seeds": seeds, "sources": sources}
     build = Build(parents=given_parents, **said, **outside)
-    found = read_receipt(write_receipt(store.root / "receipts", build, snapshots[0]))
+    found = read_receipt(write_receipt(store.root / "receipts", predicate(build), snapshots[0]))
     assert (found.subject, found.stage, found.code_version) == (snapshots[0].id, build.stage, build.code_version)
     assert {name: meaning(getattr(found, name)) for name in outside} == {n: meaning(v) for n, v in outside.items()}
     assert [(p.input, p.kind, p.id) for p in found.parents] == [
         (name, snapshot.kind, snapshot.id) for name, group in given_parents.items() for snapshot in group
     ]
+    by_id = {snapshot.id: snapshot.receipt.stem for snapshot in snapshots}
+    assert all(parent.receipts == (by_id[parent.id],) for parent in found.parents)
+    assert dict(found.files) == file_digests(snapshots[0]) and found.schema == RECEIPT_SCHEMAS[-1]
     assert dict(found.seeds) == seeds
     cleaned = [(source.name, source.sha256, public_uri(source.uri)) for source in sources]
     assert [(source.name, source.sha256, source.uri) for source in found.sources] == cleaned

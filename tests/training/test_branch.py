@@ -143,17 +143,17 @@ def test_a_branch_from_a_run_that_ended_early_goes_on_only_under_another_config(
 def test_the_same_run_passes_through_the_last_whole_state_before_other_data_shows(tmp_path):
     full = go(tmp_path / "full", **{"train.checkpoint_every": 1, "train.keep_checkpoints": 20})
     last, config = state_at(full, 12), full.config
-    assert same_run(last, ToyRecipe(), config, toy_data()) == last
+    assert same_run(last, ToyRecipe(), config, toy_data(), "c") == last
     more = ToyData(np.insert(toy_data().rows, 3, 0.5, axis=0))
     first = min(t for t in range(13) if not np.array_equal(full.order.keys(t), order_of(more, config).keys(t)))
-    assert 0 < first < 12 and same_run(last, ToyRecipe(), config, more) == state_at(full, first)
+    assert 0 < first < 12 and same_run(last, ToyRecipe(), config, more, "c") == state_at(full, first)
     for row in range(20):
         clean = last_clean(full, row)
-        assert same_run(last, ToyRecipe(), config, without(row)) == (state_at(full, clean) if clean else None)
-    assert same_run(state_at(full, 2), ToyRecipe(), config, toy_data()) == state_at(full, 2)
-    assert same_run(last, ToyRecipe(), with_overrides(config, {"train.updates": 20}), toy_data()) is None
+        assert same_run(last, ToyRecipe(), config, without(row), "c") == (state_at(full, clean) if clean else None)
+    assert same_run(state_at(full, 2), ToyRecipe(), config, toy_data(), "c") == state_at(full, 2)
+    assert same_run(last, ToyRecipe(), with_overrides(config, {"train.updates": 20}), toy_data(), "c") is None
     (last / "model.safetensors").unlink()
-    assert same_run(last, ToyRecipe(), config, toy_data()) == state_at(full, 11)
+    assert same_run(last, ToyRecipe(), config, toy_data(), "c") == state_at(full, 11)
 
 
 def state_at(finished, update):

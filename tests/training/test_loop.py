@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.training.toy import ToyRecipe, toy_config, toy_data
 from training.callbacks import Callback
@@ -159,3 +160,42 @@ def test_every_line_of_the_history_is_strict_json(tmp_path):
     run(tmp_path)
     for line in (tmp_path / "metrics.jsonl").read_text().splitlines():
         json.loads(line, parse_constant=lambda name: pytest.fail(name))
+
+
+class Kernels(TorchDispatchMode):
+    """Counts every call of a kernel, forward and backward."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, function, kinds, arguments=(), options=None):
+        self.count += 1
+        return function(*arguments, **(options or {}))
+
+
+def kernels_an_update(work):
+    """How many more kernels ``work(updates)`` calls for each more update."""
+    counts = []
+    for updates in (4, 12):
+        with Kernels() as kernels:
+            work(updates)
+        counts.append(kernels.count)
+    return (counts[1] - counts[0]) / 8
+
+
+def test_an_update_calls_few_kernels_beside_those_of_the_bare_loop(tmp_path):
+    off = {"train.monitor_every": 0, "train.validate_every": 0, "train.checkpoint_every": 0, "train.log_every": 0}
+
+    def bare(updates):
+        recipe, config, data = ToyRecipe(), toy_config(), toy_data()
+        model = recipe.build_model(config, recipe.model_inputs(data, config))
+        optimizer = torch.optim.AdamW(model.parameters(), 1e-2, fused=True)
+        for _ in range(updates):
+            recipe.loss(model, config, recipe.batch(data, config, np.arange(4), None))["loss"].backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+    ours = kernels_an_update(lambda updates: run(tmp_path / str(updates), **{**off, "train.updates": updates}))
+    assert ours - kernels_an_update(bare) < 12  # a second parameter group, the detached losses for the log

@@ -9,6 +9,7 @@ import torch
 
 from assets_data.lineage import Store
 from assets_data.lineage.queries.explain import explain
+from assets_data.lineage.receipts.code import code_version
 from assets_data.lineage.receipts.reader import read_receipt
 from tests.training.recipes.walk_lm.conftest import tiny
 from tests.training.toy import ToyData, ToyRecipe, toy_config, toy_data
@@ -22,7 +23,7 @@ from training.metrics import read_lines
 from training.order import Order
 from training.recipe import discover
 from training.run_directory import CHECKPOINTS, METRICS
-from training.stages import load_model, make_checkpoint, make_preflight_report
+from training.stages import load_model, make_checkpoint, make_preflight_report, training_code
 from training.training_state import publish_state, remake_state
 
 RECIPE = discover()["walk_lm"]
@@ -182,7 +183,9 @@ def test_a_state_that_the_run_passes_through_saves_updates_and_leaves_a_note_alo
         state = None
         if target is store:
             job = Job(store=store, recipe=RECIPE, inputs=inputs, preflight=preflight)
-            state = same_run(state_of(store, full, 8), RECIPE, job.config, job.data)
+            state = same_run(
+                state_of(store, full, 8), RECIPE, job.config, job.data, code_version(*training_code(RECIPE))
+            )
             assert state is not None and int(state.name) == first_use
         made.append(make_checkpoint(target, RECIPE, inputs, preflight, state=state))
     ours, theirs = made
@@ -207,6 +210,8 @@ def build_definition(checkpoint):
     """The note of the state that was taken over, and all else the receipt says: what was read, config, seeds."""
     build = json.loads(checkpoint.receipt.read_text())["predicate"]["buildDefinition"]
     note = build["externalParameters"]["arguments"].pop("taken_over", None)
+    for parent in build["resolvedDependencies"]:
+        parent.get("annotations", {}).pop("receipts", None)  # each store has its own, with their own times
     return note, build
 
 
@@ -215,15 +220,16 @@ def test_the_same_run_has_the_same_fixed_parents_whatever_rows_and_config_say(tm
     data = toy_data()
     data.members |= {name: "sha256:one", "graph": "sha256:g"}
     full = train(ToyRecipe(), toy_config(), data, tmp_path, code="c")
-    assert same_run(full.final, ToyRecipe(), full.config, data) == full.final
+    assert same_run(full.final, ToyRecipe(), full.config, data, "c") == full.final
     other = ToyData(data.rows, members={**data.members, name: "sha256:another"}, validation=data.validation)
     assert (
-        np.array_equal(other.row_keys, data.row_keys) and same_run(full.final, ToyRecipe(), full.config, other) is None
+        np.array_equal(other.row_keys, data.row_keys)
+        and same_run(full.final, ToyRecipe(), full.config, other, "c") is None
     )
     less = ToyData(data.rows, members={"toy": "sha256:toy", "graph": "sha256:g"}, validation=data.validation)
-    assert same_run(full.final, ToyRecipe(), full.config, less) is None
+    assert same_run(full.final, ToyRecipe(), full.config, less, "c") is None
     renamed = ToyData(data.rows, members={**data.members, "toy": "sha256:the rows elsewhere"})
-    assert same_run(full.final, ToyRecipe(), full.config, renamed) == full.final
+    assert same_run(full.final, ToyRecipe(), full.config, renamed, "c") == full.final
 
 
 @pytest.mark.parametrize("reset", [False, True])
@@ -236,7 +242,7 @@ def test_the_states_of_a_run_that_began_elsewhere_are_no_run_from_scratch(tmp_pa
     origin = Origin(checkpoint=first.directory / CHECKPOINTS / "00000003", reset_progress=reset)
     config = toy_config(**often)
     branched = train(ToyRecipe(), config, toy_data(), tmp_path / "b", code="c", origin=origin)
-    assert same_run(branched.final, ToyRecipe(), config, toy_data()) is None
+    assert same_run(branched.final, ToyRecipe(), config, toy_data(), "c") is None
     scratch = train(ToyRecipe(), config, toy_data(), tmp_path / "c", code="c")
     assert read_state(scratch.final)["files"] != read_state(branched.final)["files"]
 

@@ -104,6 +104,6 @@ def publish(store: Store, slices: dict[str, Snapshot], tokenizer: Snapshot) -> S
         name="text/dataset_manifest",
         module="assets_data.lineage.errors",
         config=Nothing(),
-        parents={"triples": list(slices.values())},
+        parents={"triples": list(slices.values()), "tokenizer": tokenizer},
         build=lambda writer: writer.write_json("manifest.json", {"members": members}),
     )

@@ -53,6 +53,9 @@ class TrainConfig:
     keep_checkpoints: int = option(3, "newest checkpoints that stay in the run directory; the best stays beside them")
     trackers: tuple[str, ...] = option((), "where else curves go: tensorboard, wandb, mlflow; each needs its package")
     stall_seconds: float = option(0.0, "end the process with status 75 when an update takes longer; 0 waits for ever")
+    allow_leaks: bool = option(
+        False, "train although a tokenizer, graph or teacher had learned from held-out records; they are registered"
+    )
     allow_fixture: bool = option(False, "train on data whose manifest says that it is a fixture")
 
 

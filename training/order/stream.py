@@ -1,9 +1,9 @@
 """Which rows make update t. Owns the arithmetic between updates, epochs and rows; holds no state to save.
 
 The rows of every epoch, each epoch in its own keyed order, form one endless stream; update t takes the t-th slice of
-``batch_rows``. So a batch may cross an epoch's edge, no row is ever dropped, and reaching update ten million costs one
-sort, as the first update does (of a weighted order, whose epochs differ in length, their lengths are counted first).
-Taking a row out leaves every batch before its first use as it was.
+``batch_rows``. So a batch may cross an epoch's edge, no row is ever dropped, and reaching update ten million costs what
+the first update does: a look at every key and a sort of some (of a weighted order, whose epochs differ in length, their
+lengths are counted first). Taking a row out leaves every batch before its first use as it was.
 """
 
 from __future__ import annotations
@@ -15,12 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from assets_data.lineage import DataError, keyed_order, mix64
+from assets_data.lineage import DataError, mix64
+from assets_data.lineage.identity.epoch import KeyedEpoch, epoch_rows
 from assets_data.lineage.identity.order import epoch_stream
 from training.order.kinds import EACH_ONCE, UNIFORM, WEIGHTED, OrderKind, repeats
 
 if TYPE_CHECKING:
     from training.data import TableRef
+
+
+Rows = np.ndarray | KeyedEpoch
+"""The rows of an epoch by place."""
 
 
 def table_keys(row_keys: np.ndarray, chunks: int) -> np.ndarray:
@@ -41,8 +46,9 @@ def table_values(values: np.ndarray, chunks: int) -> np.ndarray:
 class Order:
     """Rows by update, from a seed and the rows' keys (uint64[n], n >= 1), and their values where ``kind`` takes them.
 
-    ``sort`` gives the rows of a uniform epoch in their order: :func:`keyed_order`, or something that remembers what it
-    gave. Raises DataError ORDER_VALUES for values that are missing, not finite, or negative as weights.
+    ``sort`` gives the rows of a uniform epoch in their order, as :func:`keyed_order` does: :func:`epoch_rows`, which
+    sorts no more than is read, or something that remembers what it gave. Raises DataError ORDER_VALUES for values that
+    are missing, not finite, or negative as weights.
     """
 
     def __init__(
@@ -50,13 +56,13 @@ class Order:
         seed: int,
         row_keys: np.ndarray,
         batch_rows: int,
-        sort: Callable[[int, int, np.ndarray], np.ndarray] = keyed_order,
+        sort: Callable[[int, int, np.ndarray], Rows] = epoch_rows,
         kind: OrderKind = EACH_ONCE,
         values: np.ndarray | None = None,
     ) -> None:
         self._seed, self._keys, self._batch, self._sort, self.kind = seed, row_keys, batch_rows, sort, kind
         self._values = _checked(kind, row_keys, values)
-        self._cached: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
+        self._cached: tuple[int, Rows] = (-1, np.empty(0, np.int64))
         self._begins = [0]  # where each epoch of a weighted order begins in the stream
 
     def __len__(self) -> int:
@@ -97,7 +103,7 @@ class Order:
         def place(row: int) -> tuple[int, int]:
             return int(mix64(self._seed, epoch_stream(epoch), self._keys[row])), int(row)
 
-        return bisect_left(range(len(self)), place(row), key=lambda rank: place(order[rank]))
+        return bisect_left(range(len(self)), place(row), key=lambda rank: place(int(order[rank])))
 
     def record(self, updates: int, tables: Sequence[TableRef]) -> dict[str, Any]:
         """All that is needed, with the tables, to say years later which rows made which of ``updates`` updates."""
@@ -133,7 +139,7 @@ class Order:
     def _length(self, epoch: int) -> int:
         return int(repeats(self._seed, epoch, self._keys, self._values).sum())
 
-    def _epoch(self, epoch: int) -> np.ndarray:
+    def _epoch(self, epoch: int) -> Rows:
         if self._cached[0] != epoch:
             uniform = self.kind.name == UNIFORM
             rows = (

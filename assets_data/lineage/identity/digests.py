@@ -94,7 +94,8 @@ def load_json(data: bytes, where: object) -> Any:
         if len(data) > MAX_JSON:
             raise ValueError(f"{len(data):,} bytes are more than {MAX_JSON:,}")
         _require_shallow(data)
-        return json.loads(data.decode(), object_pairs_hook=_unique_keys, parse_constant=_no_constant)
+        hooks: dict[str, Any] = {"object_pairs_hook": _unique_keys, "parse_constant": _no_constant}
+        return json.loads(data.decode(), parse_int=_number, **hooks)
     except (ValueError, RecursionError) as error:
         raise IntegrityError("JSON_MALFORMED", f"not strict JSON: {error}", where=where) from error
 
@@ -185,6 +186,16 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(document) != len(pairs):
         raise ValueError("duplicate key")
     return document
+
+
+def _number(digits: str) -> int | float:
+    """Past 2**53 canonical JSON writes a double that is a whole number without a fraction: read back, it is one again.
+    An integer that no double is stays one, and has no canonical form.
+    """
+    number = int(digits)
+    if abs(number) < 1 << 53 or len(digits) > 22:  # 10**21 and more have an exponent
+        return number
+    return float(number) if canonical_json(float(number)) == digits.encode() else number
 
 
 def _no_constant(name: str) -> Any:

@@ -2,8 +2,9 @@
 
 Promises that a bundle which passes names, for every node, an identity whose digest is its id and at least one receipt
 about it, that every parent is in the bundle, before its children, and that nothing was added, removed or reordered
-since the head was made. A bundle of version 2 also names every file of every node; whether the files at hand are those
-is for whoever has them. Whether the head is somebody's is for the signature to say.
+since the head was made. Where receipts name files and their parents' receipts (schema 3), those are the bundle's. A
+bundle of version 2 also names every file of every node; whether the files at hand are those is for whoever has them.
+Whether the head is somebody's is for the signature to say.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from assets_data.lineage.errors import IntegrityError, StemmaError
 from assets_data.lineage.identity.digests import canonical_json, digest_json
 from assets_data.lineage.queries.bundle import BINDS, BUNDLE, PAYLOAD, head_statement, pre_authentication
 from assets_data.lineage.receipts.reader import parse_bytes
+from assets_data.lineage.receipts.receipt import Receipt
 from assets_data.lineage.storage.snapshot import MANIFEST
 
 Verify = Callable[[bytes, list[dict[str, str]]], bool]
@@ -46,11 +48,11 @@ def _check(document: Mapping[str, Any], verify: Verify | None) -> dict[str, Any]
     version = next((number for number, name in BUNDLE.items() if name == document["_type"]), None)
     if set(document) != {"_type", "nodes", "envelope"} or version is None:
         raise _refused("BUNDLE_TYPE", "not a lineage bundle of a known version")
-    seen: dict[str, str] = {}
+    seen: dict[str, _Seen] = {}
     for entry in document["nodes"]:
         _check_node(entry, seen, version)
     root = list(seen)[-1]
-    statement = canonical_json(head_statement(root, seen[root], document["nodes"]))
+    statement = canonical_json(head_statement(root, seen[root].kind, document["nodes"]))
     envelope = document["envelope"]
     if set(envelope) != {"payload", "payloadType", "signatures"} or envelope["payloadType"] != PAYLOAD:
         raise _refused("BUNDLE_ENVELOPE", "not a DSSE envelope of an in-toto statement")
@@ -59,12 +61,19 @@ def _check(document: Mapping[str, Any], verify: Verify | None) -> dict[str, Any]
         raise _refused("BUNDLE_HEAD", "count or head are not those of these nodes", payload, statement)
     if verify and not verify(pre_authentication(payload), list(envelope["signatures"])):
         raise _refused("BUNDLE_SIGNATURE", "no signature of the trusted key")
-    facts = head_statement(root, seen[root], document["nodes"])["predicate"]
+    facts = head_statement(root, seen[root].kind, document["nodes"])["predicate"]
     said = {"signed": verify is not None, "version": version, "binds": BINDS[version]}
-    return {"root": root, "kind": seen[root], **facts, **said}
+    return {"root": root, "kind": seen[root].kind, **facts, **said}
 
 
-def _check_node(entry: Mapping[str, Any], seen: dict[str, str], version: int) -> None:
+class _Seen(NamedTuple):
+    """What is known of a node once it was checked: its kind, and its receipts by name."""
+
+    kind: str
+    receipts: set[str]
+
+
+def _check_node(entry: Mapping[str, Any], seen: dict[str, _Seen], version: int) -> None:
     if set(entry) != _MEMBERS[version]:
         raise _refused("BUNDLE_SHAPE", "a node with other members")
     if (found := digest_json(entry["content"])) != entry["id"]:
@@ -75,9 +84,11 @@ def _check_node(entry: Mapping[str, Any], seen: dict[str, str], version: int) ->
         _check_files(entry)
     if not entry["receipts"]:
         raise _refused("BUNDLE_RECEIPT", "no receipt says how a node was made", found=entry["id"])
-    for encoded in entry["receipts"]:
-        _check_receipt(base64.b64decode(encoded, validate=True), entry, seen)
-    seen[entry["id"]] = entry["content"]["kind"]
+    raw = [base64.b64decode(encoded, validate=True) for encoded in entry["receipts"]]
+    receipts = [_check_receipt(data, entry, seen) for data in raw]
+    if version > 1:
+        _check_named_files(entry, receipts)
+    seen[entry["id"]] = _Seen(entry["content"]["kind"], {receipt.id for receipt in receipts})
 
 
 def _check_files(entry: Mapping[str, Any]) -> None:
@@ -92,13 +103,26 @@ def _check_files(entry: Mapping[str, Any]) -> None:
         )
 
 
-def _check_receipt(raw: bytes, entry: Mapping[str, Any], seen: Mapping[str, str]) -> None:
+def _check_receipt(raw: bytes, entry: Mapping[str, Any], seen: Mapping[str, _Seen]) -> Receipt:
     _, receipt = parse_bytes(raw, Path(f"{hashlib.sha256(raw).hexdigest()}.json"))
     if receipt.subject != entry["id"] or receipt.stage != entry["content"]["kind"]:
         raise _refused("BUNDLE_SUBJECT", "a receipt is about another node", entry["id"], receipt.subject)
     for parent in receipt.parents:
-        if seen.get(parent.id) != parent.kind:
+        if parent.id not in seen or seen[parent.id].kind != parent.kind:
             raise _refused("BUNDLE_PARENT", "a parent is not in the bundle, before its child", parent.id, receipt.stage)
+        if lost := sorted({*parent.receipts} - seen[parent.id].receipts):
+            raise _refused("BUNDLE_RECEIPT", "a receipt of a parent that was read is not in the bundle", lost)
+    return receipt
+
+
+def _check_named_files(entry: Mapping[str, Any], receipts: list[Receipt]) -> None:
+    """Receipts that name files name the node's, or are outdated by one that does."""
+    files = {name: digest.removeprefix("sha256:") for name, (_, digest) in entry["files"].items()}
+    right = [receipt for receipt in receipts if dict(receipt.files) == files]
+    outdated = {name for receipt in right for name in receipt.replaces}
+    wrong = [a.id for a in receipts if a.files and a not in right and a.id not in outdated]
+    if wrong:
+        raise _refused("BUNDLE_FILES", "a receipt names other files than its node has", entry["id"], wrong)
 
 
 def _refused(code: str, what: str, expected: object = None, found: object = None) -> IntegrityError:

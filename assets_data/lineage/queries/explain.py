@@ -7,13 +7,15 @@ core, twice over the same bytes: each file against its list, and each part's val
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from assets_data.lineage.errors import IntegrityError, StemmaError
-from assets_data.lineage.identity.digests import digest_json, load_json, logical_digest
+from assets_data.lineage.identity.digests import digest_json, logical_digest
+from assets_data.lineage.queries.evidence import Evidence, check_evidence
+from assets_data.lineage.queries.memory import check_memory
 from assets_data.lineage.queries.tree import Node, load_tree
 from assets_data.lineage.receipts.reader import check_statement, read_document
 from assets_data.lineage.storage.snapshot import Snapshot
@@ -38,14 +40,23 @@ class Tree:
         return next((node for node in self.nodes.values() if node.fault), None)
 
 
-def explain(store: Store, snapshot_id: str, progress: Progress = lambda count: None) -> Tree:
-    """Load and hash everything below a node. ``progress`` is told bytes as they are done."""
+def explain(
+    store: Store,
+    snapshot_id: str,
+    progress: Progress = lambda count: None,
+    evidence: Sequence[Evidence] = (),
+) -> Tree:
+    """Load and hash everything below a node, and compare receipts with what they speak of. ``progress`` is told bytes
+    as they are done; ``evidence`` is what else to compare (see ``queries.evidence``).
+    """
     nodes = load_tree(store, [snapshot_id])
     for check in (_check_statements, _check_shared_inputs):
         for node in nodes.values():
             _note(node, check, node, nodes)
-    _check_memory(store, nodes)
+    check_memory(store, nodes)
     hashed = _hash_all(nodes, progress)
+    for node in nodes.values():
+        _note(node, check_evidence, store, node, nodes, evidence)
     return Tree(root=next(reversed(nodes)), nodes=nodes, hashed_bytes=hashed)
 
 
@@ -87,19 +98,6 @@ def _check_shared_inputs(node: Node, nodes: Mapping[str, Node]) -> None:
 
 def _owner(kind: str) -> str:
     return kind.partition("/")[0]
-
-
-def _check_memory(store: Store, nodes: Mapping[str, Node]) -> None:
-    """Receipts that stage records and pointers name must still be there: a lost one is a history cut short."""
-    for path in sorted([*(store.root / "stages").glob("*.json"), *(store.root / "pointers").rglob("*.json")]):
-        try:
-            entry = load_json(path.read_bytes(), path)
-        except (OSError, StemmaError):
-            continue  # rebuilt by the stage that wrote it; says nothing about a node
-        node = nodes.get(entry.get("snapshot", "")) if isinstance(entry, dict) else None
-        if node and entry.get("receipt") and not (store.root / entry["receipt"]).is_file() and node.fault is None:
-            expected = Path(entry["receipt"]).stem
-            node.fault = IntegrityError("RECEIPT_LOST", "a receipt on record is gone", expected=expected, where=path)
 
 
 def _hash_all(nodes: Mapping[str, Node], progress: Progress) -> int:

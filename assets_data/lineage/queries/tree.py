@@ -1,12 +1,12 @@
 """The tree below a node: snapshots and the receipts that connect them, read from the store alone.
 
-Promises parents before children, each node once, and that a node which cannot be read is in the tree with its fault
-instead of ending the walk. Hashes nothing.
+Promises parents before children, each node once, and that a node which cannot be read, or is its own ancestor, is in
+the tree with its fault instead of ending the walk. Hashes nothing but the lists of files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,7 @@ class Node:
 
     ``fault`` is the first thing that is wrong with it. ``deletion`` is what a deletion receipt keeps of a snapshot that
     was removed on purpose: its content, from which the id follows, and its files by digest. That is no fault.
+    ``extra`` are receipts that nothing in the store names, once that was looked for (``queries.memory``).
     """
 
     id: str
@@ -33,6 +34,7 @@ class Node:
     receipts: list[Receipt] = field(default_factory=list)
     fault: StemmaError | None = None
     deletion: Mapping[str, Any] | None = None
+    extra: frozenset[str] = frozenset()
 
     @property
     def parents(self) -> list[str]:
@@ -54,6 +56,9 @@ def load_tree(store: Store, roots: Iterable[str]) -> dict[str, Node]:
             pending.pop()
         else:
             node = loaded[snapshot_id] = load_node(store, snapshot_id, kind)
+            if found := _circle(node, loaded.keys() - done.keys()):
+                what = "a node is its own ancestor"
+                node.fault = node.fault or IntegrityError("LINEAGE_CYCLE", what, found=found, where=node.id)
             kinds = {parent.id: parent.kind for receipt in node.receipts for parent in receipt.parents}
             pending += [(parent, kinds[parent]) for parent in reversed(node.parents) if parent not in loaded]
     return done
@@ -88,6 +93,30 @@ def _note_deletion(store: Store, node: Node) -> None:
             node.deletion, node.kind, node.fault = found, found["kind"], None
     except StemmaError as error:
         node.fault = error
+
+
+def _circle(node: Node, path: Collection[str]) -> str:
+    """The node of ``path``, which leads down to this one, on which this one says that it stands; empty for none.
+
+    Training that changed nothing has its own parent's id: its receipt names an earlier one of that node, or the node
+    has another receipt that tells where it came from. Such a circle is one of content, not of making.
+    """
+    closing = [[p for p in receipt.parents if p.id in path and not p.receipts] for receipt in node.receipts]
+    named = [parents for parents in closing if parents]
+    return named[0][0].id if named and (len(named) == len(closing) or _since_three(node, closing)) else ""
+
+
+def _since_three(node: Node, closing: Iterable[object]) -> bool:
+    """Whether a receipt that could have named the earlier receipts does not."""
+    return any(found and receipt.schema > 2 for receipt, found in zip(node.receipts, closing, strict=True))
+
+
+def published_by(node: Node) -> Receipt:
+    """The receipt under which a node's files were published, which therefore agrees with what lies beside its weights;
+    of a node that does not say so, the latest. Raises the node's fault when it has none.
+    """
+    made = [a for a in node.receipts if node.snapshot and node.snapshot.made and a.made == node.snapshot.made]
+    return made[0] if made else newest(node)
 
 
 def newest(node: Node) -> Receipt:

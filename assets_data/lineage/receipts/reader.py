@@ -6,16 +6,16 @@ Whether what it says is true is for ``queries`` to find out.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from assets_data.lineage.errors import IntegrityError
 from assets_data.lineage.identity.digests import canonical_json, digest_bytes, load_json
+from assets_data.lineage.receipts.byproducts import parse_byproducts
+from assets_data.lineage.receipts.members import HEX, an_object, keys, receipt_names, text, whether
 from assets_data.lineage.receipts.receipt import (
     BUILD_TYPE,
-    ENDED,
     LOCK,
     PREDICATE,
     RECEIPT_SCHEMAS,
@@ -25,9 +25,8 @@ from assets_data.lineage.receipts.receipt import (
     Parent,
     Receipt,
     SourcePart,
+    made_digest,
 )
-
-_HEX = {"sha256": re.compile(r"[0-9a-f]{64}\Z"), "gitCommit": re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")}
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -90,80 +89,81 @@ def parse_receipt(document: Any, path: Path) -> Receipt:
 
 
 def _parse(document: Mapping[str, Any], path: Path) -> Receipt:
-    _keys(document, {"_type", "subject", "predicateType", "predicate"})
+    keys(document, {"_type", "subject", "predicateType", "predicate"})
     (subject,) = document["subject"]
-    _keys(subject, {"name", "digest"})
-    predicate = _keys(document["predicate"], {"buildDefinition", "runDetails"})
+    keys(subject, {"name", "digest"})
+    predicate = keys(document["predicate"], {"buildDefinition", "runDetails"})
     build = predicate["buildDefinition"]
-    _keys(build, {"buildType", "externalParameters", "internalParameters", "resolvedDependencies"})
-    outside = _keys(build["externalParameters"], {"stage", "config", "arguments", "requested"})
-    inside = _keys(build["internalParameters"], {"code_version", "seeds", "schema"})
+    keys(build, {"buildType", "externalParameters", "internalParameters", "resolvedDependencies"})
+    outside = keys(build["externalParameters"], {"stage", "config", "arguments", "requested"})
+    inside = keys(build["internalParameters"], {"code_version", "seeds", "schema"})
     _require_schema(inside["schema"], path)
     if build["buildType"] != BUILD_TYPE or subject["name"] != outside["stage"]:
         raise ValueError("a receipt is of one stage, which its subject is named after")
-    details = _keys(predicate["runDetails"], {"builder", "metadata", "byproducts"})
-    _keys(details["metadata"], {"startedOn", "finishedOn"})
-    _text(_keys(details["builder"], {"id"})["id"])
-    environment, ended = _byproducts(details["byproducts"], inside["schema"])
-    parents, sources, (tree, lock) = _dependencies(build["resolvedDependencies"], path)
+    details = keys(predicate["runDetails"], {"builder", "metadata", "byproducts"})
+    keys(details["metadata"], {"startedOn", "finishedOn"})
+    text(keys(details["builder"], {"id"})["id"])
+    beside = parse_byproducts(details["byproducts"], inside["schema"])
+    parents, sources, (tree, lock) = _dependencies(build["resolvedDependencies"], inside["schema"], path)
     return Receipt(
         path=path,
         subject=f"sha256:{_digest(subject, path)['sha256']}",
-        stage=_text(outside["stage"]),
-        config=_object(outside["config"]),
-        arguments=_object(outside["arguments"]),
-        requested=_object(outside["requested"]),
-        code_version=_text(inside["code_version"]),
-        seeds=_object(inside["seeds"]),
+        stage=text(outside["stage"]),
+        config=an_object(outside["config"]),
+        arguments=an_object(outside["arguments"]),
+        requested=an_object(outside["requested"]),
+        code_version=text(inside["code_version"]),
+        seeds=an_object(inside["seeds"]),
         parents=parents,
         sources=sources,
         commit=_digest(tree, path).get("gitCommit"),
-        dirty=_whether(tree["annotations"]["dirty"]),
+        dirty=whether(tree["annotations"]["dirty"]),
         diff=_digest(tree, path).get("sha256"),
         lock=_digest(lock, path)["sha256"],
-        environment=_object(environment["annotations"]),
-        ended=_object(ended["annotations"]),
-        started=_text(details["metadata"]["startedOn"]),
-        finished=_text(details["metadata"]["finishedOn"]),
+        environment=beside.environment,
+        ended=beside.ended,
+        started=text(details["metadata"]["startedOn"]),
+        finished=text(details["metadata"]["finishedOn"]),
+        schema=inside["schema"],
+        files=beside.files,
+        replaces=beside.replaces,
+        made=made_digest(predicate) if inside["schema"] > 2 else "",
     )
 
 
 def _dependencies(
-    entries: list[Any], path: Path
+    entries: list[Any], schema: int, path: Path
 ) -> tuple[tuple[Parent, ...], tuple[SourcePart, ...], tuple[dict[str, Any], dict[str, Any]]]:
     """Parents, then source parts, then the tree and the lock: the order in which they are written."""
     *read, tree, lock = entries
-    _keys(_keys(tree, {"name", "digest", "annotations"})["annotations"], {"dirty"})
-    _keys(lock, {"name", "digest"})
+    keys(keys(tree, {"name", "digest", "annotations"})["annotations"], {"dirty"})
+    keys(lock, {"name", "digest"})
     if (tree["name"], lock["name"]) != (TREE, LOCK):
         raise ValueError("the last two dependencies are the source tree and the environment's lock")
     parents: list[Parent] = []
     sources: list[SourcePart] = []
     for entry in read:
         digest, (role, _, name) = _digest(entry, path)["sha256"], entry["name"].partition("=")
-        _keys(entry, {"name", "digest", *({"uri"} & set(entry))})
         if role == SOURCE and "uri" in entry:
-            sources.append(SourcePart(name, digest, _text(entry["uri"])))
+            keys(entry, {"name", "digest", "uri"})
+            sources.append(SourcePart(name, digest, text(entry["uri"])))
         else:
-            parents.append(Parent(role, name, f"sha256:{digest}"))
+            parents.append(Parent(role, name, f"sha256:{digest}", _parent_receipts(entry, schema)))
     return tuple(parents), tuple(sources), (tree, lock)
 
 
-def _byproducts(entries: list[Any], schema: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The environment, and what was another at the end, which schema 1 cannot say and schema 2 says where it was."""
-    environment, *rest = entries
-    ended = rest.pop() if rest and schema > 1 else {"name": ENDED, "annotations": {}}
-    _keys(environment, {"name", "annotations"})
-    _keys(ended, {"name", "annotations"})
-    if rest or (environment["name"], ended["name"]) != ("environment", ENDED):
-        raise ValueError("the byproducts are the environment and what was another at the end")
-    return environment, ended
+def _parent_receipts(entry: Mapping[str, Any], schema: int) -> tuple[str, ...]:
+    if schema < 3:
+        keys(entry, {"name", "digest", *({"uri"} & set(entry))})
+        return ()
+    keys(entry, {"name", "digest", "annotations"})
+    return receipt_names(entry["annotations"])
 
 
 def _digest(entry: Mapping[str, Any], path: Path) -> dict[str, str]:
     """The digests of an entry, each of a known algorithm and of that algorithm's length."""
     for algorithm, value in entry["digest"].items():
-        if algorithm not in _HEX or not isinstance(value, str) or not _HEX[algorithm].match(value):
+        if algorithm not in HEX or not isinstance(value, str) or not HEX[algorithm].match(value):
             raise IntegrityError(
                 "RECEIPT_ALGORITHM",
                 "a digest is of an unknown algorithm or of a wrong length",
@@ -184,27 +184,3 @@ def _require_schema(found: Any, path: Path) -> None:
     if type(found) is not int or found not in RECEIPT_SCHEMAS:
         what = "written by another schema version"
         raise IntegrityError("RECEIPT_VERSION", what, expected=list(RECEIPT_SCHEMAS), found=found, where=path)
-
-
-def _keys(document: Mapping[str, Any], expected: set[str]) -> Mapping[str, Any]:
-    if set(document) != expected:
-        raise ValueError(f"expected members {sorted(expected)}, found {sorted(document)}")
-    return document
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"expected text, found {value!r}")
-    return value
-
-
-def _whether(value: Any) -> bool | None:
-    if value is not None and not isinstance(value, bool):
-        raise TypeError(f"expected true, false or null, found {value!r}")
-    return value
-
-
-def _object(value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise TypeError(f"expected an object, found {value!r}")
-    return value

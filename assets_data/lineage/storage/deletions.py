@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from assets_data.lineage.errors import IntegrityError
-from assets_data.lineage.identity.digests import digest_json, load_json
+from assets_data.lineage.identity.digests import digest_file, digest_json, load_json
 from assets_data.lineage.storage import atomic
-from assets_data.lineage.storage.snapshot import Snapshot
+from assets_data.lineage.storage.snapshot import MANIFEST, Snapshot
 
 FOLDER = "deletions"  # below the store's root
 
@@ -23,6 +23,9 @@ FOLDER = "deletions"  # below the store's root
 def deletion_entry(snapshot: Snapshot) -> dict[str, Any]:
     """What a receipt keeps of a snapshot."""
     files = {name: [entry["bytes"], entry["sha256"]] for name, entry in snapshot.files.items()}
+    manifest = snapshot.path / MANIFEST
+    if manifest.is_file():  # a collection that was killed before may have removed it already
+        files[MANIFEST] = [manifest.stat().st_size, digest_file(manifest)]
     return {"kind": snapshot.kind, "content": dict(snapshot.content), "files": files, "bytes": snapshot.bytes}
 
 

@@ -2,7 +2,8 @@
 
 ``snapshot.json`` is written last and is the only proof that a snapshot is complete. It holds the *content* (kind,
 schema, logical digest of every part, splits, record root), whose canonical JSON gives the id, and the physical files
-with size and SHA-256, for fast verification. Sidecars are listed and hashed but stay outside the identity.
+with size and SHA-256, for fast verification. Sidecars are listed and hashed but stay outside the identity; they are
+bound by the receipt, which names every file, and whose other statements are bound by ``made``.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ _ENTRY = {"bytes": int, "sha256": str, "part": bool}
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """A published directory. ``content`` is the identity, ``stats`` are facts for people, ``files`` maps name to
-    ``{"bytes", "sha256", "part"}``. ``reused`` and ``receipt`` say how this process came by it.
+    ``{"bytes", "sha256", "part"}``, ``made`` is the digest over what its first receipt says of the making (empty where
+    an older version published it). ``reused`` and ``receipt`` say how this process came by it.
     """
 
     id: str
@@ -52,6 +54,7 @@ class Snapshot:
     content: Mapping[str, Any]
     stats: Mapping[str, Any]
     files: Mapping[str, Mapping[str, Any]]
+    made: str = ""
     reused: bool = False
     receipt: Path | None = None
 
@@ -190,7 +193,7 @@ class SnapshotWriter:
         self.stats, self.found, self.splits = (dict(state[name]) for name in ("stats", "found", "splits"))
         self._records, self._names = state["records"], dict(state["names"])
 
-    def finish(self) -> str:
+    def finish(self, made: str = "") -> str:
         """Hash and sync every file, write ``snapshot.json``, return the id. Refuses a file that was never announced."""
         for name in sorted(set(_entries(self.path)) - set(self._names) - _folders(self._names)):
             raise DataError("SNAPSHOT_UNKNOWN_FILE", "a file was written but not announced", where=self.path / name)
@@ -206,6 +209,7 @@ class SnapshotWriter:
             "records": self._records,
         }
         document = {"content": content, "files": files, "id": digest_json(content), "stats": self.stats}
+        document |= {"made": made} if made else {}
         atomic.write_json(self.path / MANIFEST, document)
         return document["id"]
 
@@ -260,7 +264,8 @@ def _parsed(path: Path) -> Snapshot:
     if document["id"] != expected:
         raise _broken("SNAPSHOT_ID", "the id does not match the content", path, expected, document["id"])
     kind = document["content"]["kind"]
-    return Snapshot(path=path, kind=kind, **{k: document[k] for k in ("id", "content", "stats", "files")})
+    names = ("id", "content", "stats", "files")
+    return Snapshot(path=path, kind=kind, **{k: document[k] for k in names}, made=document.get("made", ""))
 
 
 def _read_manifest(path: Path) -> Mapping[str, Any]:
@@ -282,9 +287,11 @@ def _read_manifest(path: Path) -> Mapping[str, Any]:
 
 def _shape_problems(document: Any) -> Iterator[str]:
     """What of ``snapshot.json`` has another shape than :meth:`SnapshotWriter.finish` gives it."""
-    if not isinstance(document, dict) or set(document) != {"content", "files", "id", "stats"}:
-        yield "it does not have the four expected members"
+    if not isinstance(document, dict) or set(document) - {"made"} != {"content", "files", "id", "stats"}:
+        yield "it does not have the expected members"
         return
+    if "made" in document and not re.fullmatch("sha256:[0-9a-f]{64}", str(document["made"])):
+        yield "what it says of its making is no digest"
     kinds = {"content": dict, "files": dict, "id": str, "stats": dict}
     yield from (f"{name} is of another type" for name, kind in kinds.items() if not isinstance(document[name], kind))
     content, files = document["content"], document["files"]

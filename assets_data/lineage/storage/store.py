@@ -22,16 +22,17 @@ import numpy as np
 from assets_data.lineage.config import to_dict
 from assets_data.lineage.errors import DataError, IntegrityError, StorageError
 from assets_data.lineage.identity.digests import digest_json, load_json
+from assets_data.lineage.receipts.byproducts import require_named
 from assets_data.lineage.receipts.code import code_version, commit, environment
 from assets_data.lineage.receipts.reader import read_receipt
-from assets_data.lineage.receipts.receipt import SourcePart
-from assets_data.lineage.receipts.writer import Build, write_receipt
+from assets_data.lineage.receipts.receipt import SourcePart, made_digest
+from assets_data.lineage.receipts.writer import Build, predicate, write_receipt
 from assets_data.lineage.storage import atomic
 from assets_data.lineage.storage.names import read_pointer, require_kind, require_name
 from assets_data.lineage.storage.record_rows import holds_any, keep_index
 from assets_data.lineage.storage.sealing import NOTHING, SEALED, SHUT_IN, Builder, Inside, Outside
 from assets_data.lineage.storage.snapshot import Snapshot, SnapshotWriter
-from assets_data.lineage.storage.tombstones import withdrawn_records
+from assets_data.lineage.storage.tombstones import WITHDRAWN, withdrawn_records
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -59,12 +60,17 @@ class Store:
         return self.root / "snapshots" / snapshot_id.removeprefix("sha256:")
 
     def opened(self, snapshot_id: str) -> Snapshot:
-        """The snapshot in this id's place, its files not yet hashed. Raises IntegrityError when it is another one."""
+        """The snapshot in this id's place, its files not yet hashed.
+
+        Raises IntegrityError SNAPSHOT_MISPLACED when it is another one, and RECEIPT_FILES when receipts name other
+        files than it lists: a file of it, or a statistic, was made to look published.
+        """
         snapshot = Snapshot.open(self.snapshot_path(snapshot_id))
         if snapshot.id.removeprefix("sha256:") != snapshot_id.removeprefix("sha256:"):
             raise IntegrityError(
                 "SNAPSHOT_MISPLACED", "another snapshot is in its place", expected=snapshot_id, found=snapshot.id
             )
+        require_named(snapshot, self.receipts(snapshot_id))
         return snapshot
 
     def snapshot(self, snapshot_id: str) -> Snapshot:
@@ -116,8 +122,11 @@ class Store:
         return sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.json"))
 
     def names(self, prefix: str) -> list[str]:
-        """Every name right below ``prefix``, sorted, without the prefix: the slices at hand."""
-        return sorted(path.stem for path in (self.root / "pointers" / prefix).glob("*.json"))
+        """Every name right below ``prefix``, sorted, without the prefix: the slices at hand.
+
+        Raises DataError STORE_NAME for what is no name.
+        """
+        return sorted(path.stem for path in (self.root / "pointers" / require_name(prefix)).glob("*.json"))
 
     def _pointer(self, name: str) -> Path:
         return self.root / "pointers" / f"{require_name(name)}.json"
@@ -178,12 +187,13 @@ class Store:
             for parent in (snapshot for group in work.parents.values() for snapshot in group):
                 parent.verify()
                 mark_used(parent.path)
-        record = self._record(work)
+        record, early = self._record(work), self._early_record(work)
         if self.only_find:
             return self._published(record) or _not_made(name)
         with lease(record.with_suffix(".lock")):
             atomic.sweep_temps(record)
-            found = self._published(record) or self._publish(record, work, build, outside)
+            found = self._published(record) or (self._published(early) if early != record else None)
+            found = found or self._publish(record, early, work, build, outside)
         if self.builder:
             self.builder.note(stage_key(work), found)
         return found
@@ -208,8 +218,17 @@ class Store:
             self.quarantine(self.snapshot_path(entry["snapshot"]), error)
             return None
 
+    def _early_record(self, work: Build) -> Path:
+        """Where a call is noted that left records out which are not withdrawn yet: a later one without that must not
+        find it, however the withdrawal ends.
+        """
+        if not self.withdrawing:
+            return self._record(work)
+        left_out = {"withdrawing": sorted(record.hex() for record in self.withdrawing)}
+        return self._record(dataclasses.replace(work, arguments={**work.arguments, **left_out}))
+
     def _publish(
-        self, record: Path, work: Build, build: Callable[[SnapshotWriter], None], outside: Outside
+        self, record: Path, early: Path, work: Build, build: Callable[[SnapshotWriter], None], outside: Outside
     ) -> Snapshot:
         work = dataclasses.replace(work, started=datetime.now(UTC), tree=commit(), environment=environment())
         temp_root = self.root / "snapshots" / record.stem
@@ -221,13 +240,12 @@ class Store:
                 writer = SnapshotWriter(temp, work.stage)
                 work = self._build(work, writer, build, outside)
                 writer.stats["seconds"] = round((datetime.now(UTC) - work.started).total_seconds(), 3)
-                final = self._place(temp, writer.finish())
-                work = dataclasses.replace(work, arguments={**work.arguments, **writer.found})
+                said = predicate(dataclasses.replace(work, arguments={**work.arguments, **writer.found}))
+                writer.finish(made_digest(said))
+                snapshot = self._place(temp, said)
             finally:
                 shutil.rmtree(temp, ignore_errors=True)
-        snapshot = Snapshot.open(final)
-        snapshot = dataclasses.replace(snapshot, receipt=write_receipt(self.root / "receipts", work, snapshot))
-        self._remember(record, work.stage, snapshot)
+        self._remember(early if WITHDRAWN in writer.found else record, work.stage, snapshot)
         keep_index(snapshot)
         return snapshot
 
@@ -265,16 +283,23 @@ class Store:
         receipt = str(snapshot.receipt.relative_to(self.root)) if snapshot.receipt else None
         atomic.write_json(record, {"snapshot": snapshot.id, "stage": stage, "receipt": receipt})
 
-    def _place(self, temp: Path, snapshot_id: str) -> Path:
-        """Move a finished directory to its id; when the id is there already, keep that one if it verifies."""
-        final = self.snapshot_path(snapshot_id)
-        while not atomic.publish_directory(temp, final):
+    def _place(self, temp: Path, said: Mapping[str, Any]) -> Snapshot:
+        """Move a finished directory to its id, its receipt first, so that no snapshot is ever without one.
+
+        When the id is there already, keep that one if it verifies: the receipt is then about its files.
+        """
+        made = Snapshot.open(temp)
+        final, receipts = self.snapshot_path(made.id), self.root / "receipts"
+        while True:
+            if not final.exists():
+                receipt = write_receipt(receipts, said, made)
+                if atomic.publish_directory(temp, final):
+                    return dataclasses.replace(made, path=final, receipt=receipt)
             try:
-                self.snapshot(snapshot_id)
-                break
+                found = self.snapshot(made.id)
+                return dataclasses.replace(found, receipt=write_receipt(receipts, said, found))
             except IntegrityError as error:
                 self.quarantine(final, error)
-        return final
 
     def quarantine(self, path: Path, reason: IntegrityError) -> None:
         """Move a broken directory aside, never to be reused, with the reason beside it."""

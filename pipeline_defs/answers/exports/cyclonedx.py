@@ -9,14 +9,14 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from assets_data.lineage.queries.tree import Node, newest
+from assets_data.lineage.queries.tree import Node, published_by
 from pipeline_defs.answers.answer import short
 from pipeline_defs.answers.exports.model_facts import ModelFacts, model_facts
 
 
 def cyclonedx(tree: Mapping[str, Node], root: str) -> dict[str, Any]:
     """The bill of materials of a checkpoint: the model, every snapshot below it as data, and how they depend."""
-    facts, receipt = model_facts(tree, root), newest(tree[root])
+    facts, receipt = model_facts(tree, root), published_by(tree[root])
     others = [node for key, node in tree.items() if key != root]
     return {
         "$schema": "http://cyclonedx.org/schema/bom-1.7.schema.json",
@@ -56,7 +56,7 @@ def _model(node: Node, facts: ModelFacts) -> dict[str, Any]:
 
 
 def _properties(node: Node, facts: ModelFacts) -> list[dict[str, str]]:
-    receipt = newest(node)
+    receipt = published_by(node)
     values = {
         "stemma:checkpoint_id": facts.training.get("checkpoint_id", node.id),
         "stemma:receipt": receipt.id,
@@ -71,7 +71,7 @@ def _properties(node: Node, facts: ModelFacts) -> list[dict[str, str]]:
 
 
 def _data(node: Node) -> dict[str, Any]:
-    receipt = newest(node)
+    receipt = published_by(node)
     return {
         "type": "data",
         "bom-ref": node.id,

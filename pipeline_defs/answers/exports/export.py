@@ -17,6 +17,7 @@ from pipeline_defs.answers.exports.cyclonedx import cyclonedx
 from pipeline_defs.answers.exports.hf_folder import write_hf_folder
 from pipeline_defs.answers.exports.openlineage import run_events
 from pipeline_defs.answers.nodes import find_home
+from pipeline_defs.answers.signatures import with_signatures
 
 Tree = Mapping[str, Node]
 
@@ -36,8 +37,8 @@ def export(options: Namespace) -> Answer:
     return Answer(document=document, lines=[f"{options.format}: {path}" for path in written])
 
 
-def _in_toto(_store: Store, tree: Tree, root: str, target: Path) -> list[Path]:
-    return _write(target, make_bundle(tree, root))
+def _in_toto(store: Store, tree: Tree, root: str, target: Path) -> list[Path]:
+    return _write(target, with_signatures(store, make_bundle(tree, root), root))
 
 
 def _croissant(_store: Store, tree: Tree, root: str, target: Path) -> list[Path]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from assets_data.lineage import Snapshot, StemmaError, Store
-from assets_data.lineage.queries.tree import Node, newest
+from assets_data.lineage.queries.tree import Node, published_by
 
 TASK = "other"
 
@@ -32,7 +32,7 @@ class ModelFacts:
 def model_facts(tree: Mapping[str, Node], root: str) -> ModelFacts:
     """The facts of the checkpoint ``root``."""
     node = tree[root]
-    receipt, snapshot = newest(node), node.snapshot
+    receipt, snapshot = published_by(node), node.snapshot
     training = snapshot.read_json("training.json") if snapshot and "training.json" in snapshot.files else {}
     parents = [tree[parent.id] for parent in receipt.parents if not parent.kind.endswith("/preflight_report")]
     recipe = node.kind.partition("/")[0]

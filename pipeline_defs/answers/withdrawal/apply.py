@@ -13,7 +13,8 @@ from typing import Any
 
 from assets_data.lineage import IntegrityError, Snapshot, Store
 from assets_data.lineage.queries.reach import HOLDS, LEARNED
-from assets_data.lineage.queries.tree import load_node, newest
+from assets_data.lineage.queries.told import Told
+from assets_data.lineage.queries.tree import load_node
 from assets_data.lineage.receipts.reader import read_receipt
 from assets_data.lineage.receipts.receipt import Receipt
 from assets_data.lineage.receipts.writer import Build
@@ -65,7 +66,7 @@ class _Work:
     """
 
     def __init__(self, store: Store, plan: Plan) -> None:
-        self.store, self.plan = store, plan
+        self.store, self.plan, self.told = store, plan, Told(store)
         self.made: dict[str, Snapshot] = {}
         self.sources: list[tuple[Build, Snapshot]] = []
 
@@ -80,7 +81,7 @@ class _Work:
 
         Raises IntegrityError WITHDRAWAL_MISSED where it does not come out the same: the plan overlooked it.
         """
-        receipt = newest(load_node(self.store, key))
+        receipt = self.told(load_node(self.store, key))
         parents: dict[str, list[Snapshot]] = {}
         for parent in receipt.parents:
             parents.setdefault(parent.input, []).append(self.made.get(parent.id) or self.store.snapshot(parent.id))
@@ -92,7 +93,7 @@ class _Work:
 
     def _make(self, name: str, key: str) -> Snapshot:
         effect = self.plan.reach.effects[key]
-        receipt = newest(effect.node)
+        receipt = self.told(effect.node)
         if effect.how == HOLDS and not receipt.parents:
             return self._redact(receipt, key)
         parents: dict[str, list[Snapshot]] = {}

@@ -12,7 +12,8 @@ from typing import Any
 
 from assets_data.lineage import Store
 from assets_data.lineage.queries.reach import HOLDS, LEARNED, Effect, Reach, all_nodes, find_reach
-from assets_data.lineage.queries.tree import Node, newest
+from assets_data.lineage.queries.told import Told
+from assets_data.lineage.queries.tree import Node
 from assets_data.lineage.receipts.receipt import Receipt
 from pipeline_defs.answers.answer import short
 from pipeline_defs.answers.champion.standing import is_promotion
@@ -59,7 +60,7 @@ def make_plan(store: Store, records: Collection[bytes], learners: str) -> Plan:
         for name, key in remake.items()
         if name.endswith("/checkpoint")
     }
-    confirm = _confirm(nodes, names, again)
+    confirm = _confirm(nodes, names, again, Told(store))
     return Plan(
         records=frozenset(records),
         learners=learners,
@@ -121,13 +122,15 @@ def _moved_by_withdrawals(store: Store) -> dict[str, list[str]]:
     return {key: [n for n in names if not is_promotion(n)] for key, names in names_by_id(store).items()}
 
 
-def _confirm(nodes: Mapping[str, Node], names: Mapping[str, list[str]], again: Collection[str]) -> dict[str, str]:
+def _confirm(
+    nodes: Mapping[str, Node], names: Mapping[str, list[str]], again: Collection[str], told: Told
+) -> dict[str, str]:
     """Current names of snapshots that are not made again and read, in part, one that is."""
     part = catalogue().rules().part
     found: dict[str, str] = {}
     for key, node in nodes.items():
         if key in names and key not in again and node.receipts:
-            read = [parent for parent in newest(node).parents if part(node.kind, parent.input)]
+            read = [parent for parent in told(node).parents if part(node.kind, parent.input)]
             if any(parent.id in again for parent in read):
                 found |= dict.fromkeys(names[key], key)
     return found

@@ -13,6 +13,7 @@ from typing import Any
 
 from assets_data.lineage import DataError, Snapshot, Store
 from assets_data.lineage.queries.explain import ORIGIN
+from assets_data.lineage.receipts.code import code_version
 from assets_data.lineage.receipts.receipt import Receipt
 from assets_data.lineage.storage.tombstones import WITHDRAWN
 from assets_data.stage import Stage
@@ -57,10 +58,11 @@ class Replay:
         if self.state is not None:
             from training.branch import same_run
             from training.job import Job, named_inputs
+            from training.stages import training_code
 
             recipe = stage.bind["recipe"]
             job = Job(store=store, recipe=recipe, inputs=named_inputs(recipe, inputs), preflight=inputs["preflight"])
-            further["state"] = same_run(self.state, recipe, job.config, job.data)
+            further["state"] = same_run(self.state, recipe, job.config, job.data, code_version(*training_code(recipe)))
         return further
 
 

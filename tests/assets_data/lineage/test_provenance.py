@@ -101,7 +101,7 @@ DEFECTS = {
     "a space": (lambda raw: raw.replace(b'"schema":1', b'"schema": 1'), "RECEIPT_SPELLING"),
     "an escape for a letter": (lambda raw: raw.replace(b"CPython", b"\\u0043Python"), "RECEIPT_SPELLING"),
     "no canonical form": (lambda raw: raw.replace(b'"schema":1', b'"schema":9007199254740993'), "RECEIPT_SPELLING"),
-    "a later schema": (lambda raw: raw.replace(b'"schema":1', b'"schema":3'), "RECEIPT_VERSION"),
+    "a later schema": (lambda raw: raw.replace(b'"schema":1', b'"schema":4'), "RECEIPT_VERSION"),
     "schema 0": (lambda raw: raw.replace(b'"schema":1', b'"schema":0'), "RECEIPT_VERSION"),
     "an end that schema 1 cannot have": (lambda raw: _edited(raw, lambda d: _ended(d)), "RECEIPT_SHAPE"),
     "another build type": (lambda raw: raw.replace(b"urn:stemma:stage:v1", b"urn:stemma:stage:v9"), "RECEIPT_SHAPE"),
