@@ -81,6 +81,18 @@ GLANCE: tuple[tuple[str, str, str], ...] = (
         "{f[no_core.0.heldout_loss]:.2f}",
     ),
     (
+        "cell_mlm_demo",
+        "`cell_mlm` on held-out wells, first seed, nats of hidden genes: frequency at the rank; like cells; model",
+        "{f[runs.0.scalars.nats_frequency]:.2f}; {f[runs.0.scalars.nats_knn]:.2f}; {f[runs.0.scalars.nats]:.2f}, gate "
+        "{f[runs.0.gate]}",
+    ),
+    (
+        "cell_mlm_demo",
+        "the linear probe there, accuracy: untrained; PCA of ranks; model",
+        "{f[runs.0.scalars.probe_untrained]:.2f}; {f[runs.0.scalars.probe_pca50_ranks]:.2f}; "
+        "{f[runs.0.scalars.probe_model]:.2f}",
+    ),
+    (
         "triples",
         "triples stage, tokens/s over: bare `encode_batch_fast`; datasets with threads, processes; datatrove",
         "{f[stage_over.bare]:.2f}; {f[stage_over.datasets_threads]:.2f}, {f[stage_over.datasets_processes]:.2f}; "
