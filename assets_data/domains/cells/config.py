@@ -130,7 +130,7 @@ def _smoke() -> CellsConfig:
 
 
 def _demo() -> CellsConfig:
-    return CellsConfig(split=SplitConfig(validation_share=0.15, test_share=0.25, seed=2))
+    return CellsConfig(split=SplitConfig(validation_share=0.15, test_share=0.25, seed=8))
 
 
 def _simulated_cells() -> CellsConfig:

@@ -67,7 +67,7 @@ def _write(
 
     about = {name: [value for chunk in chunks for value in chunk.about[name]] for name in FIELDS}
     index = pd.Index(about.pop("cell"), dtype=object)
-    filled = {name: pd.array(values, dtype=object) for name, values in about.items() if any(values)}
+    filled = {name: _categories(values) for name, values in about.items() if any(values)}
     begins = np.cumsum([0, *(chunk.indptr[-1] for chunk in chunks)])
     indptr = np.concatenate([[0], *(c.indptr[1:] + b for c, b in zip(chunks, begins, strict=False))])
     values = np.concatenate([chunk.counts for chunk in chunks]).astype(np.float32)
@@ -85,3 +85,10 @@ def _write(
         temp.replace(target)
     finally:
         temp.unlink(missing_ok=True)
+
+
+def _categories(values: list[str]) -> Any:
+    """A column of names, as anndata would make it of them; its own way fails with the strings of pandas 3."""
+    import pandas as pd
+
+    return pd.Categorical(values, categories=pd.Index(sorted(set(values)), dtype=object))

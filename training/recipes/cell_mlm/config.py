@@ -23,6 +23,10 @@ class TokensConfig:
         "what is said of a gene besides its name: its rank, its bin, its value, its value by a fixed matrix",
     )
     bins: Literal["counts", "quantiles"] = option("counts", "bins of counts, or the vocabulary's quantile bins")
+    ranks: Literal["buckets", "exact"] = option(
+        "buckets",
+        "how a rank is told: in steps of the square root of two, or exactly: then its neighbours give a gene away",
+    )
     length: int = option(512, "most genes of a cell; of more, rank_value keeps the top and others a keyed draw")
     zeros: float = option(0.5, "share of genes without a count among a cell's genes, where values are predicted")
     selection: Literal["all", "most_expressed", "random_expressed"] = option(

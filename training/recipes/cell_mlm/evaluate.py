@@ -22,11 +22,13 @@ from training.recipes.cell_mlm.intervals import interval, units
 from training.recipes.cell_mlm.losses import target_losses
 from training.recipes.cell_mlm.model import CellModel
 from training.recipes.cell_mlm.probe import Features, macro_f1, principal_components, probe
+from training.recipes.cell_mlm.quality import embedding_quality
 from training.recipes.cell_mlm.regulation import regulation
 from training.recipes.cell_mlm.tokens import Ranked, preprocessing, tokenize
 
 Found = tuple[list[Measurement], dict[str, Any], list[str]]
 MOST_TRAINING = 4000
+MOST_WATCHED = 500
 
 
 def evaluate(model: CellModel, data: CellData, config: CellMlmConfig, preflight: Snapshot) -> Evaluation:
@@ -45,6 +47,33 @@ def evaluate(model: CellModel, data: CellData, config: CellMlmConfig, preflight:
     return Evaluation(
         measurements=measurements, scalars=scalars, summary=[line for *_, lines in found for line in lines]
     )
+
+
+def monitor(model: CellModel, data: CellData) -> dict[str, float]:
+    """Accuracy of the probe on validation cells; nothing without labels. Its penalty is chosen on training cells."""
+    splits = [np.arange(min(len(split.row_keys), MOST_WATCHED)) for split in (data, data.validation)]
+    labels = [
+        split.cells.table["label"].take(rows).to_pylist()
+        for split, rows in zip((data, data.validation), splits, strict=True)
+    ]
+    names = {name: place for place, name in enumerate(sorted({name for name in labels[0] if name}))}
+    known = [np.array([names.get(name, -1) for name in of], np.int64) for of in labels]
+    kept = [np.flatnonzero(of >= 0) for of in known]
+    if len(names) < 2 or not len(kept[1]):
+        return {}
+    found = [
+        embeddings(model, split, model.config, rows[keep])
+        for split, rows, keep in zip((data, data.validation), splits, kept, strict=True)
+    ]
+    targets = known[0][kept[0]], known[1][kept[1]]
+    features = Features(
+        train_ND=found[0],
+        validation_MD=found[0],
+        test_KD=found[1],
+        labels=(targets[0], targets[0], targets[1]),
+        classes=len(names),
+    )
+    return {"probe_accuracy": float((probe(features) == targets[1]).mean())}
 
 
 def model_nats(model: CellModel, split: Split, config: CellMlmConfig, rows: np.ndarray) -> dict[str, np.ndarray]:
@@ -145,8 +174,10 @@ def _probe(
     keep = [np.flatnonzero(named[0] >= 0), np.arange(len(named[1])), np.flatnonzero(known)]
     splits = [(split, chosen[k]) for (split, chosen), k in zip(splits, keep, strict=True)]
     named = [names[k] for names, k in zip(named, keep, strict=True)]
+    contestants = _features(model, data, config, splits)
+    measured, said = _quality(data, splits[2][1], contestants)
     predicted = {}
-    for name, features in _features(model, data, config, splits).items():
+    for name, features in contestants.items():
         predicted[name] = probe(
             Features(
                 train_ND=features[0],
@@ -159,7 +190,7 @@ def _probe(
     predicted["majority"] = np.full(len(named[2]), np.bincount(named[0]).argmax())
     unit, of = units([data.test.cells.table["group_id"][int(r)].as_py() for r in splits[2][1]])
     right = {name: (classes == named[2]).astype(np.float64) for name, classes in predicted.items()}
-    scalars, lines = {}, list[str]()
+    scalars, lines = dict(measured), said
     for name, hits in right.items():
         gain = right["model"] - hits
         bounds = interval(gain, unit, registered["resamples"], registered["seed"])
@@ -169,6 +200,22 @@ def _probe(
     gain = right["model"] - right["untrained"]
     bounds = interval(gain, unit, registered["resamples"], registered["seed"])
     return [_lower("probe_over_untrained", "over_untrained", bounds, len(gain))], scalars, lines
+
+
+def _quality(
+    data: CellData, rows: np.ndarray, contestants: Mapping[str, list[np.ndarray]]
+) -> tuple[dict[str, float], list[str]]:
+    """Scores of the test cells' embeddings, see ``quality``; judged by nobody."""
+    labels, batches = (
+        np.array([data.test.cells.table[name][int(r)].as_py() for r in rows], "U") for name in ("label", "batch")
+    )
+    scalars, lines = {}, list[str]()
+    for name in ("model", "untrained", "pca50_ranks", "pca20_values"):
+        scores = embedding_quality(contestants[name][2], labels, batches)
+        scalars |= {f"quality_{score}_{name}": value for score, value in scores.items()}
+        if scores:
+            lines.append(f"  embedding {name}: " + ", ".join(f"{n} {value:.3f}" for n, value in scores.items()))
+    return scalars, lines
 
 
 def _features(

@@ -14,9 +14,8 @@ import numpy as np
 
 from training.recipes.cell_mlm.data import CellData, Split
 from training.recipes.cell_mlm.rank_neighbours import adjacent_weights, pair_shares
+from training.recipes.cell_mlm.tokens import BUCKETS, rank_bucket
 
-BUCKETS = 24
-"""Buckets of ranks: 0, 1, 2-3, ... in steps of the square root of two."""
 GRID = {"width": (4.0, 12.0, 40.0), "mixed": (0.2, 0.4, 0.7)}
 POWERS = (0.25, 0.5, 0.75, 1.0)
 MOST_TRAINING = 20_000
@@ -35,15 +34,10 @@ class Hidden:
     taken_BG: np.ndarray
 
 
-def bucket(place: np.ndarray) -> np.ndarray:
-    """int64: the bucket of a rank, counted from 0."""
-    return np.minimum((2 * np.log2(place + 1)).astype(np.int64), BUCKETS - 1)
-
-
 def rank_frequencies(ranks_NG: np.ndarray) -> np.ndarray:
     """float64[buckets, G]: how often training cells have a gene at a rank, plus a fiftieth of its overall share."""
     row, gene = np.nonzero(ranks_NG >= 0)
-    buckets = bucket(ranks_NG[row, gene])
+    buckets = rank_bucket(ranks_NG[row, gene])
     genes = ranks_NG.shape[1]
     counts = np.bincount(buckets * genes + gene, minlength=BUCKETS * genes).reshape(BUCKETS, genes).astype(np.float64)
     overall = counts.sum(0) + 0.5
@@ -59,8 +53,12 @@ def rank_matrix(split: Split, rows: np.ndarray) -> np.ndarray:
     return ranks_NG
 
 
-def baseline_scores(data: CellData, hidden: Hidden, watched: Hidden, neighbours: int) -> dict[str, np.ndarray]:
-    """``{"frequency", "knn", "adjacent"}`` to float64[K, 2]: nats of the answer, and its place among all."""
+def baseline_scores(
+    data: CellData, hidden: Hidden, watched: Hidden, neighbours: int, exact: bool
+) -> dict[str, np.ndarray]:
+    """``{"frequency", "knn"}``, with ``"adjacent"`` where ranks are ``exact``: float64[K, 2] each, nats of the answer
+    and its place among all.
+    """
     rows = np.arange(min(len(data.cells), MOST_TRAINING))
     ranks_NG = rank_matrix(data, rows)
     frequencies = rank_frequencies(ranks_NG)
@@ -71,18 +69,23 @@ def baseline_scores(data: CellData, hidden: Hidden, watched: Hidden, neighbours:
         if len(watched.cell_K)
         else settings[4]
     )
-    pairs = pair_shares(ranks_NG)
-
-    def adjacent(of: Hidden, power: float) -> np.ndarray:
-        likely_KG = frequencies[bucket(of.place_K)]
-        return _scores(adjacent_weights(of.before_K, of.after_K, likely_KG, pairs, power), of)
-
-    power = min(POWERS, key=lambda p: adjacent(watched, p)[:, 0].mean()) if len(watched.cell_K) else 0.5
-    return {
-        "adjacent": adjacent(hidden, power),
-        "frequency": _scores(frequencies[bucket(hidden.place_K)], hidden),
+    found = {
+        "frequency": _scores(frequencies[rank_bucket(hidden.place_K)], hidden),
         "knn": like.scores(hidden, frequencies, **best),
     }
+    return {**found, "adjacent": _adjacent(hidden, watched, ranks_NG, frequencies)} if exact else found
+
+
+def _adjacent(hidden: Hidden, watched: Hidden, ranks_NG: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
+    """The genes next in rank, their weight the best on the watched cells; see ``rank_neighbours``."""
+    pairs = pair_shares(ranks_NG)
+
+    def scores(of: Hidden, power: float) -> np.ndarray:
+        likely_KG = frequencies[rank_bucket(of.place_K)]
+        return _scores(adjacent_weights(of.before_K, of.after_K, likely_KG, pairs, power), of)
+
+    power = min(POWERS, key=lambda p: scores(watched, p)[:, 0].mean()) if len(watched.cell_K) else 0.5
+    return scores(hidden, power)
 
 
 class Neighbours:
@@ -111,7 +114,7 @@ class Neighbours:
                 after_K=hidden.after_K[of],
                 taken_BG=hidden.taken_BG[cell][None],
             )
-            likely = frequencies[bucket(one.place_K)]
+            likely = frequencies[rank_bucket(one.place_K)]
             found.append(_scores((1 - mixed) * _shares(near_KG, one) + mixed * _shares(likely, one), one))
         return np.concatenate(found)
 
@@ -133,7 +136,7 @@ def frequency_nats(data: CellData, order_BG: np.ndarray, genes_BT: np.ndarray, v
     """float64[K]: nats of every next gene by the frequency at its rank, over the genes that have not come."""
     frequencies = rank_frequencies(rank_matrix(data, np.arange(min(len(data.cells), MOST_TRAINING))))
     row, place = np.nonzero(valid_BT)
-    free_KG = np.where(order_BG[row] < place[:, None], 0, frequencies[bucket(place)])
+    free_KG = np.where(order_BG[row] < place[:, None], 0, frequencies[rank_bucket(place)])
     return -np.log(free_KG[np.arange(len(row)), genes_BT[row, place]] / free_KG.sum(1))
 
 

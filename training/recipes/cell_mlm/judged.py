@@ -47,7 +47,9 @@ def _hidden(
     if config.model.family == "encoder" and config.objective.task == "genes":
         watched_rows = chosen_rows(data.validation, min(WATCHED, config.gate.cells), config.gate.seed)
         watched = _numpy(data.validation, config, watched_rows)
-        scores = baseline_scores(data, hidden_of(batches), hidden_of(watched), config.gate.neighbours)
+        scores = baseline_scores(
+            data, hidden_of(batches), hidden_of(watched), config.gate.neighbours, config.tokens.ranks == "exact"
+        )
         nats = {name: score[:, 0] for name, score in scores.items()}
         return nats | {f"{name}_place": score[:, 1].astype(np.int64) for name, score in scores.items()}
     together = {

@@ -10,13 +10,14 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.recipes.cell_mlm.config import CellMlmConfig
 from training.recipes.cell_mlm.layers import Stack, initialise
-from training.recipes.cell_mlm.tokens import TOTALS
+from training.recipes.cell_mlm.tokens import BUCKETS, TOTALS, rank_bucket
 
 PREFIX = 2
 """Tokens before the first gene."""
@@ -28,26 +29,27 @@ Batch = Mapping[str, Tensor]
 class Values(nn.Module):
     """What is said of a gene besides its name, as a vector; a hidden one is the mask's."""
 
+    told: Tensor
+
     def __init__(self, config: CellMlmConfig, genes: int, bins: int) -> None:
         super().__init__()
         self.kind, width = config.tokens.tokenizer, config.model.width
         self.mask = nn.Embedding(1, width)
         if self.kind == "rank_value":
-            self.rank = nn.Embedding(config.tokens.length, width)
+            exact = config.tokens.ranks == "exact" or config.model.family == "autoregressive"
+            places = np.arange(config.tokens.length)
+            self.rank = nn.Embedding(len(places) if exact else BUCKETS, width)
+            self.register_buffer("told", torch.from_numpy(places if exact else rank_bucket(places)), persistent=False)
         elif self.kind == "binned":
             self.bin, self.slope = nn.Embedding(bins, width), nn.Embedding(genes, width)
         else:
             self.up, self.down = nn.Linear(1, width), nn.Linear(width, width)
 
     def forward(self, batch: Batch) -> Tensor:
-        """float[B, T, D]. Of a hidden value nothing goes in; a rank is a place, and known."""
+        """float[B, T, D]. Of a hidden value nothing goes in; a rank is a place, and told as the config says."""
         if self.kind == "rank_value":
-            places = (
-                batch["places"]
-                if "places" in batch
-                else torch.arange(batch["genes"].shape[1], device=batch["genes"].device)
-            )
-            return self.rank(places).expand(*batch["genes"].shape, -1)
+            places_T = self.told[: batch["genes"].shape[1]]
+            return self.rank(places_T).expand(*batch["genes"].shape, -1)
         if self.kind == "binned":
             size = torch.log2(1 + batch["counts"].float()) - 1
             said = self.bin(batch["bins"]) + self.slope(batch["genes"]) * size[..., None]

@@ -33,8 +33,8 @@ def smoke() -> CellMlmConfig:
 
 
 def demo() -> CellMlmConfig:
-    """The default: 700 real cells, in minutes on two cores. Its thresholds were set on other wells."""
-    return CellMlmConfig(train=_train(500, 16, 1e-3, 100))
+    """The default: 700 real cells, in minutes on two cores. Thresholds and length were chosen on other test wells."""
+    return CellMlmConfig(tokens=TokensConfig(length=128), train=_train(700, 16, 2e-3, 175))
 
 
 def simulated() -> CellMlmConfig:

@@ -2,7 +2,8 @@
 
 Genes counted equally often rank by their medians, so between two genes in sight only those of a median in between fit.
 This baseline knows which genes follow which in training cells, and nothing of the cell: what a model gains over it is
-not the order of the medians. Shapes: K targets, G genes.
+not the order of the medians. A model that is told ranks in buckets does not see which gene is next to which, and is
+not compared with it. Shapes: K targets, G genes.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from assets_data.lineage import Snapshot, Store
 from assets_data.stage import One
 from training.order import EACH_ONCE
 from training.order.kinds import CURRICULUM, WEIGHTED, OrderKind
-from training.recipe import Evaluation, Findings, Issue, Recipe
+from training.recipe import Evaluation, Findings, Issue, Loading, Recipe
 from training.recipes.cell_mlm.config import CellMlmConfig, issues
 from training.recipes.cell_mlm.presets import PRESETS
 
@@ -93,6 +94,18 @@ class CellMlm(Recipe):
         cell = batch["cell"] if "cell" in batch else batch["valid"].nonzero()[:, 0]
         weight = batch["copies"][cell]
         return {name: (value * weight).sum() / weight.sum() for name, value in found.items()}
+
+    def monitor(self, model: CellModel, data: CellData, config: CellMlmConfig) -> dict[str, float]:
+        """What a linear probe reads of validation cells, trained on training cells, where they have labels."""
+        from training.recipes.cell_mlm.evaluate import monitor
+
+        return monitor(model, data)
+
+    def export(self, checkpoint: Snapshot, folder: Path) -> Loading:
+        """The checkpoint as it is, with ``genes.json``: names in the order of the embedding, medians, preprocessing."""
+        from training.recipes.cell_mlm.export import export
+
+        return export(checkpoint, folder)
 
     def evaluate(self, model: CellModel, data: CellData, config: CellMlmConfig, preflight: Snapshot) -> Evaluation:
         """The registered cells, beside their registered baselines."""

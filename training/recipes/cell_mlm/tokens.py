@@ -19,6 +19,8 @@ from training.recipes.cell_mlm.config import COUNT_BINS, ObjectiveConfig, Tokens
 PAD = -1
 TOTALS = 48
 """Bins of a cell's total: two for every doubling."""
+BUCKETS = 24
+"""Buckets of ranks, two for every doubling."""
 SCALE = 1e4
 
 
@@ -155,6 +157,11 @@ def disguise(
     return shown_BT, masked_BT
 
 
+def rank_bucket(place: np.ndarray) -> np.ndarray:
+    """int64: the bucket of a rank, counted from 0: 0, 1, 2, 3-4, ... in steps of the square root of two."""
+    return np.minimum((2 * np.log2(place + 1)).astype(np.int64), BUCKETS - 1)
+
+
 def total_bins(totals: np.ndarray) -> np.ndarray:
     """int64: floor(2 log2(total)), below TOTALS."""
     return np.clip((2 * np.log2(np.maximum(totals, 1))).astype(np.int64), 0, TOTALS - 1)
@@ -173,16 +180,27 @@ def draw(
 
 
 def smallest(row: np.ndarray, mixed: np.ndarray, most: np.ndarray) -> np.ndarray:
-    """bool[n]: in each row (ascending numbers), the places of its ``most[row]`` smallest ``mixed``."""
-    order = np.lexsort((mixed, row))
-    kept = np.empty(len(row), bool)
-    kept[order] = _place(row[order]) < most[row[order]]
-    return kept
+    """bool[n]: in each row (ascending numbers), the places of its ``most[row]`` smallest ``mixed``.
+
+    One sort of integers, the row in the upper 16 bits; where 48 bits of ``mixed`` are not enough, a slower one of both.
+    """
+    number = np.bincount(row, minlength=len(most))
+    keys = (row.astype(np.uint64) << np.uint64(48)) | (mixed >> np.uint64(16))
+    ranked = np.sort(keys)
+    if len(most) > 1 << 16 or (ranked[1:] == ranked[:-1]).any():
+        order = np.lexsort((mixed, row))
+        kept = np.empty(len(row), bool)
+        kept[order] = _place(row) < most[row]
+        return kept
+    last = np.cumsum(number) - number + np.minimum(most, number) - 1
+    highest = np.where(np.minimum(most, number) > 0, ranked[np.clip(last, 0, None)] if len(ranked) else 0, 0)
+    return (keys <= highest[row]) & (most[row] > 0)
 
 
 def _place(row: np.ndarray) -> np.ndarray:
     """int64[n]: the place of each value in its row; rows ascend."""
-    return np.arange(len(row)) - np.searchsorted(row, row)
+    number = np.bincount(row)
+    return np.arange(len(row)) - np.repeat(np.cumsum(number) - number, number)
 
 
 def _selected(

@@ -122,6 +122,21 @@ def test_a_hidden_name_is_not_in_the_batch(cells_store, cells_inputs, tokenizer)
     assert torch.isfinite(logits.gather(1, batch["answer"][:, None])).all()
 
 
+@pytest.mark.parametrize("ranks", ["buckets", "exact"])
+def test_in_buckets_it_does_not_show_which_gene_is_next_to_which(cells_store, cells_inputs, ranks):
+    config = with_overrides(RECIPE.presets["smoke"](), {"tokens.ranks": ranks})
+    data = RECIPE.open_data(cells_store, cells_inputs, config)
+    torch.manual_seed(0)
+    model = RECIPE.build_model(config, RECIPE.model_inputs(data, config)).eval()
+    batch = {name: value.clone() for name, value in batch_of(data, config, [4]).items()}
+    batch["hidden_names"][:] = False
+    turned = {name: value.clone() for name, value in batch.items()}
+    turned["genes"][0, 16:22] = turned["genes"][0, 16:22].flip(0)  # ranks 15 to 21 are one bucket
+    with torch.no_grad():
+        before, after = model(batch)[0, :10], model(turned)[0, :10]
+    assert torch.allclose(before, after, atol=1e-5) == (ranks == "buckets")
+
+
 @pytest.mark.parametrize("kind", ["autoregressive ranks", "autoregressive bins", "autoregressive values"])
 def test_logits_at_t_ignore_what_follows(kind, cells_store, cells_inputs):
     config = with_overrides(RECIPE.presets["smoke"](), KINDS[kind])

@@ -8,7 +8,7 @@ import pytest
 from assets_data.domains.cells.read import Vocabulary
 from assets_data.lineage import mix64
 from training.recipes.cell_mlm.config import COUNT_BINS, ObjectiveConfig, TokensConfig
-from training.recipes.cell_mlm.tokens import Preprocessing, disguise, hide, tokenize, total_bins
+from training.recipes.cell_mlm.tokens import Preprocessing, disguise, hide, smallest, tokenize, total_bins
 
 GENES = 50
 VOCABULARY = Vocabulary(
@@ -136,3 +136,16 @@ def test_bins_and_totals():
     assert quantiles.bin(np.array([0, 1, 1, 1]), np.array([0.0, 0.5, 1.0, 5.0])).tolist() == [0, 1, 2, 3]
     assert quantiles.number == 4
     assert total_bins(np.array([1, 2, 4, 10**9])).tolist() == [0, 2, 4, 47]
+
+
+@pytest.mark.parametrize("spread", [64, 17, 2])
+def test_the_smallest_of_each_row_are_those_of_a_plain_sort_also_where_bits_are_few(spread):
+    draw = np.random.default_rng(0)
+    for _ in range(30):
+        row = np.sort(draw.integers(0, 9, 60))
+        mixed = draw.permutation(60).astype(np.uint64) << np.uint64(max(0, spread - 6))
+        most = draw.integers(0, 12, 10)
+        kept = smallest(row, mixed, most)
+        for r in range(10):
+            assert set(mixed[(row == r) & kept]) == set(np.sort(mixed[row == r])[: most[r]])
+    assert smallest(np.empty(0, int), np.empty(0, np.uint64), np.ones(3, int)).shape == (0,)

@@ -1,0 +1,97 @@
+"""Every kind of model is judged beside baselines that know what it knows; what cannot be judged is undetermined."""
+
+import numpy as np
+import pytest
+
+from assets_data.lineage import with_overrides
+from tests.training.recipes.cell_mlm.test_models import KINDS, RECIPE
+from training.recipes.cell_mlm.intervals import interval, units
+from training.recipes.cell_mlm.probe import Features, macro_f1, principal_components, probe
+from training.recipes.cell_mlm.rank_neighbours import pair_shares
+from training.recipes.cell_mlm.regulation import auroc, average_precision
+from training.stages import make_checkpoint, make_gate_report, make_preflight_report
+
+SHORT = {"train.updates": 3, "train.batch_rows": 8, "train.schedule.warmup": 0, "train.monitor_every": 0}
+SHORT |= {"train.validate_every": 0, "gate.cells": 16, "gate.resamples": 100}
+BASELINES = {
+    "rank_value genes": {"frequency", "knn"},
+    "exact": {"frequency", "knn", "adjacent"},
+    "binned nb": {"marginal", "by_total", "true_label", "nb_exposure", "knn"},
+    "binned quantiles": {"marginal", "by_total", "true_label", "knn"},
+    "continuous values": {"gene_mean"},
+    "autoregressive bins": {"frequency"},
+    "mae bins": {"gene_mean"},
+}
+
+
+@pytest.mark.parametrize("kind", BASELINES)
+def test_each_kind_of_model_has_its_baselines(kind, cells_store, cells_inputs):
+    kinds = {**KINDS, "exact": {"tokens.ranks": "exact"}}
+    regulation = {"gate.perturbation": True, "gate.network": True} if kind == "binned nb" else {}
+    config = with_overrides(RECIPE.presets["smoke"](), {**SHORT, **kinds[kind], **regulation})
+    preflight = make_preflight_report(cells_store, RECIPE, cells_inputs, config)
+    assert preflight.read_json("registration.json")["ok"], preflight.read_json("preflight.json")["issues"]
+    checkpoint = make_checkpoint(cells_store, RECIPE, cells_inputs, preflight)
+    result = make_gate_report(cells_store, RECIPE, cells_inputs, preflight, checkpoint).read_json("result.json")
+    scalars = result["metrics"]["scalars"]
+    assert {name.removeprefix("gain_") for name in scalars if name.startswith("gain_")} == BASELINES[kind]
+    assert all(np.isfinite(value) for name, value in scalars.items() if name.startswith(("nats", "gain", "probe")))
+    if regulation:
+        assert 0 < scalars["network_base"] < 0.2 and scalars["network_ap_knock_down"] > scalars["network_base"]
+        assert scalars["perturbation_r_ceiling"] > scalars["perturbation_r_no_change"]
+        names = {criterion["name"] for criterion in result["gate"]["criteria"]}
+        assert {"perturbation_r", "perturbation_mse", "network_ap"} <= names
+
+
+def test_a_model_without_counts_leaves_the_network_undetermined(cells_store, cells_inputs):
+    config = with_overrides(RECIPE.presets["smoke"](), {**SHORT, "gate.network": True, "gate.probe": False})
+    preflight = make_preflight_report(cells_store, RECIPE, cells_inputs, config)
+    checkpoint = make_checkpoint(cells_store, RECIPE, cells_inputs, preflight)
+    result = make_gate_report(cells_store, RECIPE, cells_inputs, preflight, checkpoint).read_json("result.json")
+    found = {criterion["name"]: criterion["verdict"] for criterion in result["gate"]["criteria"]}
+    assert found["network_ap"] == "undetermined" and result["gate"]["verdict"] != "pass"
+
+
+def test_precision_and_auroc_of_what_is_known():
+    truth = np.array([True, False, True, False])
+    assert average_precision(np.array([4.0, 3, 2, 1]), truth) == pytest.approx((1 + 2 / 3) / 2)
+    assert auroc(np.array([4.0, 3, 2, 1]), truth) == pytest.approx(0.75)
+    assert auroc(np.zeros(4), truth) == pytest.approx(0.5)
+
+
+def test_intervals_are_over_donors_where_there_are_eight():
+    values = np.repeat(np.arange(8.0), 50)
+    unit, of = units([f"D{n}" for n in np.repeat(np.arange(8), 50)])
+    wide, few = interval(values, unit, 500, 0), units(["a", "b"] * 10)
+    assert of == "donors" and few[1] == "cells"
+    narrow = interval(values, np.arange(400), 500, 0)
+    assert wide[0] < narrow[0] < 3.5 < narrow[1] < wide[1]
+
+
+def test_the_probe_finds_what_is_linear_and_nothing_in_noise():
+    draw = np.random.default_rng(0)
+    labels = draw.integers(0, 3, 300)
+    clear = (np.eye(3)[labels] + 0.1 * draw.normal(size=(300, 3))).astype(np.float32)
+    noise = draw.normal(size=(300, 3)).astype(np.float32)
+    scores = []
+    for cells in (clear, noise):
+        parts = (cells[:150], cells[150:200], cells[200:])
+        features = Features(
+            train_ND=parts[0], validation_MD=parts[1], test_KD=parts[2],
+            labels=(labels[:150], labels[150:200], labels[200:]), classes=3,
+        )  # fmt: skip
+        scores.append((probe(features) == labels[200:]).mean())
+    assert scores[0] == 1.0 and scores[1] < 0.5
+    assert macro_f1(np.array([0, 0, 1]), np.array([0, 0, 1])) == 1.0 and macro_f1(
+        np.array([0, 0, 0]), np.array([0, 0, 1])
+    ) == pytest.approx(0.4)
+    train, test = principal_components(clear, [clear[:5]], 2)
+    assert np.allclose(train[:5], test) and train.shape == (300, 2)
+
+
+def test_genes_that_follow_each_other_are_found():
+    ranks = np.full((50, 40), -1)
+    for cell in range(50):
+        ranks[cell, :20] = np.arange(20)
+    pairs = pair_shares(ranks)
+    assert pairs[3, 4] > 1.5 > pairs[3, 15] and (pairs[40] == 1).all()
