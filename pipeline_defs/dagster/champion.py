@@ -9,7 +9,7 @@ from pipeline_defs.answers.champion.promote import promote
 from pipeline_defs.answers.champion.shelf import CURRENT, shelf
 from pipeline_defs.answers.champion.standing import PROMOTED
 from pipeline_defs.catalogue import Catalogue
-from pipeline_defs.dagster.metadata import published, rows_table
+from pipeline_defs.dagster.metadata import describe, published, rows_table
 from pipeline_defs.dagster.resources import StoreResource
 
 SAYS = (
@@ -45,6 +45,6 @@ def _asset(recipe: str) -> dg.AssetsDefinition:
         }
         if document["comparison"]:
             shown["comparison"] = dg.MetadataValue.md(rows_table(document["comparison"]))
-        return published(moved.promotion.snapshot, **shown)
+        return published(moved.promotion.snapshot, {**shown, **describe(moved.promotion.snapshot)})
 
     return promoted
