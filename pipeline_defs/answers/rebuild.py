@@ -7,11 +7,11 @@ import shutil
 import sys
 import tempfile
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from assets_data.lineage import Snapshot, Store
+from assets_data.lineage import IntegrityError, Snapshot, StemmaError, Store
 from assets_data.lineage.queries.told import Told
 from assets_data.lineage.queries.tree import Node, load_tree
 from assets_data.lineage.receipts.reader import read_receipt
@@ -20,6 +20,7 @@ from pipeline_defs.answers.answer import Answer, plain, short
 from pipeline_defs.answers.difference import environment_changes
 from pipeline_defs.answers.nodes import find_home
 from pipeline_defs.answers.withdrawal.replay import Replay
+from pipeline_defs.catalogue import catalogue
 from pipeline_defs.home import stemma_root
 
 
@@ -37,7 +38,7 @@ def rebuild(options: Namespace) -> Answer:
         if not options.into:
             shutil.rmtree(folder, ignore_errors=True)
     same = all(step["same"] for step in steps)
-    lines = [_verdict(steps[-1], len(steps))]
+    lines = [_verdict(steps), *(f"gone: {plain(what)}" for step in steps for what in step["source_gone"])]
     return Answer(document={"root": root_id, "same": same, "nodes": steps}, lines=lines, ok=same)
 
 
@@ -52,6 +53,8 @@ def rebuild_nodes(origin: Store, target: Store, root_id: str) -> Iterator[dict[s
     """One entry per node made again, parents first; the last one is the first that differs, if any does.
 
     ``environment_changed`` lists ``name: then -> now``; what a checkpoint's bits depend on (its threads) is among it.
+    ``source_gone`` names the files from outside that are not what they were: that snapshot is then no rebuilt one but
+    the store's own, hashed again, and what follows from it is rebuilt on it.
     """
     told = Told(origin)
     nodes = _chosen(load_tree(origin, [root_id]), root_id, told)
@@ -62,8 +65,9 @@ def rebuild_nodes(origin: Store, target: Store, root_id: str) -> Iterator[dict[s
         parents: dict[str, list[Snapshot]] = {}
         for parent in receipt.parents:
             parents.setdefault(parent.input, []).append(made[parent.id])
-        made[node.id] = found = replay.run(receipt, parents)
-        yield _step(node, receipt, found)
+        found, gone = _again(replay, node, receipt, parents)
+        made[node.id] = found
+        yield {**_step(node, receipt, found), "source_gone": gone}
         if found.id != node.id:
             return
 
@@ -76,6 +80,47 @@ def _chosen(tree: Mapping[str, Node], root_id: str, told: Told) -> dict[str, Nod
             needed.add(node_id)
             pending += [parent.id for parent in told(tree[node_id]).parents]
     return {key: node for key, node in tree.items() if key in needed}
+
+
+def _again(
+    replay: Replay, node: Node, receipt: Receipt, parents: Mapping[str, list[Snapshot]]
+) -> tuple[Snapshot, list[str]]:
+    """The node made again; or, where what it read from outside is not there any more as it was, taken from its store,
+    and the names of what is gone.
+    """
+    stage = catalogue().stages.get(receipt.stage)
+    from_outside = bool(stage and stage.source and node.snapshot)
+    try:
+        found = replay.run(receipt, parents)
+    except StemmaError as error:
+        if not from_outside:
+            raise
+        return _taken(replay.store, node), [f"{receipt.arguments.get('slice', node.kind)}: {error}"]
+    gone = _moved(receipt, read_receipt(found.receipt)) if from_outside and found.receipt else []
+    if found.id == node.id or not gone:
+        return found, []
+    return _taken(replay.store, node), gone
+
+
+def _moved(then: Receipt, now: Receipt) -> list[str]:
+    """What two calls of a source stage were given by their source that is not the same, one line each."""
+    old, new = ({**one.arguments, **{part.name: part.sha256 for part in one.sources}} for one in (then, now))
+    where = then.arguments.get("slice", then.stage)
+    names = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
+    return [f"{where}: {name} was {old.get(name, 'not there')}, is {new.get(name, 'not there')}" for name in names]
+
+
+def _taken(target: Store, node: Node) -> Snapshot:
+    """The node's own snapshot, hashed again, and its receipts, copied into the clean store."""
+    if (snapshot := node.snapshot) is None or node.fault:
+        raise node.fault or IntegrityError("SNAPSHOT_MISSING", "the store has no copy of it either", found=node.id)
+    snapshot.verify(deep=True)
+    shutil.copytree(snapshot.path, target.snapshot_path(node.id), dirs_exist_ok=True)
+    for receipt in node.receipts:
+        copy = target.root / "receipts" / receipt.path.parent.name / receipt.path.name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(receipt.path, copy)
+    return target.snapshot(node.id)
 
 
 def _step(node: Node, receipt: Receipt, found: Snapshot) -> dict[str, Any]:
@@ -98,12 +143,16 @@ def _step(node: Node, receipt: Receipt, found: Snapshot) -> dict[str, Any]:
 def _line(step: dict[str, Any]) -> str:
     notes = [name for name in ("code_changed", "environment_changed") if step[name]]
     note = f"  ({', '.join(notes).replace('_', ' ')} since)" if notes else ""
+    if step["source_gone"]:
+        return f"  taken  {step['kind']}  {short(step['found'])}  (its source is not what it was)"
     return f"  {'same' if step['same'] else 'DIFFERS'}  {step['kind']}  {short(step['found'])}{note}"
 
 
-def _verdict(last: dict[str, Any], count: int) -> str:
+def _verdict(steps: Sequence[Mapping[str, Any]]) -> str:
+    last, taken = steps[-1], sum(bool(step["source_gone"]) for step in steps)
     if last["same"]:
-        return f"rebuilt: {count} nodes, every id the same"
+        kept = f"; {taken} of them taken from the store, as what they read is not what it was" if taken else ""
+        return f"rebuilt: {len(steps)} nodes, every id the same{kept}"
     changed = [*(["code"] if last["code_changed"] else []), *last["environment_changed"]]
     why = ", ".join(changed) or "neither code nor environment"
     return (
