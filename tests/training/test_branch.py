@@ -119,6 +119,14 @@ def test_a_branch_from_the_last_state_is_finished_and_publishes_the_same_weights
     assert (run / METRICS).read_bytes() == full.file(METRICS).read_bytes()
 
 
+@pytest.mark.parametrize("changed", [{"train.optimizer.lr": 1e-4}, {"train.grad_clip": 5.0}])
+def test_a_branch_with_no_update_left_to_do_under_its_own_settings_is_refused(tmp_path, changed):
+    go(tmp_path / "full")
+    with pytest.raises(TrainingError, match="BRANCH_NOTHING_LEFT"):
+        go(tmp_path / "late", origin=at(tmp_path / "full", 12), **changed)
+    assert go(tmp_path / "earlier", origin=at(tmp_path / "full", 6), **changed).finished
+
+
 def test_a_branch_killed_between_taking_over_the_last_state_and_its_first_line_still_gets_its_log(tmp_path):
     go(tmp_path / "full")
     origin = at(tmp_path / "full", 12)

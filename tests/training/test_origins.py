@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from assets_data.lineage import Store
+from assets_data.lineage.queries.bundle import make_bundle
 from assets_data.lineage.queries.explain import explain
+from assets_data.lineage.queries.tree import load_tree
 from assets_data.lineage.receipts.code import code_version
 from assets_data.lineage.receipts.reader import read_receipt
 from tests.training.recipes.walk_lm.conftest import tiny
@@ -81,6 +83,15 @@ def test_a_published_checkpoint_gives_its_weights_and_is_a_parent(family):
     lines = [line for line in read_lines(child.file(METRICS)) if "loss" in line]
     assert [line["update"] for line in lines] == [1, 2, 3]
     assert lines[0]["loss"] == first_loss(store, inputs, load_model(RECIPE, mother))
+
+
+def test_the_bundle_of_a_branch_holds_what_it_began_from_and_all_below_it(family):
+    store, inputs, mother = family
+    child = trained(store, inputs, tiny(**{"train.updates": 3}), origin=mother)
+    nodes = load_tree(store, [child.id])
+    bundled = {entry["id"]: entry for entry in make_bundle(nodes, child.id)["nodes"]}
+    assert {child.id, mother.id, *(snapshot.id for snapshot in inputs.values())} <= set(bundled)
+    assert "model.safetensors" in bundled[mother.id]["files"] and bundled[mother.id]["receipts"]
 
 
 def first_loss(store, inputs, model):
