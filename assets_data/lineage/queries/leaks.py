@@ -91,8 +91,16 @@ def _learned(node: Node, nodes: Mapping[str, Node], split: str, *, everything: b
 
 
 def _held_out(tables: Iterable[Snapshot], split: str) -> Iterator[np.ndarray]:
+    """Records in other splits than ``split``. One that a snapshot has in both is not held out as a record: regions of a
+    sequence are, and whether those overlap is for the manifest's own check to say.
+    """
     for snapshot in tables:
-        yield from (records for name, records in _by_split(snapshot) if name not in ("", split))
+        others = _join(records for name, records in _by_split(snapshot) if name not in ("", split))
+        shared = np.zeros(len(others), bool)
+        for name, records in _by_split(snapshot) if len(others) else ():
+            if name == split:
+                shared |= among(others, sorted_records(records))
+        yield others[~shared]
 
 
 def _by_split(snapshot: Snapshot) -> Iterator[tuple[str, np.ndarray]]:

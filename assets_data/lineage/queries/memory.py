@@ -44,7 +44,10 @@ def remembered(store: Store, nodes: Collection[str]) -> Iterator[tuple[str, str,
         if isinstance(entry, dict) and entry.get("snapshot") in nodes and entry.get("receipt"):
             yield entry["snapshot"], Path(entry["receipt"]).stem, path
     for path in sorted((store.root / "receipts").glob("*/*.json")):
-        raw = path.read_bytes()
+        try:
+            raw = path.read_bytes()
+        except OSError:
+            continue  # a fault of the node that it is about
         if any(f"sha256:{found.decode()}" in nodes for found in _HEX64.findall(raw)):
             yield from _read_by(path, raw, nodes)
 

@@ -59,15 +59,23 @@ def file_digests(snapshot: Snapshot) -> dict[str, str]:
 
 
 def require_named(snapshot: Snapshot, receipts: Sequence[Path]) -> None:
-    """Raise IntegrityError RECEIPT_FILES where some of these receipts name files, and none of them the list at hand.
+    """Raise IntegrityError RECEIPT_FILES where some of these receipts name files, and none of them the list at hand;
+    RECEIPT_UNREADABLE where one is no file that can be read.
 
     Looks for the list's digest in the bytes of the receipts and parses none: it costs a twentieth of a millisecond.
     """
     entry = canonical_json(_entry(MANIFEST, known_digest(snapshot.path / MANIFEST).removeprefix("sha256:")))
-    raw = [path.read_bytes() for path in receipts]
+    raw = [_raw(path) for path in receipts]
     if any(_NAMES_FILES in data for data in raw) and not any(entry in data for data in raw):
         what, where = "no receipt names the files that are listed here", snapshot.path / MANIFEST
         raise IntegrityError("RECEIPT_FILES", what, found=snapshot.id, where=where)
+
+
+def _raw(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise IntegrityError("RECEIPT_UNREADABLE", f"a receipt cannot be read: {error}", where=path) from error
 
 
 def _entry(name: str, sha256: str) -> dict[str, Any]:

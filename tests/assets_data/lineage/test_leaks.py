@@ -69,6 +69,15 @@ def test_what_it_did_not_learn_from_is_no_leak(store):
     assert leaks(store, [rows(store, train=["d"], test=["b", "c"])], learner(store, "toy/tokenizer", before)) == {}
 
 
+@pytest.mark.parametrize("make", [rows, by_file])
+def test_a_record_whose_parts_are_in_both_splits_is_not_held_out_but_one_that_left_training_is(store, make):
+    """A sequence has regions in every split; the unit that is held out there is the region."""
+    parted = make(store, train=["sequence", "a"], test=["sequence", "b"])
+    learned = learner(store, "toy/tokenizer", parted)
+    assert leaks(store, [parted], learned) == {}
+    assert leaks(store, [make(store, train=["a"], test=["sequence"])], learned) == {learned.id: 1}
+
+
 def test_statistics_over_everything_have_seen_the_test_split_itself(store):
     table = rows(store, train=["a"], test=["b", "c"])
     statistics = learner(store, "toy/statistics", table)

@@ -12,6 +12,8 @@ from assets_data.domains.episodes.record import record_id
 from assets_data.domains.episodes.schemas import check_schema
 from assets_data.domains.episodes.sequences import bins
 from assets_data.lineage import DataError, Store
+from assets_data.lineage.queries.evidence import check_evidence
+from assets_data.lineage.queries.tree import load_tree
 from tests.assets_data.domains.episodes.made import SPACE, dataset, episode, publish
 
 
@@ -131,3 +133,10 @@ def test_the_record_id_is_of_the_content_not_of_where_it_came_from():
         dataclasses.replace(made, reward=made.reward + 1e-9),
     ]
     assert len({record_id(other) for other in [made, *others]}) == 5
+
+
+def test_a_manifest_names_nothing_but_what_its_receipt_says_it_read(store):
+    *_, manifest = dataset(store, [episode(20, seed) for seed in range(20)], 8, 4)
+    nodes = load_tree(store, [manifest.id])
+    check_evidence(store, nodes[manifest.id], nodes)
+    assert manifest.read_json("manifest.json")["slices"] == ["made-0"]
