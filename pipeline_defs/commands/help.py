@@ -59,7 +59,7 @@ def add_parsers(commands: Any) -> None:
     """``stemma config fields`` and ``stemma completion``."""
     config = commands.add_parser("config", help="the settings of a stage: fields, defaults, meanings")
     fields = config.add_subparsers(required=True, metavar="COMMAND").add_parser("fields", help="every field of a stage")
-    fields.add_argument("stage", help="its kind, such as text/triples or walk_lm/preflight_report")
+    fields.add_argument("stage", help="its kind, such as text/triples")
     fields.add_argument("--preset", default="demo", help="show the values of this preset where the stage has it")
     fields.set_defaults(command=print_fields)
     shell = commands.add_parser("completion", help="print the completion script of a shell")

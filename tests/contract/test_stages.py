@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from assets_data.domain import MANIFEST, Domain
-from assets_data.lineage import ConfigError
+from assets_data.lineage import ConfigError, Store
 from assets_data.lineage.receipts.code import ROOT
 from assets_data.stage import Check, Many, One, Stage, load
 from pipeline_defs.catalogue import catalogue
@@ -134,11 +134,12 @@ def test_an_address_that_names_no_function_is_found(changes):
     assert len(unloadable(addresses(echo(**changes)))) == 1
 
 
-def test_a_call_gives_inputs_by_name_what_is_bound_and_leaves_out_what_is_not_at_hand():
-    found = echo().call("store", {"documents": "d", "slices": {"s-0": "s"}}, config="c", slice_name="not taken")
-    expected = {"store": "store", "documents": "d", "slices": {"s-0": "s"}, "config": "c", "bound": "r", "drops": None}
+def test_a_call_gives_inputs_by_name_what_is_bound_and_leaves_out_what_is_not_at_hand(tmp_path):
+    store = Store(tmp_path)
+    found = echo().call(store, {"documents": "d", "slices": {"s-0": "s"}}, config="c", slice_name="not taken")
+    expected = {"store": store, "documents": "d", "slices": {"s-0": "s"}, "config": "c", "bound": "r", "drops": None}
     assert found == expected
-    assert echo(make=f"{HERE}:make_from_all").call("store", {"a": 1, "b": 2}) == {"a": 1, "b": 2}
+    assert echo(make=f"{HERE}:make_from_all").call(store, {"a": 1, "b": 2}) == {"a": 1, "b": 2}
 
 
 SHARED = [
