@@ -67,9 +67,12 @@ def is_dead(path: Path) -> bool | None:
     One that ends in good order removes its file before it lets go, so the file is looked for again under the lock.
     """
     try:
-        with open(path, "r+b") as file:  # an empty one: its maker is about to lock it
-            taken = path.stat().st_size > 0 and _taken(file)
-            return taken if path.stat().st_size else None
+        with open(path, "r+b") as file:
+            if not os.fstat(file.fileno()).st_size:
+                return None  # its maker is about to lock it
+            if not _taken(file):
+                return False
+            return True if os.path.samestat(path.stat(), os.fstat(file.fileno())) else None
     except FileNotFoundError:
         return None
 
