@@ -62,10 +62,17 @@ def mark_alive(path: Path, what: str) -> Iterator[None]:
 
 
 def is_dead(path: Path) -> bool | None:
-    """Whether the process that made this lock file ended without removing it; None where there is no file."""
+    """Whether the process that made this lock file ended without removing it; None where there is no file.
+
+    One that ends in good order removes its file before it lets go, so the file is looked for again under the lock.
+    """
     try:
-        with open(path, "ab") as file:
-            return _taken(file) if path.stat().st_size else None  # an empty one: its maker is about to lock it
+        with open(path, "r+b") as file:
+            if not os.fstat(file.fileno()).st_size:
+                return None  # its maker is about to lock it
+            if not _taken(file):
+                return False
+            return True if os.path.samestat(path.stat(), os.fstat(file.fileno())) else None
     except FileNotFoundError:
         return None
 

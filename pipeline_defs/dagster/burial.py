@@ -63,7 +63,7 @@ def _bury(instance: dg.DagsterInstance, record: RunRecord) -> bool:
     path, run_id = alive_path(record.dagster_run.run_id), record.dagster_run.run_id
     facts = read_facts(path)
     dead = is_dead(path)
-    if not (_launch_failed(record) if dead is None else dead):
+    if not (_launch_failed(instance, record) if dead is None else dead):
         return False
     run = instance.get_run_by_id(run_id)
     if run is None or run.is_finished:  # it ended while we looked
@@ -81,15 +81,20 @@ def _bury(instance: dg.DagsterInstance, record: RunRecord) -> bool:
     return True
 
 
-def _launch_failed(record: RunRecord) -> bool:
-    """Whether a run without a lock can no more begin: its code server is gone, or it began and never took the lock."""
+def _launch_failed(instance: dg.DagsterInstance, record: RunRecord) -> bool:
+    """Whether a run without a lock can no more begin: its code server is gone, or it began and never took the lock.
+
+    A run whose steps are through has none either, until it says that it ended: its log is young.
+    """
     launched = record.dagster_run.tags.get(GRPC_INFO_TAG)
     if record.dagster_run.status == S.NOT_STARTED or launched is None:
         return False
     server = json.loads(launched)
     if server.get("host") not in LOCAL:
         return False
-    quiet_s = time.time() - record.update_timestamp.timestamp()
+    logged = instance.get_records_for_run(record.dagster_run.run_id, limit=1, ascending=False).records
+    times = [record.update_timestamp.timestamp(), *(entry.timestamp for entry in logged)]
+    quiet_s = time.time() - max(times)
     return quiet_s > GRACE_S or (record.dagster_run.status != S.STARTED and quiet_s > START_S and not _listens(server))
 
 

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -68,9 +67,8 @@ def start(root, assets, overrides=None):
     arguments = ["--select", " or ".join(f'key:"{asset}"' for asset in assets), "--config-json", json.dumps(config)]
     if set(assets) & set(DATA):
         arguments += ["--partition", SLICE]
-    dagster = Path(sys.executable).with_name("dagster")
     return subprocess.Popen(
-        [dagster, "asset", "materialize", "-m", "pipeline_defs.definitions", *arguments],
+        [sys.executable, "-m", "dagster", "asset", "materialize", "-m", "pipeline_defs.definitions", *arguments],
         cwd=ROOT,
         env=environment(root) | {"DAGSTER_HOME": str(root)},
         stdout=subprocess.PIPE,

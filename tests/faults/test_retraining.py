@@ -1,5 +1,7 @@
 """With the real daemon: files appear, and slices, dataset, training and champion follow without a hand."""
 
+import json
+
 import dagster as dg
 import pytest
 
@@ -18,7 +20,7 @@ def test_new_files_register_slices_and_the_chain_retrains_and_promotes_by_itself
     operate(root)
     for number in range(5):
         write_file(folder, number, 6)
-    arguments = [part for name, value in settings(folder).items() for part in ("--set", f"{name}={dump(value)}")]
+    arguments = [part for name, value in settings(folder).items() for part in ("--set", f"{name}={json.dumps(value)}")]
     run_chain(root, *arguments)
     before = published_ids(root)
     with ui_server(root) as address, dg.DagsterInstance.from_config(str(root)) as instance:
@@ -34,13 +36,16 @@ def test_new_files_register_slices_and_the_chain_retrains_and_promotes_by_itself
         wait_until(lambda: quiet_ticks(instance, SENSORS, 4), 120, "more ticks")
         assert len(instance.get_runs()) == runs and published_ids(root) == after
         failed = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))
-        assert [run.job_name for run in failed] == []
+        assert [(run.job_name, reasons(instance, run)) for run in failed] == []
     assert all(after[name] != first[name] for name in TRAINED)
     for snapshot_id in after.values():
         Store(root / "store").snapshot(snapshot_id).verify(deep=True)
 
 
-def dump(value):
-    import json
+def reasons(instance, run):
+    """What the log of a run says about its failure."""
+    return [entry.user_message or entry.message for entry in instance.all_logs(run.run_id) if failure(entry)]
 
-    return json.dumps(value)
+
+def failure(entry):
+    return entry.is_dagster_event and entry.dagster_event.is_failure

@@ -111,8 +111,7 @@ def test_dagsters_own_command_with_nothing_configured_passes_every_gate_on_one_s
 
 
 def materialize(*arguments, variables):
-    dagster = Path(sys.executable).with_name("dagster")
-    command = [dagster, "asset", "materialize", "-m", "pipeline_defs.definitions", *arguments]
+    command = [sys.executable, "-m", "dagster", "asset", "materialize", "-m", "pipeline_defs.definitions", *arguments]
     result = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr[-3000:]
 

@@ -1,5 +1,7 @@
 """Runs whose process was killed: ended, and what they held is free. Waits: announced, and ended by the first signal."""
 
+import collections
+import datetime
 import json
 import os
 import signal
@@ -9,13 +11,14 @@ import sys
 
 import dagster as dg
 import pytest
+from dagster._core.storage.runs.schema import RunsTable
 from dagster._core.test_utils import create_run_for_test
 
 from assets_data.lineage.receipts.code import ROOT
 from pipeline_defs.dagster import burial
 from pipeline_defs.dagster.burial import bury_dead_runs
 from pipeline_defs.home import prepare_home
-from pipeline_defs.locks import hold, is_dead
+from pipeline_defs.locks import hold, is_dead, mark_alive
 from tests.chain import environment, stemma
 
 S = dg.DagsterRunStatus
@@ -150,6 +153,33 @@ def test_d1_a_run_that_never_began_is_ended_once_its_code_server_is_gone(instanc
         bury_dead_runs(instance)
     assert status(instance, "began") == S.FAILURE == status(instance, "served")
     assert status(instance, "elsewhere") == S.STARTING and status(instance, "of another launcher") == S.STARTED
+
+
+def test_d1_a_long_run_whose_steps_are_through_is_let_say_so_itself(instance, tmp_path):
+    launched(instance, S.STARTED, "ending", host="localhost", socket=str(tmp_path / "there"))
+    launched(instance, S.STARTED, "silent", host="localhost", socket=str(tmp_path / "there"))
+    began = datetime.datetime.now(datetime.UTC).replace(tzinfo=None) - datetime.timedelta(hours=1)
+    with instance.run_storage.connect() as connection:
+        connection.execute(RunsTable.update().values(update_timestamp=began))
+    (ending,) = instance.get_runs(filters=dg.RunsFilter(tags={"of": "ending"}))
+    instance.report_engine_event("the last step is through, and the lock given back", ending)
+    bury_dead_runs(instance)
+    assert status(instance, "ending") == S.STARTED and status(instance, "silent") == S.FAILURE
+
+
+def test_d1_who_ends_in_good_order_is_never_taken_for_dead(tmp_path):
+    path, parent = tmp_path / "one.lock", os.getpid()
+    child = os.fork()
+    if not child:
+        while os.getppid() == parent:
+            with mark_alive(path, "me"):
+                pass
+    try:
+        found = collections.Counter(is_dead(path) for _ in range(20_000))
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert found[False] and not found[True], found
 
 
 def test_d1_a_run_that_was_being_cancelled_is_cancelled(instance, start):

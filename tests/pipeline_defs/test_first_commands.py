@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -23,7 +22,7 @@ STEMMA = [
     ("run --preset smok", NO, "walk_lm has no such preset"),
     ("run --set walk_lm.train.updats=3", NO, "did you mean walk_lm.preflight_report.train.updates?"),
     ("run --set text.triples.windwo=3", NO, "did you mean text.triples.window?"),
-    ("run --set text.triples.window=wide", NO, "must be int, not 'wide'"),
+    ("run --set text.triples.window=wide", NO, 'triples.window must be a whole number, not "wide"'),
     ("run --set tripels.window=3", NO, "no stage of this chain has this name"),
     ("run --config nowhere.toml", NO, "cannot read the settings"),
     ("config fields text/triples", YES, "tokens per window, without specials"),
@@ -46,7 +45,6 @@ DAGSTER = [
     ("definitions validate -m pipeline_defs.definitions", YES, "Validation successful"),
     ("job list -m pipeline_defs.definitions", YES, "retrain_walk_lm"),
     ("asset list -m pipeline_defs.definitions --select key:walk_lm/gate_report", YES, "walk_lm/gate_report"),
-    ("sensor list -m pipeline_defs.definitions", YES, "new_slices"),
 ]
 
 
@@ -68,7 +66,7 @@ def test_stemma_answers(line, status, sentence, tmp_path, monkeypatch, capsys):
 @pytest.mark.slow  # each loads Dagster and the code location in a process of its own
 @pytest.mark.parametrize(("line", "status", "sentence"), DAGSTER, ids=[line for line, *_ in DAGSTER])
 def test_dagster_answers(line, status, sentence, tmp_path):
-    command = [str(Path(sys.executable).with_name("dagster")), *line.split()]
+    command = [sys.executable, "-m", "dagster", *line.split()]
     kept = {key: value for key, value in os.environ.items() if not key.startswith("DAGSTER_")}
     variables = kept | {"STEMMA_ROOT": str(tmp_path / "root")}
     done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True)
