@@ -17,15 +17,22 @@ from tests.chain import environment
 
 @contextlib.contextmanager
 def ui_server(root: Path, **variables: str):
+    """``stemma ui`` of this checkout over ``root``: see :func:`served`."""
+    with served([sys.executable, "-m", "pipeline_defs.commands.cli"], ROOT, environment(root) | variables) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def served(stemma: list, folder: Path, variables: dict[str, str]):
     """The address once it serves; ended with SIGTERM to the process we started."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "pipeline_defs.commands.cli", "ui", "--port", str(port)]
+    command = [*stemma, "ui", "--port", str(port)]
     process = subprocess.Popen(
         command,
-        cwd=ROOT,
-        env=environment(root) | variables,
+        cwd=folder,
+        env=variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -69,9 +69,11 @@ def print_summary(store: Store, chain: Chain, seconds: float, failure: str | Non
     """
     print()
     recipe = chain.recipe
-    for stage in [stage for stage in chain.stages if not stage.sliced and stage.kind in through]:
-        if entry := store.pointer(stage.kind):
-            print(f"  {stage.kind:<28}{entry['snapshot']}")
+    kinds = [stage.kind for stage in chain.stages if not stage.sliced and stage.kind in through]
+    width = max(map(len, kinds), default=0) + 2
+    for kind in kinds:
+        if entry := store.pointer(kind):
+            print(f"  {kind:<{width}}{entry['snapshot']}")
     if not failure or f"{recipe}/gate_report" in failure:  # a failed gate has the most to say
         print_verdict(store.pointed(f"{recipe}/gate_report"))
     words = [f"`stemma {word} {recipe}/checkpoint`" for word in ("explain", "verify")]

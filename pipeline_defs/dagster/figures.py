@@ -34,7 +34,9 @@ def recipe_metadata(stage: Stage, store: Store, snapshot: Snapshot) -> dict[str,
 
     path = write_page(store, gather(store, snapshot, hashed=False))
     link = {"report": dg.MetadataValue.url(path.as_uri()), "report_file": dg.MetadataValue.path(str(path))}
-    shown = {**gate_numbers(result), **link, "curves": picture(gate_figure(snapshot), "gate")}
+    measured = gate_numbers(result)
+    first = {name: measured[name] for name in ("verdict", "criteria_passed", "criteria")}
+    shown = {**first, **link, "curves": picture(gate_figure(snapshot), "gate"), **measured}
     return {**shown, **report_tables(snapshot), **tree}
 
 

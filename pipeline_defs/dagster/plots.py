@@ -29,7 +29,7 @@ def gate_figure(report: Snapshot) -> bytes:
     """The training's curves, and each judged measurement with its 95% interval and its registered threshold."""
     result = report.read_json("result.json")
     criteria = result["gate"]["criteria"]
-    figure = Figure(figsize=(15, max(4, 0.4 * len(criteria))), layout="constrained")
+    figure = Figure(figsize=(13, max(4, 0.4 * len(criteria))), layout="constrained")
     loss, measured, judged = figure.subplots(1, 3)
     _draw_curves(loss, measured, result["metrics"]["curves"])
     _draw_criteria(judged, criteria)

@@ -1,4 +1,4 @@
-"""`stemma ui` in a real headless Chromium: the graph with its groups, the checks, the curves."""
+"""`stemma ui` in a real headless Chromium: graph, checks, curves, launchpad, sensors, the log of a run."""
 
 import os
 import shutil
@@ -6,7 +6,8 @@ import shutil
 import pytest
 
 from assets_data.lineage.receipts.code import ROOT
-from tests.dagster_server import ui_server
+from pipeline_defs.catalogue import catalogue
+from tests.dagster_server import graphql, ui_server
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = [
@@ -73,3 +74,34 @@ def test_curves_show_as_pictures(page, server, asset):
     image.wait_for()
     assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") > 300
     keep(image, f"{asset}_curves")
+
+
+def test_every_domain_and_recipe_is_a_group_of_the_graph(page, server):
+    page.goto(f"{server}/asset-groups")
+    for name in (*catalogue().domains, *catalogue().recipes):
+        page.locator("foreignObject").get_by_text(name, exact=True).first.wait_for()
+    page.get_by_text("fetching statuses").first.wait_for(state="hidden")
+    keep(page, "asset_groups")
+
+
+def test_the_launchpad_offers_a_preset_that_validates(page, server):
+    page.goto(f"{server}/locations/stemma/jobs/retrain_walk_lm/playground")
+    page.locator(".CodeMirror").get_by_text("walk_lm__preflight_report").first.wait_for()
+    page.get_by_text("No errors").first.wait_for()
+    keep(page, "launchpad")
+
+
+def test_sensors_and_schedules_are_listed(page, server):
+    page.goto(f"{server}/automation")
+    for name in ("dead_runs", "retrain_on_new_manifest", "weekly_retrain_cell_mlm"):
+        page.get_by_text(name, exact=True).first.wait_for()
+    keep(page, "sensors")
+
+
+def test_the_log_of_a_run_ends_with_the_gates_numbers(page, server):
+    runs = graphql(server, "{runsOrError {... on Runs {results {runId jobName}}}}")["runsOrError"]["results"]
+    last = next(run["runId"] for run in runs if run["jobName"] == "text_to_checkpoint")
+    page.goto(f"{server}/runs/{last}")
+    page.get_by_text("RUN_SUCCESS").first.wait_for()
+    page.get_by_text("edge_compliance margin").first.wait_for()
+    keep(page, "run_log")
