@@ -140,7 +140,8 @@ def _refuse(run: Run, saved: Mapping[str, Any], changed: list[tuple[str, Any, An
     ]
     if saved["update"] > run.plan.updates:
         fixed.append(f"config.train.updates: {run.plan.updates}, but the checkpoint is at {saved['update']}")
-    if not fixed and saved["update"] == run.plan.updates and changed:
+    own = any(path.startswith("config.") for path, *_ in changed)  # other data alone is restated, not trained on
+    if not fixed and saved["update"] == run.plan.updates and own:
         what = f"the checkpoint is at update {saved['update']}, the last one: the branch would train nothing"
         action = "branch from an earlier state, or give it more updates"
         raise TrainingError("BRANCH_NOTHING_LEFT", what, where=where, action=action)
