@@ -47,6 +47,8 @@ def _registered(receipt: Receipt, nodes: Nodes) -> Iterator[str]:
         document = _document(nodes[parent.id].snapshot, REGISTRATION) if parent.id in nodes else {}
         if parent.input != PREFLIGHT or "config" not in document:
             continue
+        if receipt.stage.endswith("/promoted_checkpoint"):  # a choice between checkpoints, which has no settings
+            continue
         if document["config"] != receipt.config:
             yield "its receipt has other settings than its preflight registered"
         for name, key in document.get("inputs", {}).items():

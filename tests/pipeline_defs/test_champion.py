@@ -120,7 +120,8 @@ def test_rollback_by_the_command_moves_name_and_folder_and_says_why(root, ids):
     card = (Path(told["folder"]) / "README.md").read_text()
     assert ids["first"] in card and ids["other"] not in card
     assert stemma(root, "promote", RECIPE, "--history").stdout.count("\n") == 3
-    assert stemma(root, "verify", f"{RECIPE}/promoted_checkpoint").returncode == 0
+    verified = stemma(root, "verify", f"{RECIPE}/promoted_checkpoint")
+    assert verified.returncode == 0, verified.stdout
     refused = stemma(root, "promote", RECIPE, "--checkpoint", ids["failed"])
     assert refused.returncode == 1 and "[PROMOTE_GATE]" in refused.stderr
     assert champion(store, RECIPE).checkpoint == ids["first"]

@@ -28,7 +28,7 @@ def test_a_name_that_a_domain_a_recipe_or_a_package_has_is_refused(tmp_path, nam
 
 @pytest.mark.parametrize("there", ["folder", "file", "link"])
 def test_what_is_there_already_is_never_written_over(tmp_path, there):
-    target = tmp_path / "cells"
+    target = tmp_path / "meters"
     if there == "folder":
         target.mkdir()
         (target / "mine").write_text("precious")
@@ -37,7 +37,7 @@ def test_what_is_there_already_is_never_written_over(tmp_path, there):
     else:
         target.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ConfigError, match="NEW_TARGET"):
-        new_domain("cells", tmp_path)
+        new_domain("meters", tmp_path)
     kept = target / "mine" if there == "folder" else target
     assert kept.is_symlink() or kept.read_text() == "precious"
     assert sorted(tmp_path.iterdir()) == [target]
@@ -60,20 +60,20 @@ def test_a_recipe_on_what_the_template_cannot_read_is_refused(tmp_path, options,
 
 
 def test_the_command_says_what_it_wrote_or_the_code_of_what_is_wrong(tmp_path, capsys):
-    assert main(["new", "domain", "cells", str(tmp_path)]) == 0
+    assert main(["new", "domain", "meters", str(tmp_path)]) == 0
     told = capsys.readouterr().out
-    assert "  cells/cells/domain.py\n" in told and "pip install" in told
-    assert main(["new", "domain", "cells", str(tmp_path)]) == 1
+    assert "  meters/meters/domain.py\n" in told and "pip install" in told
+    assert main(["new", "domain", "meters", str(tmp_path)]) == 1
     assert "NEW_TARGET" in capsys.readouterr().err
 
 
 def test_no_word_of_the_template_is_left_and_every_file_parses(tmp_path):
-    folder = new_domain("cells", tmp_path)
+    folder = new_domain("meters", tmp_path)
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert {path.suffix for path in files} == {".py", ".toml", ".md"}
     for path in files:
         text = path.read_text()
-        assert "newdomain" not in text.lower() and "cells" in (text + str(path)), path
+        assert "newdomain" not in text.lower() and "meters" in (text + str(path)), path
         if path.suffix == ".py":
             assert ast.get_docstring(ast.parse(text)), path
 

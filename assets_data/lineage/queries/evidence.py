@@ -27,6 +27,7 @@ Nodes = Mapping[str, Node]
 Evidence = Callable[[Node, Nodes], Iterable[str]]
 """What else a node's files and receipts must agree on: a sentence for each contradiction."""
 
+FORMER = "champion"  # an argument of a promotion
 SAMPLED = 1 << 12  # record ids of a table that are looked up in the parents; of a larger one, as many evenly spaced
 _MEMBERS = ("dataset_manifest", "manifest.json")  # the document that names what a manifest is made of
 _ID = re.compile(rb"sha256:[0-9a-f]{64}")
@@ -99,12 +100,15 @@ def _check_sources(store: Store, receipt: Receipt) -> None:
 
 
 def _check_named(store: Store, node: Node, snapshot: Snapshot, nodes: Nodes) -> None:
-    """Every snapshot that a node's documents name is among what it stands on; a manifest's members are its parents."""
+    """Every snapshot that a node's documents name is among its ancestors, or is the former champion that its receipt
+    names, from which nothing was learned; a manifest's members are its parents.
+    """
+    former = {value for receipt in node.receipts for value in (receipt.arguments.get(FORMER) or {}).values()}
     for name in snapshot.files:
         path = snapshot.path / name
         if path.suffix != ".json" or not path.is_file():
             continue
-        known = nodes.keys()
+        known = nodes.keys() | former
         if snapshot.kind.endswith(f"/{_MEMBERS[0]}") and name == _MEMBERS[1]:
             known = set(node.parents)
         for found in sorted(set(_ID.findall(path.read_bytes()))):
