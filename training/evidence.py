@@ -13,6 +13,7 @@ from assets_data.lineage import Snapshot
 from assets_data.lineage.queries.tree import Node
 from assets_data.lineage.receipts.receipt import Receipt
 from training.job import REGISTRATION
+from training.recipe import PROMOTED
 
 Nodes = Mapping[str, Node]
 PREFLIGHT, MANIFEST = "preflight", "manifest.json"
@@ -47,7 +48,7 @@ def _registered(receipt: Receipt, nodes: Nodes) -> Iterator[str]:
         document = _document(nodes[parent.id].snapshot, REGISTRATION) if parent.id in nodes else {}
         if parent.input != PREFLIGHT or "config" not in document:
             continue
-        if receipt.stage.endswith("/promoted_checkpoint"):  # a choice between checkpoints, which has no settings
+        if receipt.stage.endswith(f"/{PROMOTED}"):  # a choice between checkpoints, which has no settings
             continue
         if document["config"] != receipt.config:
             yield "its receipt has other settings than its preflight registered"

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 STAGES = ("preflight_report", "checkpoint", "gate_report")
 """What every recipe makes, in this order; see ``training.stages.recipe_stages``."""
+PROMOTED = "promoted_checkpoint"
+"""The choice of one of them for use: a snapshot without settings of its own."""
 
 
 @dataclass(frozen=True, slots=True)

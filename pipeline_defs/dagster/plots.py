@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from assets_data.lineage import Snapshot
+from assets_data.pictures import png
 from training.metrics import LOSS, curves
 
 WIDE = 20.0
@@ -22,7 +22,7 @@ def training_figure(checkpoint: Snapshot) -> bytes:
     figure = Figure(figsize=(11, 4), layout="constrained")
     loss, measured = figure.subplots(1, 2)
     _draw_curves(loss, measured, curves(checkpoint.file("metrics.jsonl")))
-    return _png(figure)
+    return png(figure)
 
 
 def gate_figure(report: Snapshot) -> bytes:
@@ -33,7 +33,7 @@ def gate_figure(report: Snapshot) -> bytes:
     loss, measured, judged = figure.subplots(1, 3)
     _draw_curves(loss, measured, result["metrics"]["curves"])
     _draw_criteria(judged, criteria)
-    return _png(figure)
+    return png(figure)
 
 
 def _draw_curves(loss: Axes, measured: Axes, drawn: Curves) -> None:
@@ -59,9 +59,3 @@ def _draw_criteria(axes: Axes, criteria: Sequence[Mapping[str, Any]]) -> None:
     axes.set_yticks(range(len(criteria)), names)
     axes.invert_yaxis()
     axes.set(title="gate: value, 95% interval, threshold (blue)")
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=90, metadata={"Software": None})
-    return buffer.getvalue()

@@ -17,20 +17,22 @@ from dagster._serdes import ConfigurableClassData
 
 from pipeline_defs.home import stemma_root
 
-_OPTIONAL = {"base_dir": Field(StringSource, is_required=False)}
-
 
 def _base(config: Mapping[str, Any], *below: str) -> str:
     return config.get("base_dir") or str(stemma_root().joinpath("dagster", *below))
 
 
-class SqliteBelowRoot(DagsterSqliteStorage):
-    """Runs, events and schedules in SQLite under ``<root>/dagster``."""
+class _BelowRoot:
+    """What all three take from ``dagster.yaml``."""
 
     @classmethod
     def config_type(cls) -> Any:
         """An optional ``base_dir``."""
-        return _OPTIONAL
+        return {"base_dir": Field(StringSource, is_required=False)}
+
+
+class SqliteBelowRoot(_BelowRoot, DagsterSqliteStorage):
+    """Runs, events and schedules in SQLite under ``<root>/dagster``."""
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData, config_value: Any) -> Any:
@@ -38,13 +40,8 @@ class SqliteBelowRoot(DagsterSqliteStorage):
         return cls.from_local(_base(config_value), inst_data)
 
 
-class LogsBelowRoot(LocalComputeLogManager):
+class LogsBelowRoot(_BelowRoot, LocalComputeLogManager):
     """What runs print, under ``<root>/dagster/logs``."""
-
-    @classmethod
-    def config_type(cls) -> Any:
-        """An optional ``base_dir``."""
-        return _OPTIONAL
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> Any:
@@ -52,13 +49,8 @@ class LogsBelowRoot(LocalComputeLogManager):
         return cls(_base(config_value, "logs"), inst_data=inst_data)
 
 
-class ArtifactsBelowRoot(LocalArtifactStorage):
+class ArtifactsBelowRoot(_BelowRoot, LocalArtifactStorage):
     """Dagster's own files, under ``<root>/dagster``."""
-
-    @classmethod
-    def config_type(cls) -> Any:
-        """An optional ``base_dir``."""
-        return _OPTIONAL
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> Any:

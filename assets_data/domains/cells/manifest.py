@@ -11,6 +11,7 @@ from typing import Any
 
 from assets_data.domains.cells.checks import split_overlaps
 from assets_data.domains.cells.read import SPLITS
+from assets_data.finding import Finding
 from assets_data.lineage import DataError, Snapshot, SnapshotWriter, Store
 
 
@@ -53,7 +54,7 @@ def _build(writer: SnapshotWriter, slices: Mapping[str, Snapshot], vocabulary: S
         "split_by": "cell" if by_cell else "group",
         "licence": "; ".join(sorted({layout["licence"] for layout in layouts.values()} - {""})),
         "origin": "; ".join(sorted({layout["origin"] for layout in layouts.values()} - {""})),
-        "checks": [{"check": "split_overlaps", "rows": sum(rows.values()), "count": 0, "passed": True}],
+        "checks": [Finding(check="split_overlaps", rows=sum(rows.values())).to_dict()],
     }
     writer.write_json("manifest.json", document)
     writer.stats |= {"slices": len(slices), "rows": sum(rows.values()), "groups": sum(map(len, groups.values()))}

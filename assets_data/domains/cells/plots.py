@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
-
 import polars as pl
 from matplotlib.figure import Figure
 
 from assets_data.domains.cells.quality_summary import TOTAL
 from assets_data.lineage import Snapshot
+from assets_data.pictures import png
 
 
 def quality_figures(summary: Snapshot) -> dict[str, bytes]:
@@ -37,6 +36,4 @@ def quality_figures(summary: Snapshot) -> dict[str, bytes]:
         axes.vlines(places, shown[f"{measure}_p05"], high, color="black", linewidth=1)
         axes.set(title=f"{title}: median, 5% and 95%, by donor")
         axes.set_xticks(list(places), shown["group"].to_list(), rotation=90, fontsize=7)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=80, metadata={"Software": None})
-    return {"cells, per dataset and donor": buffer.getvalue()}
+    return {"cells, per dataset and donor": png(figure, dpi=80)}

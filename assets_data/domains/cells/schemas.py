@@ -7,6 +7,7 @@ from typing import Any
 import pandera.polars as pa
 import polars as pl
 
+from assets_data.columns import column_failures
 from assets_data.domains.cells.quality_summary import MEASURES, QUANTILES
 from assets_data.domains.cells.raw_cells import CELLS, GENES, REPEATS
 from assets_data.domains.cells.read import SPLITS
@@ -116,13 +117,8 @@ def _wrong_keys(file: str, genes: pl.DataFrame) -> list[dict[str, Any]]:
 
 
 def _failures(file: str, frame: pl.DataFrame, columns: dict[str, Any]) -> list[dict[str, Any]]:
-    try:
-        pa.DataFrameSchema(columns, strict=True).validate(frame, lazy=True)
-    except pa.errors.SchemaErrors as error:
-        names = ("column", "check", "failure_case", "index")
-        cases = error.failure_cases.head(100).to_dicts()
-        return [{"file": file, **{name: str(case[name]) for name in names}} for case in cases]
-    return []
+    found = column_failures(file, frame, pa.DataFrameSchema(columns, strict=True))
+    return [{name: str(value) for name, value in failure.items()} for failure in found]
 
 
 _CHECKS = {

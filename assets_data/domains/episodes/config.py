@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 from assets_data.lineage import ConfigError, option
 
-POLICIES = ("held", "uniform")
 SOURCES = ("collect", "npz", "parquet", "minari")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from matplotlib.figure import Figure
 from assets_data.domains.episodes.raw_slice import iter_episodes
 from assets_data.domains.episodes.record import Episode
 from assets_data.lineage import Snapshot
+from assets_data.pictures import png
 
 SHOWN, LINES = 3, 6
 """Episodes of a slice, and numbers of an observation, that are drawn."""
@@ -26,7 +26,7 @@ def episode_figures(raw_slice: Snapshot) -> dict[str, bytes]:
     for column, episode in enumerate(episodes):
         axes = [figure.add_subplot(3, len(episodes), 1 + column + row * len(episodes)) for row in range(3)]
         _draw_episode(axes, episode)
-    return {"episodes": _png(figure)}
+    return {"episodes": png(figure)}
 
 
 def gate_figures(report: Snapshot) -> dict[str, bytes]:
@@ -71,7 +71,7 @@ def _horizons(rows: Sequence[Mapping[str, Any]]) -> bytes:
             line.set(color="black", linewidth=2.0)
     axes.set(xlabel="horizon", ylabel="squared error, normalised", yscale="log")
     axes.legend(fontsize="small")
-    return _png(figure)
+    return png(figure)
 
 
 def _sample(rows: Sequence[Mapping[str, Any]]) -> bytes:
@@ -83,7 +83,7 @@ def _sample(rows: Sequence[Mapping[str, Any]]) -> bytes:
         axes.set_ylabel(f"obs {number}")
         if not number:
             axes.legend(fontsize="small")
-    return _png(figure)
+    return png(figure)
 
 
 def _film(rows: Sequence[Mapping[str, Any]]) -> bytes:
@@ -94,10 +94,4 @@ def _film(rows: Sequence[Mapping[str, Any]]) -> bytes:
         part.plot(steps, np.array([row[name] for row in rows]).reshape(len(rows), -1)[:, :LINES], linewidth=1.0)
         part.set_ylabel(name)
     axes[-1].set_xlabel("step")
-    return _png(figure)
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=90, metadata={"Software": None})
-    return buffer.getvalue()
+    return png(figure)

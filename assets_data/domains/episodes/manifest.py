@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from assets_data.domains.episodes.checks import split_overlaps
+from assets_data.finding import Finding
 from assets_data.lineage import DataError, Snapshot, SnapshotWriter, Store
 
 
@@ -32,7 +33,7 @@ def _build(writer: SnapshotWriter, sequences: Snapshot, statistics: Snapshot) ->
         what, action = "episodes are in two splits", "materialise episodes/sequences again"
         raise DataError("MANIFEST_CHECK_FAILED", what, expected=0, found=overlaps[:5], action=action)
     slices = sorted(entry["name"] for entry in layout["slices"])
-    checks = [{"check": "split_overlaps", "rows": sum(counts.values()), "count": 0, "passed": True}]
+    checks = [Finding(check="split_overlaps", rows=sum(counts.values())).to_dict()]
     writer.write_json(
         "manifest.json",
         {

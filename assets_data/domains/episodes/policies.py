@@ -9,17 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from assets_data.lineage.identity.order import stream_key
-
-
-def philox(seed: int, stream: str, index: int) -> np.random.Philox:
-    """The bit generator of one (seed, stream, index)."""
-    return np.random.Philox(key=np.array([stream_key(seed, stream), np.uint64(index)], np.uint64))
+from assets_data.lineage.identity.order import keyed_generator
 
 
 def uniforms(seed: int, stream: str, index: int, count: int) -> np.ndarray:
     """float64[count] in [0, 1), from the top 53 bits of Philox's words."""
-    return (philox(seed, stream, index).random_raw(count) >> np.uint64(11)) * 2.0**-53
+    return (keyed_generator(seed, stream, index).bit_generator.random_raw(count) >> np.uint64(11)) * 2.0**-53
 
 
 def actions(policy: str, hold: int, space: dict[str, Any], seed: int, reset_seed: int, steps: int) -> np.ndarray:

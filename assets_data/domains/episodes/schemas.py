@@ -8,6 +8,7 @@ import numpy as np
 import pandera.polars as pa
 import polars as pl
 
+from assets_data.columns import column_failures
 from assets_data.domains.episodes.raw_slice import iter_episodes
 from assets_data.domains.episodes.read import SPLITS, open_steps
 from assets_data.domains.episodes.record import record_id
@@ -71,7 +72,7 @@ def sequences_schema(length: int) -> pa.DataFrameSchema:
 
 def _raw_slice(snapshot: Snapshot) -> list[dict[str, Any]]:
     frame = pl.DataFrame(snapshot.table("episodes.arrow"))
-    failures = _failures("episodes.arrow", frame, episodes_schema())
+    failures = column_failures("episodes.arrow", frame, episodes_schema())
     steps = open_steps(snapshot)
     if len(steps.reward) != int((frame["length"] + 1).sum()):
         found = f"{len(steps.reward)} rows"
@@ -100,13 +101,13 @@ def _statistics(snapshot: Snapshot) -> list[dict[str, Any]]:
         {"mean": pa.Column(pl.Float64), "deviation": pa.Column(pl.Float64, pa.Check.gt(0))}, checks=finite, strict=True
     )
     wrong = [] if document["mean_length"] >= 1 else [{"file": "statistics.json", "check": "episodes have steps"}]
-    return _failures("statistics.json", frame, schema) + wrong
+    return column_failures("statistics.json", frame, schema) + wrong
 
 
 def _sequences(snapshot: Snapshot) -> list[dict[str, Any]]:
     schema = sequences_schema(snapshot.read_json("layout.json")["length"])
     names = [f"{split}.arrow" for split in SPLITS]
-    return [failure for name in names for failure in _failures(name, pl.DataFrame(snapshot.table(name)), schema)]
+    return [failure for name in names for failure in column_failures(name, pl.DataFrame(snapshot.table(name)), schema)]
 
 
 def _manifest(snapshot: Snapshot) -> list[dict[str, Any]]:
@@ -115,22 +116,11 @@ def _manifest(snapshot: Snapshot) -> list[dict[str, Any]]:
     ids = [members["sequences"], members["statistics"]]
     schema = pa.DataFrameSchema({"id": pa.Column(pl.String, _DIGEST, unique=True)})
     failed = [check for check in document["checks"] if not check["passed"]]
-    return _failures("manifest.json", pl.DataFrame({"id": ids}), schema) + failed
+    return column_failures("manifest.json", pl.DataFrame({"id": ids}), schema) + failed
 
 
 def _each(expression: pl.Expr, name: str) -> pa.Check:
     return pa.Check(lambda data: data.lazyframe.select(expression), name=name, error=name)
-
-
-def _failures(file: str, frame: pl.DataFrame, schema: pa.DataFrameSchema) -> list[dict[str, Any]]:
-    try:
-        schema.validate(frame, lazy=True)
-    except pa.errors.SchemaErrors as error:
-        names = ("column", "check", "failure_case", "index")
-        return [
-            {"file": file, **{name: case[name] for name in names}} for case in error.failure_cases.head(100).to_dicts()
-        ]
-    return []
 
 
 _CHECKS = {

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from assets_data.lineage import ConfigError, DataError
-from assets_data.lineage.identity.order import stream_key
+from assets_data.lineage.identity.order import keyed_generator
 
 Facts = dict[str, Any]
 
@@ -35,8 +35,7 @@ class Simulator:
         """The first observation of the episode of that seed."""
         obs, _ = self._env.reset(seed=seed)
         if self.settings["noise"]:
-            key = np.array([stream_key(self.settings["seed"], "episodes/noise"), np.uint64(seed)], np.uint64)
-            self._noise = np.random.Generator(np.random.Philox(key=key))
+            self._noise = keyed_generator(self.settings["seed"], "episodes/noise", seed)
         return self._seen(obs)
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool]:

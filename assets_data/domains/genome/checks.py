@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -13,19 +11,9 @@ from assets_data.domains.genome.near import near_rows
 from assets_data.domains.genome.read import SPLITS, open_trajectories, open_windows
 from assets_data.domains.genome.reference import open_reference
 from assets_data.domains.genome.variants import TABLE
+from assets_data.finding import Finding
 from assets_data.lineage import Snapshot, Store
 from assets_data.stage import Outcome
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """How many of ``rows`` break a promise, and the first of them."""
-
-    check: str
-    rows: int
-    count: int
-    examples: tuple[Any, ...] = ()
-
 
 Check = Callable[[Mapping[str, Snapshot], Mapping[str, Snapshot]], Finding]
 

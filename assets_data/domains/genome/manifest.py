@@ -54,4 +54,4 @@ def _required(finding: Finding) -> dict[str, Any]:
         what = f"{finding.check}: {finding.count:,} of {finding.rows:,}"
         action = "do not train on this data; split it otherwise"
         raise DataError("MANIFEST_CHECK_FAILED", what, expected=0, found=list(finding.examples), action=action)
-    return {"check": finding.check, "rows": finding.rows, "count": 0, "passed": True}
+    return finding.to_dict()

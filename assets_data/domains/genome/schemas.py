@@ -7,6 +7,7 @@ from typing import Any
 import pandera.polars as pa
 import polars as pl
 
+from assets_data.columns import column_failures
 from assets_data.domains.genome.calls import LABELS
 from assets_data.domains.genome.read import ALLELE, EMPTY, KINDS, SPLITS, STEPS, N
 from assets_data.lineage import Snapshot, Store
@@ -132,24 +133,13 @@ def _manifest(snapshot: Snapshot) -> list[dict[str, Any]]:
     document = snapshot.read_json("manifest.json")
     members = pl.DataFrame({"id": list(document["members"].values())})
     failed = [check for check in document["checks"] if not check["passed"]]
-    return _broken("manifest.json", members, pa.DataFrameSchema({"id": pa.Column(pl.String, _SHA)})) + failed
+    return column_failures("manifest.json", members, pa.DataFrameSchema({"id": pa.Column(pl.String, _SHA)})) + failed
 
 
 def _failures(snapshot: Snapshot, file: str, schema: pa.DataFrameSchema) -> list[dict[str, Any]]:
     path = snapshot.file(file)
     frame = pl.read_parquet(path) if path.suffix == ".parquet" else pl.DataFrame(snapshot.table(file))
-    return _broken(file, frame, schema)
-
-
-def _broken(file: str, frame: pl.DataFrame, schema: pa.DataFrameSchema) -> list[dict[str, Any]]:
-    try:
-        schema.validate(frame, lazy=True)
-    except pa.errors.SchemaErrors as error:
-        names = ("column", "check", "failure_case", "index")
-        return [
-            {"file": file, **{name: case[name] for name in names}} for case in error.failure_cases.head(100).to_dicts()
-        ]
-    return []
+    return column_failures(file, frame, schema)
 
 
 _CHECKS = {

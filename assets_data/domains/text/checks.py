@@ -7,7 +7,6 @@ return findings; the caller decides to refuse.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ import pyarrow.parquet as pq
 
 from assets_data.domains.text.read import SPLITS
 from assets_data.domains.text.windows import SPECIALS_PER_ROW
+from assets_data.finding import Finding
 from assets_data.lineage import Snapshot, Store
 from assets_data.lineage.identity.record_ids import decode_records
 from assets_data.lineage.identity.sorted_sets import found_in
@@ -27,25 +27,6 @@ _SHOWN = 5
 _PLACE = {split: place for place, split in enumerate(SPLITS)}
 _LISTED = np.dtype([("digest", "S32"), ("split", "u1")])
 _ELSEWHERE = 255
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """The outcome of a check: how many ``rows`` it looked at, how many of them fail (``count``), and the first few."""
-
-    check: str
-    rows: int
-    count: int
-    examples: tuple[dict[str, Any], ...] = ()
-
-    @property
-    def passed(self) -> bool:
-        """True when nothing failed."""
-        return self.count == 0
-
-    def to_dict(self) -> dict[str, Any]:
-        """The JSON form a manifest records."""
-        return {"check": self.check, "rows": self.rows, "count": self.count, "passed": self.passed}
 
 
 def label_leaks(triples: Snapshot) -> Finding:

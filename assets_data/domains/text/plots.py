@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
-
 import polars as pl
 from matplotlib.figure import Figure
 
 from assets_data.lineage import Snapshot
+from assets_data.pictures import png
 
 
 def quality_figures(summary: Snapshot) -> dict[str, bytes]:
@@ -28,6 +27,4 @@ def quality_figures(summary: Snapshot) -> dict[str, bytes]:
     drops.bar_label(bars, fmt="{:,.0f}", padding=2)
     drops.set(title="left out, all slices", xlabel="records, documents or windows")
     drops.margins(x=0.15)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=90, metadata={"Software": None})
-    return {"lengths and drop reasons": buffer.getvalue()}
+    return {"lengths and drop reasons": png(figure)}

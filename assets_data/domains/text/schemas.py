@@ -11,13 +11,13 @@ from typing import Any
 import pandera.polars as pa
 import polars as pl
 
+from assets_data.columns import column_failures
 from assets_data.domains.text import table_schemas as schemas
 from assets_data.domains.text.read import SPLITS
 from assets_data.domains.text.walks.schemas import schema_problems
 from assets_data.lineage import Snapshot, Store
 from assets_data.stage import Outcome
 
-SHOWN = 100  # failure cases reported per table
 _CASE_CHARS = 200
 
 Table = tuple[str, pl.DataFrame, pa.DataFrameSchema]
@@ -112,13 +112,14 @@ _TABLES: dict[str, Callable[[Snapshot], Iterator[Table]]] = {
 
 
 def _failures(file: str, frame: pl.DataFrame, schema: pa.DataFrameSchema) -> list[dict[str, Any]]:
-    try:
-        schema.validate(frame, lazy=True)
-    except pa.errors.SchemaErrors as errors:
-        cases = errors.failure_cases.head(SHOWN)
-        names = ("column", "check", "failure_case", "index")
-        return [
-            {"file": file, "column": column, "check": check, "case": str(case)[:_CASE_CHARS], "row": row}
-            for column, check, case, row in zip(*(cases.get_column(name) for name in names), strict=True)
-        ]
-    return []
+    found = column_failures(file, frame, schema)
+    return [
+        {
+            "file": file,
+            "column": failure["column"],
+            "check": failure["check"],
+            "case": str(failure["failure_case"])[:_CASE_CHARS],
+            "row": failure["index"],
+        }
+        for failure in found
+    ]

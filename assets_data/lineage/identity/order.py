@@ -38,6 +38,12 @@ def uniform01(seed: int, stream: str, index: np.ndarray) -> np.ndarray:
     return (mix64(seed, stream, index) >> np.uint64(11)) * 2.0**-53
 
 
+def keyed_generator(seed: int, stream: str, index: int) -> np.random.Generator:
+    """Philox keyed by (seed, stream, index), for draws whose number nobody knows and for numpy's distributions."""
+    key = np.array([stream_key(seed, stream), np.uint64(index)], np.uint64)
+    return np.random.Generator(np.random.Philox(key=key))
+
+
 def keyed_order(seed: int, epoch: int, row_keys: np.ndarray) -> np.ndarray:
     """int64[n]: the rows of one epoch in training order, sorted by the mix of (seed, epoch, row_key).
 

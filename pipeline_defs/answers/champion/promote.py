@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from assets_data.lineage import GateError, SnapshotWriter, Store, lease
+from assets_data.lineage.queries.evidence import FORMER
 from pipeline_defs.answers.champion.contest import Challenger, contest, find_challenger, require_eligible
 from pipeline_defs.answers.champion.shelf import clear_shelf, put_on_shelf, write_export
 from pipeline_defs.answers.champion.standing import (
@@ -86,7 +87,7 @@ def _move(store: Store, challenger: Challenger, standing: Promotion | None, fact
         module=__name__,
         config={},
         parents={**parents, "preflight": challenger.read["preflight"]},
-        arguments={"champion": before, "number": document["number"], "how": document["how"]},
+        arguments={FORMER: before, "number": document["number"], "how": document["how"]},
         build=build,
     )
     made = Promotion(snapshot, document)

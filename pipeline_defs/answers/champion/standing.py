@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from assets_data.lineage import Snapshot, Store
+from training.recipe import PROMOTED
 
-PROMOTED = "promoted_checkpoint"
 DOCUMENT = "promotion.json"
 
 

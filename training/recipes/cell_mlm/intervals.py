@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from assets_data.lineage import mix64
+from training.resampling import draw_units, interval95
 
 LEAST_DONORS = 8
 
@@ -21,8 +21,5 @@ def interval(values: np.ndarray, unit: np.ndarray, resamples: int, seed: int) ->
         return float("nan"), float("nan")
     names, place = np.unique(unit, return_inverse=True)
     sums, sizes = np.bincount(place, values), np.bincount(place)
-    index = np.arange(resamples * len(names), dtype=np.uint64)
-    drawn = (mix64(seed, "cells/bootstrap", index) % np.uint64(len(names))).astype(np.int64).reshape(resamples, -1)
-    means = sums[drawn].sum(1) / sizes[drawn].sum(1)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return float(low), float(high)
+    drawn = draw_units(len(names), resamples, seed, "cells/bootstrap")
+    return interval95(sums[drawn].sum(1) / sizes[drawn].sum(1))

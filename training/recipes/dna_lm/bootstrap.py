@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from assets_data.lineage import mix64
+from training.resampling import draw_units
 
 
 def block_weights(blocks: np.ndarray, resamples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """``(which int64[N], weights float64[resamples, M])``: each place's block; how often a sample draws each block."""
     _, which = np.unique(blocks, return_inverse=True)
     count = int(which.max()) + 1 if len(which) else 0
-    draws = mix64(seed, "bootstrap", np.arange(resamples * count, dtype=np.uint64)) % np.uint64(max(count, 1))
-    picked = draws.astype(np.int64).reshape(resamples, count)
+    picked = draw_units(count, resamples, seed, "bootstrap")
     weights = np.zeros((resamples, count))
     np.add.at(weights, (np.arange(resamples)[:, None], picked), 1.0)
     return which, weights

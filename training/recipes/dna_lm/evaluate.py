@@ -12,6 +12,7 @@ from training.recipes.dna_lm.bootstrap import block_means
 from training.recipes.dna_lm.data import WindowData
 from training.recipes.dna_lm.inspection import ASKED
 from training.recipes.dna_lm.model import DnaEncoder, base_nll
+from training.resampling import interval95
 
 
 def evaluate(model: DnaEncoder, data: WindowData, preflight: Snapshot) -> Evaluation:
@@ -34,7 +35,7 @@ def evaluate(model: DnaEncoder, data: WindowData, preflight: Snapshot) -> Evalua
         means = block_means(
             baseline - own, blocks(data.test.place_R[row] + place), registered["resamples"], registered["seed"]
         )
-        low, high = (float(value) for value in np.percentile(means, [2.5, 97.5]))
+        low, high = interval95(means)
         scalars |= {f"{name}_nll": float(baseline.mean()), f"gain_over_{name}": float((baseline - own).mean())}
         found.append(
             Measurement(name=f"gain_over_{name}_low", threshold=name, value=low, checks=len(own), interval=(low, high))

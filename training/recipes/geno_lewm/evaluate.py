@@ -17,6 +17,7 @@ from training.recipes.geno_lewm.batches import batch_of
 from training.recipes.geno_lewm.data import GenoData, Rows
 from training.recipes.geno_lewm.inspection import BASELINES, NO_CHANGE
 from training.recipes.geno_lewm.model import Predictor
+from training.resampling import interval95
 
 
 def predict(model: Predictor, rows: Rows, batch: int = 512) -> np.ndarray:
@@ -70,9 +71,8 @@ class _Judged:
             return float("nan"), float("nan"), float("nan")
         places = blocks(self.test.place_R[chosen])
         sums = block_sums(both, places, self.registered["resamples"], self.registered["seed"])
-        low, high = np.percentile(1 - sums[:, 0] / sums[:, 1], [2.5, 97.5])
         ours, theirs = both.sum(0)
-        return float(1 - ours / theirs), float(low), float(high)
+        return float(1 - ours / theirs), *interval95(1 - sums[:, 0] / sums[:, 1])
 
     def by_steps(self, steps: int) -> list[Measurement]:
         """Skill and gain over the best baseline."""

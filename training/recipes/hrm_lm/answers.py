@@ -26,8 +26,8 @@ from training.recipes.hrm_lm.flood import (
     asked,
     decode_maze,
     draw_answer,
+    encoded,
     read_maze,
-    triple,
 )
 from training.recipes.hrm_lm.model import HrmLm, Memory
 from training.tokens.evaluate import BATCH
@@ -64,7 +64,7 @@ def agreed(answers_GBT: list[Tensor]) -> tuple[Tensor, Tensor]:
 def answer_maze(model: HrmLm, text: str) -> tuple[str, int]:
     """``(picture, segments used)`` of one typed maze. Raises ConfigError FLOOD_MAZE where it is none."""
     maze_RR, device = read_maze(text), model.head.weight.device
-    encoder_S = triple(maze_RR, maze_RR == 0).encoder_ids
+    encoder_S = encoded(maze_RR)
     ids_1S, decoder_1T = (torch.from_numpy(ids)[None].to(device) for ids in (encoder_S, asked(len(encoder_S) - 1)))
     found = answers(model, ids_1S, torch.ones_like(ids_1S, dtype=torch.bool), decoder_1T, used_segments(model))
     label_1T, used_1 = agreed(found) if model.config.core.halt == "agree" else (found[-1], torch.tensor([len(found)]))

@@ -54,10 +54,15 @@ class FloodRows:
 
 def triple(maze_RR: np.ndarray, reached_RR: np.ndarray) -> Triple:
     """``bos maze``, ``bos ? ? ...`` and the labels: a letter's id per open cell, -100 at bos, walls and newlines."""
-    encoder_S = np.concatenate(([BOS], written(maze_RR)))
+    encoder_S = encoded(maze_RR)
     labels_RR = np.where(maze_RR == WALL, IGNORED, np.where(reached_RR, REACHED, UNREACHED))
     labels_T = np.concatenate(([IGNORED], written(labels_RR, end=IGNORED)))
     return Triple(encoder_S, asked(len(encoder_S) - 1), labels_T)
+
+
+def encoded(maze_RR: np.ndarray) -> np.ndarray:
+    """int64[1 + P]: what the encoder reads."""
+    return np.concatenate(([BOS], written(maze_RR)))
 
 
 def asked(places: int) -> np.ndarray:

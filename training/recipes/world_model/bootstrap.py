@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from assets_data.lineage import uniform01
-
-LOW, HIGH = 2.5, 97.5
+from training.resampling import interval95
 
 
 def draws(units: int, resamples: int, seed: int, stream: str) -> np.ndarray:
@@ -20,7 +19,7 @@ def skill(model_E: np.ndarray, base_E: np.ndarray, drawn: np.ndarray) -> tuple[f
     if not len(model_E) or base_E.sum() <= 0:
         return float("nan"), (float("nan"), float("nan"))
     resampled = 1.0 - model_E[drawn].sum(axis=1) / np.maximum(base_E[drawn].sum(axis=1), 1e-300)
-    return float(1.0 - model_E.sum() / base_E.sum()), _interval(resampled)
+    return float(1.0 - model_E.sum() / base_E.sum()), interval95(resampled)
 
 
 def normalised_score(
@@ -29,12 +28,7 @@ def normalised_score(
     """``(G - G_random) / (G_reference - G_random)`` of paired returns [starts], and its 95% interval by start."""
     span = np.maximum((reference - random)[drawn].mean(axis=1), 1e-12)
     resampled = (ours - random)[drawn].mean(axis=1) / span
-    return float((ours - random).mean() / max((reference - random).mean(), 1e-12)), _interval(resampled)
-
-
-def _interval(values: np.ndarray) -> tuple[float, float]:
-    low, high = np.percentile(values, [LOW, HIGH])
-    return float(low), float(high)
+    return float((ours - random).mean() / max((reference - random).mean(), 1e-12)), interval95(resampled)
 
 
 def by_episode(values_N: np.ndarray, episode_N: np.ndarray, episodes: int) -> np.ndarray:

@@ -24,6 +24,7 @@ from training.recipes.world_model.numbers import Numbers
 from training.recipes.world_model.planner import Planner
 from training.recipes.world_model.play import play_planned
 from training.recipes.world_model.windows import Windows, cut_windows
+from training.resampling import interval95
 
 Interval = tuple[float, float]
 CHUNK = 256
@@ -181,9 +182,8 @@ def _ends(
         1.0 - calibration_error(said[rows], went_on[rows])
         for rows in (np.concatenate([groups[e] for e in sample]) for sample in drawn[:200])
     ]
-    low, high = (float(x) for x in np.percentile(resampled, [2.5, 97.5]))
-    value = 1.0 - calibration_error(said, went_on)
-    return {"brier_skill": (*skill(mine, other, drawn), ends), "calibration": (value, (low, high), ends)}
+    calibration = 1.0 - calibration_error(said, went_on), interval95(np.array(resampled)), ends
+    return {"brier_skill": (*skill(mine, other, drawn), ends), "calibration": calibration}
 
 
 def _continue_pairs(model: Any, data: WorldData, config: WorldModelConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from assets_data.lineage.identity.order import stream_key
+from assets_data.lineage.identity.order import keyed_generator
 from training.recipes.world_model.config import PlannerConfig
 
 
@@ -110,8 +110,7 @@ class Planner:
     def _draws(self, start: int, step: int) -> np.ndarray:
         """float32 [I, K, H, A] of standard normals, or [I, K, H, 1] of uniforms, of one start's step."""
         config = self.config
-        key = np.array([stream_key(self.seed, f"plan/{start}"), np.uint64(step)], np.uint64)
-        generator = np.random.Generator(np.random.Philox(key=key))
+        generator = keyed_generator(self.seed, f"plan/{start}", step)
         shape = (config.iterations, config.candidates, config.horizon)
         if self.model.scaling.discrete:
             return generator.random((*shape, 1)).astype(np.float32)

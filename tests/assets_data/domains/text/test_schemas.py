@@ -3,9 +3,10 @@
 import pyarrow as pa
 import pytest
 
+from assets_data.columns import SHOWN
 from assets_data.domains.text.drops import DROPS_SCHEMA
 from assets_data.domains.text.raw_slice import make_raw_slice
-from assets_data.domains.text.schemas import SHOWN, schema_failures
+from assets_data.domains.text.schemas import schema_failures
 from assets_data.lineage import Store
 from tests.assets_data.domains.text.corpora import (
     documents,
