@@ -105,6 +105,16 @@ def test_three_updates_on_the_cpu_train_the_model_that_the_config_describes(reci
     json.dumps(dict(inputs), allow_nan=False)
 
 
+def test_a_fresh_model_is_drawn_from_torchs_generator_alone(recipe, config, data):
+    inputs = recipe.model_inputs(data, config)
+
+    def weights(seed):
+        torch.manual_seed(seed)
+        return torch.cat([p.flatten() for p in recipe.build_model(config, inputs).parameters()])
+
+    assert torch.equal(weights(1), weights(1)) and not torch.equal(weights(1), weights(2))
+
+
 @pytest.mark.parametrize("update", [1, 2])
 def test_a_run_cut_off_ends_bit_equal(recipe, config, data, tmp_path, update):
     train(recipe, config, data, tmp_path / "calm", code="c")

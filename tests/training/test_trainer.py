@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -162,6 +163,8 @@ class Counts(Callback):
 
 
 def test_callbacks_look_on_and_are_no_part_of_any_identity(store, manifest, tmp_path):
+    make_preflight_report(store, discover()["walk_lm"], make_inputs(store), tiny())
+    shutil.copytree(store.root, tmp_path / "other")  # a receipt names those of what was read
     looker = Counts()
     watched = Trainer("walk_lm", manifest, store=store, config=tiny()).train(callbacks=[looker])
     assert (looker.begun, looker.ended, looker.updates, looker.closed) == (1, 1, list(range(1, 9)), 1)

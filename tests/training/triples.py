@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,7 +50,8 @@ def table(slice_name: str, split: str, count: int) -> pa.Table:
     names = ("encoder_begin", "encoder_end", "decoder_begin", "decoder_end")
     columns = dict(zip(names, np.array(spans, np.uint32).reshape(-1, 4).T, strict=True))
     tokens = pa.LargeListArray.from_arrays(offsets, np.concatenate(rows) if rows else np.empty(0, np.uint16))
-    return pa.table({"row_key": text_key64(records), "record_id": records, "tokens": tokens, **columns})
+    ids = [hashlib.sha256(record.encode()).hexdigest() for record in records]
+    return pa.table({"row_key": text_key64(records), "record_id": ids, "tokens": tokens, **columns})
 
 
 def make_triples(store: Store, slice_name: str, tokenizer: Snapshot, sizes: dict[str, int], batches: int) -> Snapshot:
