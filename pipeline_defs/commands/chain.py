@@ -20,9 +20,10 @@ from assets_data.sources.listing import one_listing
 from assets_data.stage import Stage, load
 from pipeline_defs.catalogue import Catalogue, catalogue
 from pipeline_defs.commands.passed import Passed
-from pipeline_defs.commands.runs import ChainFailure, ChainRuns, op_name, say
+from pipeline_defs.commands.runs import ChainFailure, ChainRuns, say
 from pipeline_defs.commands.settings import Settings, stage_overrides
 from pipeline_defs.dagster import tags
+from pipeline_defs.dagster.names import op_name
 from pipeline_defs.dagster.partitions import register_slices
 from pipeline_defs.dagster.resources import StoreResource
 from pipeline_defs.inputs import write_slice_set

@@ -18,6 +18,7 @@ from assets_data.lineage.receipts.code import code_version
 from assets_data.lineage.storage import atomic
 from assets_data.stage import Stage
 from pipeline_defs.catalogue import Catalogue
+from pipeline_defs.dagster.names import asset_key
 from pipeline_defs.inputs import read_inputs, stage_name
 
 FOLDER = "passed"  # below the store's root
@@ -67,7 +68,7 @@ class Passed:
 
     def _dagster_knows(self, stage: Stage, slice_name: str) -> bool:
         if stage.kind not in self._seen:
-            key = dg.AssetKey(stage.kind.split("/"))
+            key = asset_key(stage.kind)
             if stage.sliced:
                 self._seen[stage.kind] = set(self._instance.event_log_storage.get_materialized_partitions(key))
             else:

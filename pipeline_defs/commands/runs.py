@@ -12,6 +12,7 @@ import dagster as dg
 from assets_data.lineage import StemmaError, Store
 from assets_data.stage import Stage
 from pipeline_defs.dagster.chain_jobs import job_of
+from pipeline_defs.dagster.names import asset_key, op_name
 from pipeline_defs.dagster.runs import execute
 from pipeline_defs.dagster.slices import JOB, OP, SLICES_A_RUN, CheckFailed
 from pipeline_defs.definitions import defs
@@ -50,7 +51,7 @@ class ChainRuns:
         """
         kinds = {stage.kind for stage in stages}
         ops = {op_name(kind): {"config": asked} for kind, asked in self.chain.asked.items() if kind in kinds}
-        keys = [dg.AssetKey(stage.kind.split("/")) for stage in stages]
+        keys = [asset_key(stage.kind) for stage in stages]
         with self._told(stages, [slice_name]) as started:
             started.result = execute(
                 self.instance, job_of(defs, keys), keys, partition=slice_name, **self._options(ops)
@@ -124,11 +125,6 @@ class _Told:
             for stage in self._stages
             for name in self._names
         }
-
-
-def op_name(kind: str) -> str:
-    """What Dagster calls the op of a stage's asset."""
-    return kind.replace("/", "__")
 
 
 def say(word: str, stage: Stage, names: Sequence[str]) -> None:

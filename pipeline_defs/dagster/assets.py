@@ -15,6 +15,7 @@ from pipeline_defs.dagster import tags
 from pipeline_defs.dagster.catalogued import asset_tags, definition_metadata, drawn_parents, owners
 from pipeline_defs.dagster.figures import recipe_metadata
 from pipeline_defs.dagster.metadata import describe, picture, published
+from pipeline_defs.dagster.names import asset_key
 from pipeline_defs.dagster.partitions import domain_slices, set_name
 from pipeline_defs.dagster.resources import StoreResource
 from pipeline_defs.dagster.stage_config import config_of, describe_presets, resolved
@@ -31,10 +32,10 @@ def stage_assets(catalogue: Catalogue) -> list[dg.AssetsDefinition]:
 def _asset(catalogue: Catalogue, stage: Stage) -> dg.AssetsDefinition:
     domain = catalogue.sliced_by(stage)
     decorate = dg.asset(
-        key=dg.AssetKey([stage.owner, stage.name]),
+        key=asset_key(stage.kind),
         group_name=stage.owner,
         partitions_def=domain_slices(domain) if domain else None,
-        deps=[dg.AssetKey(kind.split("/")) for kind in drawn_parents(catalogue, stage)],
+        deps=[asset_key(kind) for kind in drawn_parents(catalogue, stage)],
         kinds=set(stage.tags),
         owners=owners(stage),
         tags=asset_tags(stage),

@@ -19,10 +19,11 @@ from pipeline_defs.catalogue import Catalogue
 from pipeline_defs.dagster import tags
 from pipeline_defs.dagster.burial import UNFINISHED, bury_dead_runs
 from pipeline_defs.dagster.chain_jobs import first_stages, slices_job
-from pipeline_defs.dagster.dataset_jobs import dataset_job, op_name
+from pipeline_defs.dagster.dataset_jobs import dataset_job, dataset_op
 from pipeline_defs.dagster.partitions import domain_slices, set_name, standing
 from pipeline_defs.dagster.requests import ops_config
 from pipeline_defs.dagster.resources import StoreResource
+from pipeline_defs.inputs import stage_name
 from pipeline_defs.operations import operations
 
 MOST_AT_ONCE = 1000  # slices of one source in one tick; the next tick goes on
@@ -113,7 +114,7 @@ def new_slices_sensor(known: Catalogue, jobs: Sequence[Any]) -> dg.SensorDefinit
             states = _offered(context, domain, store.open())
             if missing := _missing(context, domain, states):
                 partitions.append(domain_slices(domain).build_add_request(missing))
-            asked = _next(domain, seen, states, store.open())
+            asked = _next(seen, states)
             requests += [_slice_run(known, domain, name, state) for name, state in asked.items()]
             if not asked and states and not _busy(context.instance, domain):
                 requests += _dataset_run(domain, seen, sorted(states), store.open())
@@ -130,7 +131,7 @@ def new_slices_sensor(known: Catalogue, jobs: Sequence[Any]) -> dg.SensorDefinit
     return new_slices
 
 
-def _next(domain: Domain, seen: dict[str, Any], states: Mapping[str, str], store: Store) -> dict[str, str]:
+def _next(seen: dict[str, Any], states: Mapping[str, str]) -> dict[str, str]:
     """The slices to request now, and noted as requested: as many as a tick may."""
     new = {name: state for name, state in sorted(states.items()) if seen["slices"].get(name) != state}
     asked = dict(list(new.items())[: operations().slices_per_tick])
@@ -151,13 +152,13 @@ def _slice_run(known: Catalogue, domain: Domain, name: str, state: str) -> dg.Ru
 
 def _dataset_run(domain: Domain, seen: dict[str, Any], names: list[str], store: Store) -> list[dg.RunRequest]:
     """The run of the dataset over the slices that are made, unless it was requested for just these."""
-    made = {name: entry["snapshot"] for name in names if (entry := store.pointer(f"{domain.source.kind}/{name}"))}
+    made = {name: entry["snapshot"] for name in names if (entry := store.pointer(stage_name(domain.source, name)))}
     key = digest_json({"slices": made, "settings": dict(operations().settings), "preset": operations().preset})
     if not made or key == seen["dataset"]:
         return []
     seen["dataset"] = key
     short = key.removeprefix("sha256:")[:12]
-    config = {"ops": {op_name(domain.name): {"config": {"slices": sorted(made)}}}}
+    config = {"ops": {dataset_op(domain.name): {"config": {"slices": sorted(made)}}}}
     chain = {tags.CHAIN: short, tags.PRESET: operations().preset}
     return [
         dg.RunRequest(

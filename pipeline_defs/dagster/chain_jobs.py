@@ -14,6 +14,7 @@ import dagster as dg
 from assets_data.stage import Stage
 from pipeline_defs.answers.champion.standing import PROMOTED
 from pipeline_defs.catalogue import Catalogue, catalogue
+from pipeline_defs.dagster.names import asset_key
 from pipeline_defs.dagster.tags import GPU, RECIPE
 from pipeline_defs.operations import operations
 
@@ -59,7 +60,7 @@ def _of_recipe(known: Catalogue, recipe: str) -> AssetJob:
 
 
 def _of_slices(known: Catalogue, domain: str) -> AssetJob:
-    keys = (dg.AssetKey(stage.kind.split("/")) for stage in first_stages(known, domain))
+    keys = (asset_key(stage.kind) for stage in first_stages(known, domain))
     return dg.define_asset_job(
         slices_job(domain),
         selection=dg.AssetSelection.assets(*keys),
@@ -96,4 +97,4 @@ def _assets(known: Catalogue, owners: set[str], sliced: bool = True) -> dg.Asset
     stages = [stage for stage in known.stages.values() if stage.owner in owners and not stage.on_request]
     kinds = [stage.kind for stage in stages if sliced or not stage.sliced]
     kinds += [f"{recipe}/{PROMOTED}" for recipe in sorted(owners & known.recipes.keys())]
-    return dg.AssetSelection.assets(*(dg.AssetKey(kind.split("/")) for kind in kinds))
+    return dg.AssetSelection.assets(*(asset_key(kind) for kind in kinds))

@@ -37,7 +37,7 @@ def dataset_job(domain: str) -> str:
     return f"{domain}_dataset"
 
 
-def op_name(domain: str) -> str:
+def dataset_op(domain: str) -> str:
     """The name of its one op, for run config."""
     return f"make_{domain}_dataset"
 
@@ -59,7 +59,7 @@ def _job(known: Catalogue, domain: str) -> dg.JobDefinition:
         make_dataset(context, known, domain, config.slices)
 
     work.__annotations__.update(context=dg.OpExecutionContext, store=StoreResource, config=DatasetConfig)
-    op = dg.op(name=op_name(domain), description=says)(work)
+    op = dg.op(name=dataset_op(domain), description=says)(work)
 
     @dg.job(name=dataset_job(domain), description=says)
     def made_job() -> None:

@@ -29,6 +29,7 @@ from dagster._utils.interrupts import check_captured_interrupt
 from assets_data.lineage import ConfigError
 from pipeline_defs.catalogue import catalogue
 from pipeline_defs.dagster.burial import alive_path, bury_dead_runs, pool_holders
+from pipeline_defs.dagster.names import op_name
 from pipeline_defs.dagster.tags import tag_run
 from pipeline_defs.locks import mark_alive
 
@@ -74,7 +75,7 @@ def refuse_unknown_ops(instance: dg.DagsterInstance, run: dg.DagsterRun, job: dg
     """
     config: Any = run.run_config
     chosen, here = set(config.get("ops", {})), {node.name for node in job.nodes}
-    there = {stage.kind.replace("/", "__") for stage in catalogue().stages.values()}
+    there = {op_name(stage.kind) for stage in catalogue().stages.values()}
     allowed = here | there if run.tags.get("dagster/backfill") else here
     if not (unknown := sorted(chosen - allowed)):
         return

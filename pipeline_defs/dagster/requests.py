@@ -8,6 +8,7 @@ from typing import Any
 from assets_data.stage import Stage
 from pipeline_defs.catalogue import Catalogue
 from pipeline_defs.commands.settings import stage_overrides
+from pipeline_defs.dagster.names import op_name
 from pipeline_defs.operations import operations
 
 
@@ -16,9 +17,7 @@ def ops_config(known: Catalogue, stages: Iterable[Stage]) -> dict[str, Any]:
     asked = operations()
     meant = stage_overrides(asked.settings, list(known.stages.values()))
     return {
-        stage.kind.replace("/", "__"): {
-            "config": {"preset": stage.default_preset(asked.preset), "overrides": meant[stage.kind]}
-        }
+        op_name(stage.kind): {"config": {"preset": stage.default_preset(asked.preset), "overrides": meant[stage.kind]}}
         for stage in stages
         if stage.presets is not None
     }

@@ -28,6 +28,7 @@ from assets_data.stage import Stage
 from pipeline_defs.catalogue import Catalogue
 from pipeline_defs.dagster.assets import make_stage
 from pipeline_defs.dagster.checks import evaluated
+from pipeline_defs.dagster.names import asset_key
 from pipeline_defs.dagster.resources import StoreResource
 from pipeline_defs.dagster.stage_config import StageConfig
 from pipeline_defs.inputs import point, read_slice_set, stage_name
@@ -81,7 +82,7 @@ def _events(
     config = None if stage.presets is None else StageConfig(**asked)
     made = make_stage(catalogue, stage, context.instance, resource, config, slice_name)
     point(made.store, stage, slice_name, made.snapshot)
-    key = dg.AssetKey(stage.kind.split("/"))
+    key = asset_key(stage.kind)
     tags = _versions(stage, made.inputs, made.snapshot)
     yield dg.AssetMaterialization(key, partition=slice_name, metadata=made.metadata, tags=tags)
     shelf = resource.open()
@@ -101,7 +102,7 @@ def _versions(stage: Stage, inputs: Mapping[str, Any], snapshot: Snapshot) -> di
         DATA_VERSION_IS_USER_PROVIDED_TAG: "true",
     }
     for name, given in stage.inputs.items():
-        key, read = dg.AssetKey(given.kind.split("/")), inputs.get(name)
+        key, read = asset_key(given.kind), inputs.get(name)
         version = read.id if isinstance(read, Snapshot) else DEFAULT_DATA_VERSION.value
         tags |= {get_input_data_version_tag(key): version, get_input_event_pointer_tag(key): NULL_EVENT_POINTER}
     return tags
