@@ -179,12 +179,15 @@ class Stage:
         return chosen
 
     def replay_config(self, recorded: Mapping[str, Any]) -> Any:
-        """The full config again, from what a receipt holds; a pinned stage is asked for another one."""
+        """The full config again, from what a receipt holds; a pinned stage is asked for another one.
+
+        Raises ConfigError where what the receipt holds is no config of this stage.
+        """
         if self.presets is None:
             return None
-        if self.pin:
-            section, _, name = self.pin.rpartition(".")
-            recorded = {**recorded, section: {**recorded[section], name: True}}
+        section, _, name = self.pin.rpartition(".")
+        if isinstance(chosen := recorded.get(section), Mapping):
+            recorded = {**recorded, section: {**chosen, name: True}}
         return from_dict(self.config_type, recorded)
 
 
