@@ -1,5 +1,6 @@
 """``python -m training``: preflight, training and gate of one recipe on a manifest, with no Dagster and no Polars.
 
+Started by ``torchrun`` on several processes, all of them train and rank 0 does the rest.
 Exits 0 when the gate passed (or was skipped), 1 when it did not or an error stopped the run, 75 after a second stall.
 """
 
@@ -16,6 +17,8 @@ from typing import Any
 
 from assets_data.lineage import Snapshot, StemmaError, Store
 from training.config import STALLED, load_config, with_updates
+from training.parallel.follow import dismiss, follow
+from training.parallel.world import World, joined
 from training.recipe import find_recipe
 from training.trainer import Trainer, find_input
 
@@ -26,10 +29,13 @@ def main(arguments: list[str]) -> int:
     """Run the command line; errors are one line on stderr."""
     chosen = parser().parse_args(arguments)
     try:
-        trainer = make_trainer(chosen)
-        if trainer.config.train.stall_seconds and CHILD not in os.environ:
-            return supervise(arguments)
-        return run(trainer, chosen)
+        with joined(chosen.parallel) as world:
+            if not world.leads:
+                return follow(world, Store(chosen.store), find_recipe(chosen.recipe))
+            trainer = make_trainer(chosen)
+            if trainer.config.train.stall_seconds and CHILD not in os.environ and world.size == 1:
+                return supervise(arguments)
+            return run(trainer, chosen, world)
     except StemmaError as error:
         print(error, file=sys.stderr)
         return 1
@@ -48,6 +54,8 @@ def parser() -> argparse.ArgumentParser:
     text = "begin from a run's checkpoint folder, or from a published checkpoint by id or name"
     made.add_argument("--branch-from", metavar="CHECKPOINT", help=text)
     made.add_argument("--reset-progress", action="store_true", help="take only the weights of --branch-from")
+    text = "how several processes, such as torchrun starts, share the work: none or ddp; default: by their number"
+    made.add_argument("--parallel", choices=["none", "ddp"], help=text)
     made.add_argument("--skip-gate", action="store_true", help="train and do not judge")
     return made
 
@@ -63,9 +71,10 @@ def make_trainer(chosen: argparse.Namespace) -> Trainer:
     return Trainer(chosen.recipe, chosen.manifest, store=chosen.store, inputs=inputs, **choices)
 
 
-def run(trainer: Trainer, chosen: argparse.Namespace) -> int:
+def run(trainer: Trainer, chosen: argparse.Namespace, world: World) -> int:
     """Train and judge; say so when there was nothing left to do."""
-    checkpoint = trainer.train(find_origin(trainer.store, chosen), reset_progress=chosen.reset_progress)
+    checkpoint = trainer.train(find_origin(trainer.store, chosen), reset_progress=chosen.reset_progress, world=world)
+    dismiss(world)
     state = "already complete" if checkpoint.reused else "trained"
     print(f"{trainer.recipe.name}/checkpoint {checkpoint.id} ({state})")
     if chosen.skip_gate:

@@ -203,12 +203,13 @@ def _holds(path: Path, tensors: Tensors) -> bool:
         return False
     return found.keys() == tensors.keys() and all(
         (read.dtype, read.shape) == (tensors[name].dtype, tensors[name].shape)
-        and np.array_equal(_bytes(read), _bytes(tensors[name]))
+        and np.array_equal(tensor_bytes(read), tensor_bytes(tensors[name]))
         for name, read in found.items()
     )
 
 
-def _bytes(tensor: torch.Tensor) -> np.ndarray:
+def tensor_bytes(tensor: torch.Tensor) -> np.ndarray:
+    """uint8[n]: a contiguous CPU tensor's bytes."""
     return tensor.reshape(-1).view(torch.uint8).numpy()
 
 

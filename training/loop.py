@@ -21,15 +21,17 @@ from torch import Tensor, nn
 
 from assets_data.lineage import StorageError, TrainingError
 from training import checkpoint
-from training.branch import Origin, begin_from
+from training.branch import Origin
 from training.callbacks import Callback, standard_callbacks
 from training.config import pin_length
 from training.data import Data
 from training.environment import reproducible
 from training.finite import blame
 from training.journal import Step
+from training.parallel.begin import begin
+from training.parallel.lanes import lanes_gradient
+from training.parallel.world import ALONE, World
 from training.recipe import Recipe
-from training.resume import continue_run
 from training.run import Run, open_run
 from training.run_directory import run_lease
 
@@ -51,22 +53,24 @@ def train(
     callbacks: Sequence[Callback] = (),
     origin: Origin | None = None,
     references: Mapping[str, Any] | None = None,
+    world: World = ALONE,
 ) -> Run:
     """Train to ``config.train.updates`` in ``directory`` and return the finished run; a finished one returns at once.
 
     ``code`` is the version of the code that trains, ``origin`` a checkpoint to begin from, ``references`` are ids that
-    are written beside every checkpoint. Raises TrainingError for a run directory in use (RUN_IN_USE) or of another
+    are written beside every checkpoint. In a ``world`` of several processes each calls this; rank 0 keeps the
+    directory, the others a folder in it. Raises TrainingError for a run directory in use (RUN_IN_USE) or of another
     corpus, config or code (RESUME_MISMATCH), for a non-finite number (NON_FINITE) and a stop signal (STOPPED).
     """
     config = pin_length(config, len(data.row_keys))
-    with run_lease(directory), reproducible(config.train) as device, stop_requests() as stop:
+    world.share(config.train.lanes)
+    with run_lease(world.directory(directory)), reproducible(config.train) as device, stop_requests() as stop:
         came_from = origin.facts() if origin and not origin.same_run else {}
-        run = open_run(recipe, config, data, directory, device, code, came_from, references or {})
+        own = world.directory(directory)
+        run = open_run(recipe, config, data, own, device, code, came_from, references or {}, world)
         run.hooks = standard_callbacks(run, callbacks)
         try:
-            begun = continue_run(run)
-            if not begun and origin:
-                begin_from(run, origin)
+            begun = begin(run, directory, origin)
             if not (begun and run.finished):  # a branch may have no update left; it begins and ends all the same
                 _loop(run, stop)
         except BaseException:
@@ -74,7 +78,8 @@ def train(
                 run.close()
             raise
         run.close()
-        checkpoint.read_state(run.final)  # success means that the last checkpoint is there and right
+        if world.leads:
+            checkpoint.read_state(run.final)  # success means that the last checkpoint is there and right
     return run
 
 
@@ -90,38 +95,24 @@ def _loop(run: Run, stop: StopRequest) -> None:
         run.update = update + 1
         run.profile.updated()
         _fire(run, "step_end")
+        stopping, run.ended = run.world.any(stop.signal is not None, run.ended)
         if run.finished or run.order.epoch(update + 1) != run.order.epoch(update):
             _refuse_non_finite(run)  # the epoch's summary fetches numbers from the device: look first
             _fire(run, "epoch_end")
-        if stop.signal and not run.finished:
+        if stopping and not run.finished:
             _refuse_non_finite(run)
             run.save()
-            action = "run again to continue"
-            raise TrainingError("STOPPED", f"{stop.signal} after update {run.update}, state saved", action=action)
+            action, signalled = "run again to continue", stop.signal or "another process"
+            raise TrainingError("STOPPED", f"{signalled} after update {run.update}, state saved", action=action)
     _fire(run, "train_end")
 
 
 def _update(run: Run, update: int) -> Step:
     """One optimizer update: gradients of every micro-batch, then, if all is finite, clip and step."""
-    since = time.perf_counter()
     rows, epochs = run.order.batch(update)
-    parts = np.split(np.arange(len(rows)), run.plan.accumulation)
-    batches = [run.batch(run.data, rows[part], epochs[part]) for part in parts]
     run.rows_digest.add(run.data.row_keys[rows])
-    run.profile.waited(since)
-    total: dict[str, Tensor] = {}
-    items = sum(count for _, count in batches)
-    with run.calls.passes():
-        for batch, count in batches:
-            losses = run.losses(batch)
-            if len(batches) == 1:  # no share to take: three kernels an update less, and the same bits
-                run.precision.backward(losses["loss"], again=run.calls.second_order)
-                total = {name: value.detach() for name, value in losses.items()}
-                continue
-            share = count / items if items else 1 / len(batches)
-            run.precision.backward(losses["loss"] * share, again=run.calls.second_order)
-            for name, value in losses.items():
-                total[name] = total.get(name, 0.0) + value.detach() * share
+    gradient = _gradient if run.plan.lanes == 1 else lanes_gradient
+    total = gradient(run, update, rows, epochs)
     overflow = run.precision.unscale(run.optimizer)
     grad_norm = nn.utils.clip_grad_norm_(run.parameters, run.plan.grad_clip or float("inf"))
     run.guard.observe(update, total["loss"], grad_norm, overflow)
@@ -140,6 +131,27 @@ def _update(run: Run, update: int) -> Step:
     if overflow is not None:  # nothing was stepped by an overflown gradient, and JSON knows no infinity
         total |= {"grad_norm": torch.where(overflow > 0, 0.0, grad_norm), "skipped": overflow}
     return Step(update=update, epoch=int(epochs[0]), lr=lr, scalars=total)
+
+
+def _gradient(run: Run, update: int, rows: np.ndarray, epochs: np.ndarray) -> dict[str, Tensor]:
+    """The losses of an update's rows in one lane, their gradient left in the parameters."""
+    since = time.perf_counter()
+    parts = np.split(np.arange(len(rows)), run.plan.accumulation)
+    batches = [run.batch(run.data, rows[part], epochs[part]) for part in parts]
+    run.profile.waited(since)
+    total: dict[str, Tensor] = {}
+    items = sum(count for _, count in batches)
+    with run.calls.passes():
+        for batch, count in batches:
+            losses = run.losses(batch)
+            if len(batches) == 1:  # no share to take: three kernels an update less, and the same bits
+                run.precision.backward(losses["loss"], again=run.calls.second_order)
+                return {name: value.detach() for name, value in losses.items()}
+            share = count / items if items else 1 / len(batches)
+            run.precision.backward(losses["loss"] * share, again=run.calls.second_order)
+            for name, value in losses.items():
+                total[name] = total.get(name, 0.0) + value.detach() * share
+    return total
 
 
 def _refuse_non_finite(run: Run) -> None:

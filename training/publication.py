@@ -26,6 +26,8 @@ from training.job import Job, references, run_name
 from training.loop import train
 from training.machine import installed_version
 from training.metrics import curves, finite, read_lines
+from training.parallel.follow import order
+from training.parallel.world import ALONE, World
 from training.run import Run
 from training.run_directory import CHECKPOINTS, LOG, METRICS, PASSED, TIMINGS
 
@@ -33,12 +35,21 @@ FACTS_SCHEMA, RESULT_SCHEMA = 2, 2
 
 
 def train_and_publish(
-    writer: SnapshotWriter, job: Job, code: str, origin: Origin | None = None, callbacks: Sequence[Callback] = ()
+    writer: SnapshotWriter,
+    job: Job,
+    code: str,
+    origin: Origin | None = None,
+    callbacks: Sequence[Callback] = (),
+    world: World = ALONE,
 ) -> None:
-    """Train in the run directory of (preflight, code, origin) and write the checkpoint's snapshot."""
+    """Train in the run directory of (preflight, code, origin) and write the checkpoint's snapshot.
+
+    The other processes of ``world`` train the same run: see :mod:`training.parallel.follow`.
+    """
     facts = origin.facts() if origin and not origin.same_run else {}
     mother = {ORIGIN: origin.published} if origin and origin.published else {}
     run_id = run_name(job, code, facts)
+    order(world, job, run_id, code, origin)
     run = train(
         job.recipe,
         job.config,
@@ -48,6 +59,7 @@ def train_and_publish(
         callbacks=callbacks,
         origin=origin,
         references={**references(job), **mother},
+        world=world,
     )
     shutil.copyfile(run.final / "model.safetensors", writer.part("model.safetensors"))
     for name in (METRICS, TIMINGS, LOG):

@@ -23,6 +23,7 @@ from training.optim import build_optimizer
 from training.optimizer_arguments import inherited_kwargs
 from training.optimizer_calls import OptimizerCalls
 from training.order import EACH_ONCE, Order, OrderDigest
+from training.parallel.world import ALONE, World
 from training.precision import Precision
 from training.profile import Profile
 from training.recipe import Recipe
@@ -68,6 +69,8 @@ class Run:
     environment: Mapping[str, Any] = field(default_factory=dict)
     """Where this process trains: the report as it was under the run's own settings."""
     profile: Profile = field(default_factory=Profile)
+    world: World = ALONE
+    """The processes that train it; those that do not lead have no history, trackers or checkpoints of their own."""
 
     @property
     def finished(self) -> bool:
@@ -104,9 +107,9 @@ class Run:
             return self.recipe.loss(self.model, self.config, moved)
 
     def save(self) -> Path:
-        """Write the checkpoint of the present update, unless it is there. Raises StorageError; the old ones stay."""
+        """Write the present update's checkpoint on rank 0, unless it is there. Raises StorageError; old ones stay."""
         folder = self.directory / CHECKPOINTS
-        if (path := folder / f"{self.update:08d}").exists():
+        if (path := folder / f"{self.update:08d}").exists() or not self.world.leads:
             return path
         tensors, numbers = state.capture(self.model, self.optimizer)
         facts = {
@@ -175,6 +178,7 @@ def open_run(
     code: str,
     origin: Mapping[str, Any],
     references: Mapping[str, Any],
+    world: World = ALONE,
 ) -> Run:
     """A run at update 0: the model drawn from its own seed, the optimizer, the order, the logs."""
     plan: TrainConfig = config.train
@@ -208,5 +212,6 @@ def open_run(
         guard=FiniteGuard(optimizer, device),
         journal=Journal(directory / METRICS),
         timings=JsonLines(directory / TIMINGS),
-        environment=report(device),
+        environment={**report(device), **world.facts()},
+        world=world,
     )

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from training.branch import Origin
     from training.callbacks import Callback
+    from training.parallel.world import World
 
 REPORT = "preflight.json"
 
@@ -128,6 +129,7 @@ def make_checkpoint(
     state: Path | None = None,
     reset_progress: bool = False,
     callbacks: Sequence[Callback] = (),
+    world: World | None = None,
 ) -> Snapshot:
     """Train under a clean preflight, or continue where a killed process left off, and publish the final weights.
 
@@ -135,7 +137,7 @@ def make_checkpoint(
     over whole, or only its weights with ``reset_progress``; it becomes a parent. ``state`` is a checkpoint folder of a
     run that this one would pass through bit for bit (see :func:`training.branch.same_run`): it saves the updates before
     and changes nothing else. ``callbacks`` look on and are no part of any identity: of a checkpoint that was published
-    before they see nothing.
+    before they see nothing. ``world`` are the processes that train it, this one alone if not given, and no identity.
 
     Raises ConfigError PREFLIGHT_NOT_OK listing the errors, and what :func:`training.loop.train` raises.
     """
@@ -145,7 +147,10 @@ def make_checkpoint(
     def build(writer: SnapshotWriter) -> None:
         from training.publication import train_and_publish
 
-        train_and_publish(writer, job, code_version(*code), _origin(origin, state, reset_progress), callbacks)
+        devices = {"world": world} if world else {}
+        train_and_publish(
+            writer, job, code_version(*code), _origin(origin, state, reset_progress), callbacks, **devices
+        )
 
     return store.run_stage(
         name=f"{recipe.name}/checkpoint",

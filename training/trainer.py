@@ -15,6 +15,7 @@ from training.stages import make_checkpoint, make_gate_report, make_preflight_re
 
 if TYPE_CHECKING:
     from training.callbacks import Callback
+    from training.parallel.world import World
 
 
 class Trainer:
@@ -47,12 +48,18 @@ class Trainer:
         self.checkpoint: Snapshot | None = None
 
     def train(
-        self, origin: Snapshot | None = None, *, reset_progress: bool = False, callbacks: Sequence[Callback] = ()
+        self,
+        origin: Snapshot | None = None,
+        *,
+        reset_progress: bool = False,
+        callbacks: Sequence[Callback] = (),
+        world: World | None = None,
     ) -> Snapshot:
         """The checkpoint: trained now, resumed, or as it was published before (``reused``).
 
         It begins from ``origin``, a published checkpoint (its weights) or training state (all of it, or the weights
         only with ``reset_progress``). ``callbacks`` look on while it trains; a checkpoint that is reused fires none.
+        ``world`` are the processes that train it, of which this one leads.
         """
         self.preflight = make_preflight_report(self.store, self.recipe, self.inputs, self.config)
         self._point("preflight_report", self.preflight)
@@ -64,6 +71,7 @@ class Trainer:
             origin,
             reset_progress=reset_progress,
             callbacks=callbacks,
+            world=world,
         )
         return self._point("checkpoint", self.checkpoint)
 

@@ -40,12 +40,16 @@ def standard_callbacks(run: Run, further: Sequence[Callback]) -> list[Callback]:
     """Every callback of a run, in the order in which its hooks fire.
 
     Checkpoints come after all that keep something, so that what is kept is what was known after that very update.
+    A process that does not lead has only ``further`` and the watchdog.
     What a callback keeps lies in the checkpoint under its class's name. Raises ConfigError CALLBACK_NAME for one of
     ``further`` that has the name of a callback that is there anyway.
     """
+    watchdog = [Watchdog()] if run.plan.stall_seconds else []
+    if not run.world.leads:
+        return [*further, *watchdog]
     best = Best()
     before = [Log(), Validation(), Monitor(), Collapse(), best, *trackers(run.plan)]
-    after = [Checkpoints(best), Progress(), Reports(), *([Watchdog()] if run.plan.stall_seconds else [])]
+    after = [Checkpoints(best), Progress(), Reports(), *watchdog]
     names = {type(hook).__name__ for hook in [*before, *after]}
     if taken := sorted(names & {type(hook).__name__ for hook in further}):
         raise ConfigError("CALLBACK_NAME", "every run has a callback of this name; give the class another", found=taken)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from training.config.optimizers import optimizer_problems
+from training.config.optimizers import SECOND_ORDER, optimizer_problems
 from training.config.train import TrainConfig
 
 Problem = tuple[str, str, str]
@@ -14,6 +14,7 @@ AT_LEAST = {
     "updates": 1,
     "batch_rows": 1,
     "accumulation": 1,
+    "lanes": 1,
     "log_every": 1,
     "monitor_every": 0,
     "validate_every": 0,
@@ -75,9 +76,18 @@ def _ranges(config: TrainConfig) -> Iterator[Problem]:
 
 
 def _batches(config: TrainConfig) -> Iterator[Problem]:
-    if config.batch_rows % max(1, config.accumulation):
-        message = f"{config.accumulation} micro-batches do not divide {config.batch_rows} rows"
+    lanes, accumulation = max(1, config.lanes), max(1, config.accumulation)
+    if config.batch_rows % accumulation:
+        message = f"{accumulation} micro-batches do not divide {config.batch_rows} rows"
         yield "TRAIN_CONFIG_ACCUMULATION", "accumulation", message
+    elif config.batch_rows % (lanes * accumulation):
+        message = f"{lanes} lanes of {accumulation} micro-batches do not divide {config.batch_rows} rows"
+        yield "TRAIN_CONFIG_LANES", "lanes", message
+    if lanes & (lanes - 1):
+        yield "TRAIN_CONFIG_LANES", "lanes", f"{lanes} is no power of two, so pairs cannot be summed evenly"
+    if lanes > 1 and config.optimizer.name.lower() in SECOND_ORDER:
+        message = f"{config.optimizer.name} differentiates gradients, and a sum over lanes keeps no graph"
+        yield "TRAIN_CONFIG_LANES", "lanes", message
     if config.best.patience and not config.validate_every and not config.monitor_every:
         message = "nothing is measured before the end; set validate_every or monitor_every"
         yield "TRAIN_CONFIG_PATIENCE", "best.patience", message

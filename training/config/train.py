@@ -25,7 +25,12 @@ class TrainConfig:
         None, "passes over the rows instead of `updates`; counted once, by the preflight, which pins the updates"
     )
     batch_rows: int = option(32, "rows per update")
-    accumulation: int = option(1, "equal micro-batches per update; divides batch_rows")
+    accumulation: int = option(1, "equal micro-batches per lane; with lanes it divides batch_rows")
+    lanes: int = option(
+        1,
+        "equal shares of an update's rows, whose gradients are summed pair by pair; a power of two; with several, as "
+        "many processes as divide them give the same bits",
+    )
     optimizer: OptimizerConfig = option(OptimizerConfig(), "optimizer")
     schedule: ScheduleConfig = option(ScheduleConfig(), "learning-rate schedule")
     loss: LossConfig = option(LossConfig(), "loss over token labels")

@@ -29,7 +29,6 @@ def losses(model: HrmLm, config: HrmLmConfig, batch: Mapping[str, Tensor]) -> di
         earlier = [measure(logits.flatten(0, 1), labels_N)["loss"] for logits in output.earlier_BTV]
         terms["earlier_loss"] = (config.model.core.ds_weight, torch.stack(earlier).mean())
     if model.training:
-        model.count_rows(len(batch["labels"]))
         scalars["loss"] = scalars["loss"] + sum(weight * value for weight, value in terms.values())
     return {**scalars, **{name: value.detach() for name, (_, value) in terms.items()}}
 

@@ -89,6 +89,10 @@ class HrmLm(TokenRecipe):
 
         return states(model, batch)
 
+    def after_step(self, model: Model, config: HrmLmConfig, update: int) -> None:
+        """The update's rows open the gate."""
+        model.count_rows(config.train.batch_rows)
+
     def monitor(self, model: Model, data: TokenData, config: HrmLmConfig) -> dict[str, float]:
         """Slot spread, gate, and exact match on the watched sums."""
         from training.recipes.hrm_lm.evaluate import monitor

@@ -31,6 +31,7 @@ def train(model, recipe, data, config, updates=12):
         recipe.loss(model, config, batch)["loss"].backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
+        recipe.after_step(model, config, step)
     return model.eval()
 
 

@@ -1,0 +1,147 @@
+"""The processes that train one model together, and what they say to each other.
+
+Rank 0 leads: it alone has the store's names, the lease, the journal, trackers and checkpoints, and tells the others
+what to train. Sums go pair by pair in an order that depends on nothing but the number of lanes, so every number of
+processes gives the same bits. Messages are JSON and tensors; nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from assets_data.lineage import ConfigError, TrainingError, digest_json
+
+PATIENCE = timedelta(days=1)
+"""How long one process waits for another: longer than any preflight or save. A dead one is noticed at once by its
+closed connection, a stalled one by the watchdog, which ends every process of the group.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """This process's place among ``size`` of them. A fact of the environment: it changes no bit."""
+
+    rank: int = 0
+    size: int = 1
+    strategy: str = "none"
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes the run's files."""
+        return self.rank == 0
+
+    def directory(self, run: Path) -> Path:
+        """This process's own directory of a run: the run's for rank 0, a folder in it for every other."""
+        return run if self.leads else run / "ranks" / str(self.rank)
+
+    def share(self, lanes: int) -> range:
+        """The lanes of this process. Raises ConfigError LANES_WORLD unless the world divides them."""
+        if lanes % self.size:
+            what = f"{self.size} processes cannot share {lanes} lanes"
+            action = "start as many processes as divide train.lanes, which is part of what a run is"
+            raise ConfigError("LANES_WORLD", what, where="train.lanes", action=action)
+        each = lanes // self.size
+        return range(self.rank * each, (self.rank + 1) * each)
+
+    def sum(self, values: Sequence[Tensor]) -> list[Tensor]:
+        """The sum over all processes of flat ``values``, by recursive doubling: bit-equal in every process.
+
+        After k rounds each holds the sum over its block of 2**k; adding two numbers does not depend on which is first.
+        """
+        found = list(values)
+        for peer in (self.rank ^ (1 << k) for k in range(self.size.bit_length() - 1)):
+            theirs = [torch.empty_like(value) for value in found]
+            with _heard():
+                sends = [dist.P2POp(dist.isend, value, peer) for value in found]
+                calls = [*sends, *(dist.P2POp(dist.irecv, value, peer) for value in theirs)]
+                for work in dist.batch_isend_irecv(calls):
+                    work.wait()
+            found = [own + their for own, their in zip(found, theirs, strict=True)]
+        return found
+
+    def any(self, *flags: bool) -> list[bool]:
+        """For every flag whether a process raised it, in one exchange between the hosts."""
+        if self.size == 1:
+            return list(flags)
+        raised = torch.tensor(flags, dtype=torch.uint8)
+        with _heard():
+            dist.all_reduce(raised, dist.ReduceOp.MAX)
+        return [bool(flag) for flag in raised.tolist()]
+
+    def tell(self, document: Any = None) -> Any:
+        """Rank 0's JSON document, in every process."""
+        if self.size == 1:
+            return document
+        text = json.dumps(document).encode() if self.leads else b""
+        length = torch.tensor([len(text)])
+        with _heard():
+            dist.broadcast(length, 0)
+            data = torch.frombuffer(bytearray(text or bytes(int(length))), dtype=torch.uint8)
+            dist.broadcast(data, 0)
+        return json.loads(bytes(data.tolist()))
+
+    def require_same(self, facts: Mapping[str, Any]) -> None:
+        """Raise TrainingError RANKS_DIFFER unless every process has the very facts of rank 0."""
+        theirs = self.tell(digests := {name: digest_json(value) for name, value in facts.items()})
+        differing = [name for name, digest in digests.items() if theirs[name] != digest]
+        if any(self.any(bool(differing))):
+            action = "give every process the same code, store and settings"
+            what = "the processes of this run would not train the same model"
+            raise TrainingError("RANKS_DIFFER", what, where=f"rank {self.rank}", found=differing, action=action)
+
+    def facts(self) -> dict[str, Any]:
+        """What the environment report says of it; nothing for a process alone."""
+        if self.size == 1:
+            return {}
+        return {"parallel": {"strategy": self.strategy, "world": self.size, "backend": dist.get_backend()}}
+
+
+ALONE = World()
+
+
+@contextlib.contextmanager
+def joined(strategy: str | None = None) -> Iterator[World]:
+    """The world that a launcher such as ``torchrun`` describes in the environment; without one, this process alone.
+
+    Raises ConfigError PARALLEL_WORLD for a number of processes that is no power of two, or a strategy that does not fit
+    it: ``none`` is for one process, ``ddp`` for several; not given, it follows from their number.
+    """
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    strategy = strategy or ("ddp" if size > 1 else "none")
+    if size & (size - 1) or (size > 1) == (strategy == "none"):
+        what = f"strategy {strategy} on {size} processes"
+        action = "start 1, 2, 4, ... processes with torchrun; none is for one of them, ddp for several"
+        raise ConfigError("PARALLEL_WORLD", what, where="--parallel", action=action)
+    if size == 1:
+        yield ALONE
+        return
+    backend = "gloo"
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+        backend = "cpu:gloo,cuda:nccl"
+    dist.init_process_group(backend, timeout=PATIENCE)
+    try:
+        yield World(rank=dist.get_rank(), size=size, strategy=strategy)
+    finally:
+        dist.destroy_process_group()
+
+
+@contextlib.contextmanager
+def _heard() -> Iterator[None]:
+    """What torch raises when another process is gone, as an error with a code."""
+    try:
+        yield
+    except RuntimeError as error:
+        action = "look at the first process that failed; a run goes on from its newest checkpoint"
+        raise TrainingError("RANK_LOST", f"another process is gone: {error}", action=action) from error
