@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from assets_data.lineage import ConfigError, Snapshot, Store, from_dict, read_sections, resolve
+from assets_data.lineage import ConfigError, Snapshot, Store, from_recorded, read_sections, resolve
 from assets_data.lineage.queries.reach import EVERYTHING, NOTHING, ROWS, SPLIT
 
 __all__ = ["EVERYTHING", "NOTHING", "ROWS", "Check", "Input", "Many", "One", "Outcome", "Stage", "learns_from", "load"]
@@ -188,7 +188,7 @@ class Stage:
         section, _, name = self.pin.rpartition(".")
         if isinstance(chosen := recorded.get(section), Mapping):
             recorded = {**recorded, section: {**chosen, name: True}}
-        return from_dict(self.config_type, recorded)
+        return from_recorded(self.config_type, recorded)
 
 
 @functools.cache

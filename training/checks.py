@@ -11,7 +11,6 @@ from torch import nn
 from assets_data.lineage import ConfigError, IntegrityError, Snapshot, Store
 from training.config import OptimizerConfig, TrainConfig
 from training.data import Data
-from training.losses import token_loss
 from training.optim import build_optimizer, optimizer_class
 from training.optimizer_arguments import fitting_kwargs, inherited_kwargs, parameters_of
 from training.recipe import Issue, Recipe
@@ -19,7 +18,7 @@ from training.schedules import build_schedule
 
 
 def config_issues(recipe: Recipe, config: Any) -> Iterator[Issue]:
-    """Contradictions of the config, and names and arguments that optimizer, schedule or loss do not know."""
+    """Contradictions of the config, and names and arguments that optimizer or schedule do not know."""
     yield from recipe.check(config)
     plan: TrainConfig = config.train
     inherited = inherited_kwargs(getattr(recipe, "presets", {}), plan.optimizer)
@@ -28,13 +27,12 @@ def config_issues(recipe: Recipe, config: Any) -> Iterator[Issue]:
             nn.Linear(1, 1), plan.optimizer, updates=plan.updates, inherited=inherited
         ),
         "train.schedule": lambda: build_schedule(plan.schedule, plan.updates),
-        "train.loss": lambda: token_loss(plan.loss),
     }
     for path, build in builders.items():
         try:
             build()
         except ConfigError as error:
-            if error.code not in ("LOSS_UNKNOWN", "OPTIMIZER_UNFIT"):  # among the contradictions already
+            if error.code != "OPTIMIZER_UNFIT":  # among the contradictions already
                 yield Issue(error.code, "error", path, str(error))
         else:
             yield from _unused(plan.optimizer, inherited) if path == "train.optimizer" else ()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from assets_data.lineage import ConfigError, Snapshot, Store, from_dict, keyed_order
+from assets_data.lineage import ConfigError, Snapshot, Store, from_recorded, keyed_order
 from training.callbacks import evaluating
 from training.config import derived_seed
 from training.environment import autocast, reproducible
@@ -22,7 +22,7 @@ def mean_losses(
 
     Raises ConfigError SPLIT_EMPTY where the split has no row.
     """
-    config = from_dict(recipe.config_type, checkpoint.read_json("config.json"))
+    config = from_recorded(recipe.config_type, checkpoint.read_json("config.json"))
     data = recipe.open_data(store, inputs, config)
     rows = {"train": data, "validation": data.validation}.get(split)
     if rows is None or not len(rows.row_keys):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from assets_data.lineage import ConfigError, DataError, Snapshot, Store, digest_json, from_dict
+from assets_data.lineage import ConfigError, DataError, Snapshot, Store, digest_json, from_recorded
 from training.data import Data
 from training.recipe import Recipe
 
@@ -47,7 +47,7 @@ class Job:
     @cached_property
     def config(self) -> Any:
         """The full config, as registered."""
-        return from_dict(self.recipe.config_type, self.registration["config"])
+        return from_recorded(self.recipe.config_type, self.registration["config"])
 
     @cached_property
     def data(self) -> Data:

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from training.config import TrainConfig
-from training.config.problems import LIBRARY_LOSSES, OWN_SCHEDULES
+from training.config.problems import OWN_SCHEDULES
 from training.environment import WORKSPACE, WORKSPACES
 from training.optim import TORCH_OPTIMIZERS
 from training.recipe import Issue
@@ -147,7 +147,7 @@ def dependencies(plan: TrainConfig, needs: Sequence[str], probes: Probes) -> lis
     """Package, whether this run requires it, its version if it is there, and the reason it is an issue (or empty)."""
     rows = []
     library = plan.optimizer.name.lower() not in TORCH_OPTIMIZERS
-    library |= plan.schedule.name not in OWN_SCHEDULES or plan.loss.name in LIBRARY_LOSSES
+    library |= plan.schedule.name not in OWN_SCHEDULES
     for package in (*PACKAGES, "pytorch_optimizer", *plan.trackers, *needs):
         required = package != "pytorch_optimizer" or library
         version = probes.installed_version(package)

@@ -59,8 +59,8 @@ class Recipe:
     ``presets`` maps names to functions that give a full config. There must be one, whatever its name; ``demo`` is taken
     where none is asked for, and where there is no ``demo``, the first. ``config_type`` is a frozen dataclass; its field
     ``train`` is a ``training.config.TrainConfig``, from which the loop reads all it does (updates, batch, optimizer,
-    schedule, precision, intervals, seed), so a preset sets those there. ``train.loss`` is for recipes that call
-    ``training.losses.token_loss``. Every other field of the config is the recipe's own.
+    schedule, precision, intervals, seed), so a preset sets those there. Every other field of the config is the
+    recipe's own, the loss over tokens among them (``training.tokens.TokenLoss``).
 
     ``inputs`` are the snapshots it reads, by the name under which its methods get them: a domain's manifest, a table,
     another recipe's checkpoint, as in ``{"manifest": One("text/dataset_manifest")}``. ``derived`` are stages of its own

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from assets_data.lineage import GateError, IntegrityError, Snapshot, SnapshotWriter, Store, from_dict
+from assets_data.lineage import GateError, IntegrityError, Snapshot, SnapshotWriter, Store, from_recorded
 from assets_data.lineage.queries.explain import ORIGIN
 from assets_data.lineage.receipts.code import code_version, environment
 from assets_data.lineage.receipts.reader import read_receipt
@@ -206,7 +206,7 @@ def load_model(recipe: Recipe, checkpoint: Snapshot) -> nn.Module:
     """The model of a published checkpoint, on the CPU and in evaluation mode."""
     from safetensors.torch import load_file
 
-    config = from_dict(recipe.config_type, checkpoint.read_json("config.json"))
+    config = from_recorded(recipe.config_type, checkpoint.read_json("config.json"))
     model = recipe.build_model(config, checkpoint.read_json("training.json")["model_inputs"])
     model.load_state_dict(load_file(checkpoint.file("model.safetensors")))
     return model.eval()

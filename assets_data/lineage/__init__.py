@@ -20,6 +20,7 @@ from assets_data.lineage.identity.digests import (
 )
 from assets_data.lineage.identity.merkle import merkle_root
 from assets_data.lineage.identity.order import keyed_order, mix64, uniform01
+from assets_data.lineage.older import from_recorded
 from assets_data.lineage.storage.snapshot import Snapshot, SnapshotWriter
 from assets_data.lineage.storage.store import Store, lease
 
@@ -40,6 +41,7 @@ __all__ = [
     "digest_file",
     "digest_json",
     "from_dict",
+    "from_recorded",
     "keyed_order",
     "lease",
     "merkle_root",

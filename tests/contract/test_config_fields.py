@@ -105,8 +105,6 @@ def test_numbers_are_bounded_unless_any_value_means_something():
         ({"schedule.name": "cosine", "schedule.warmup": 2}, "TRAIN_CONFIG_WARMUP"),
         ({"schedule.kwargs": {"eta_min": 1}}, "TRAIN_CONFIG_SCHEDULE"),
         ({"best.patience": 1}, "TRAIN_CONFIG_PATIENCE"),
-        ({"loss.name": "diceloss"}, "LOSS_UNFIT"),
-        ({"loss.name": "cross"}, "LOSS_UNKNOWN"),
         ({"trackers": ["neptune"]}, "TRACKER_UNKNOWN"),
     ],
     ids=str,

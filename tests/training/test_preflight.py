@@ -246,8 +246,6 @@ def test_epochs_are_turned_into_updates_and_pinned_in_the_registration(store, in
     [
         ({"train.optimizer.kwargs": {"momentum": 0.9}}, "OPTIMIZER_ARGUMENTS"),
         ({"train.schedule.name": "rex", "train.schedule.kwargs": {"steps": 1}}, "SCHEDULE_ARGUMENTS"),
-        ({"train.loss.kwargs": {"smoothing": 1}}, "LOSS_ARGUMENTS"),
-        ({"train.loss.name": "diceloss"}, "LOSS_UNFIT"),
         ({"train.trackers": ["neptune"]}, "TRACKER_UNKNOWN"),
     ],
     ids=str,

@@ -1,4 +1,4 @@
-"""The named choices of a run: optimizer, schedule, loss, and what counts as its best checkpoint."""
+"""The named choices of a run: optimizer, schedule, and what counts as its best checkpoint."""
 
 from __future__ import annotations
 
@@ -39,14 +39,6 @@ class ScheduleConfig:
     kwargs: Mapping[str, Any] = _kwargs(
         "arguments of a library schedule's constructor; rates are factors of the peak, lengths updates after warm-up"
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LossConfig:
-    """The loss over token labels, by name. See :mod:`training.losses`."""
-
-    name: str = option("cross_entropy", "cross_entropy, z_loss, bi_tempered_logistic, focal_cosine or multi_margin")
-    kwargs: Mapping[str, Any] = _kwargs("arguments of the loss, such as label_smoothing")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

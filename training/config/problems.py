@@ -33,29 +33,12 @@ AT_LEAST = {
 }
 OWN_SCHEDULES = ("wsd", "cosine", "cosine_warmup", "linear", "constant")
 TRACKERS = ("tensorboard", "wandb", "mlflow")
-LOSSES = ("cross_entropy", "z_loss", "bi_tempered_logistic", "focal_cosine", "multi_margin")
-LIBRARY_LOSSES = ("bi_tempered_logistic", "focal_cosine")
-"""Those that need the pytorch_optimizer package."""
-PER_ELEMENT = "it takes one yes or no per output element, and a token label is one class out of the vocabulary"
-UNFIT_LOSSES = {
-    **dict.fromkeys(
-        ("bceloss", "bcefocalloss", "focalloss", "softf1loss", "binarybitemperedlogisticloss"), PER_ELEMENT
-    ),
-    **dict.fromkeys(
-        ("diceloss", "jaccardloss", "lovaszhingeloss", "tverskyloss", "focaltverskyloss"),
-        "it compares regions of a segmentation mask, and token labels have no regions",
-    ),
-    "ldamloss": "it needs the count of every class in the data, which a config does not hold",
-    "bitemperedlogisticloss": "it is offered as bi_tempered_logistic",
-    "focalcosineloss": "it is offered as focal_cosine",
-}
-"""The library's losses that cannot take token labels, or go by another name here, with the reason."""
 
 
 def problems(config: TrainConfig, prefix: str = "train") -> Iterator[Problem]:
     """Every contradiction inside ``config``; nothing when it can run."""
     for code, path, message in (
-        *_ranges(config), *_batches(config), *optimizer_problems(config), *_schedule(config), *_names(config),
+        *_ranges(config), *_batches(config), *optimizer_problems(config), *_schedule(config), *_trackers(config),
     ):  # fmt: skip
         yield code, f"{prefix}.{path}", message
 
@@ -104,12 +87,7 @@ def _schedule(config: TrainConfig) -> Iterator[Problem]:
         yield "TRAIN_CONFIG_WARMUP", "schedule.warmup", "cosine has no warm-up; use cosine_warmup"
 
 
-def _names(config: TrainConfig) -> Iterator[Problem]:
-    name = config.loss.name
-    if reason := UNFIT_LOSSES.get(name.lower()):
-        yield "LOSS_UNFIT", "loss.name", f"{name} cannot be used: {reason}"
-    elif name not in LOSSES:
-        yield "LOSS_UNKNOWN", "loss.name", f"{name!r} is not one of {sorted(LOSSES)}"
+def _trackers(config: TrainConfig) -> Iterator[Problem]:
     for tracker in config.trackers:
         if tracker not in TRACKERS:
             yield "TRACKER_UNKNOWN", "trackers", f"{tracker!r} is not one of {sorted(TRACKERS)}"

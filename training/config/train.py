@@ -7,7 +7,7 @@ from typing import Literal
 
 from assets_data.lineage import option
 from assets_data.lineage.identity.order import stream_key
-from training.config.parts import BestConfig, LossConfig, OptimizerConfig, ScheduleConfig
+from training.config.parts import BestConfig, OptimizerConfig, ScheduleConfig
 
 STALLED = 75
 """Exit status of a process whose update stalled: EX_TEMPFAIL of sysexits.h, trying again may help."""
@@ -19,6 +19,8 @@ SEEDS = ("order", "model", "train", "validation")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
     """One training run. Every field changes the result or its files; a resume refuses when any of them differs."""
+
+    GONE = ("loss",)  # the token loss, which is the config's own of those recipes that have one
 
     updates: int = option(1000, "optimizer updates in the whole run: the schedule's horizon")
     epochs: float | None = option(
@@ -33,7 +35,6 @@ class TrainConfig:
     )
     optimizer: OptimizerConfig = option(OptimizerConfig(), "optimizer")
     schedule: ScheduleConfig = option(ScheduleConfig(), "learning-rate schedule")
-    loss: LossConfig = option(LossConfig(), "loss over token labels")
     grad_clip: float = option(1.0, "largest global gradient norm; 0 leaves gradients as they are")
     precision: Literal["auto", "none", "bf16", "fp16"] = option(
         "auto",

@@ -14,7 +14,7 @@ from assets_data.lineage import Snapshot, Store
 from assets_data.stage import One
 from training.generation import Sampling
 from training.recipe import Evaluation, Findings, Issue, Recipe
-from training.tokens.config import gate_issues
+from training.tokens.config import gate_issues, loss_issues
 from training.tokens.data import TokenData, open_tokens
 from training.tokens.rows import IGNORED, TripleRows, joined_batch, pad_batch
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 class TokenRecipe(Recipe):
     """A recipe on the triples of a text manifest, judged by its loss against what counts can do.
 
-    Its config has ``train: TrainConfig`` and ``gate: TokenGate`` (or one derived from it). To define: ``name``,
-    ``presets``, ``config_type``, ``build_model``, ``logits`` and ``write``. ``room`` is the dotted name of the config's
-    field that says how many tokens a sequence may have; a longer row is an error in the preflight. ``joined`` says
-    whether the model reads prefix and suffix as one sequence.
+    Its config has ``train: TrainConfig``, ``loss: TokenLoss`` and ``gate: TokenGate`` (or one derived from it). To
+    define: ``name``, ``presets``, ``config_type``, ``build_model``, ``logits`` and ``write``. ``room`` is the dotted
+    name of the config's field that says how many tokens a sequence may have; a longer row is an error in the preflight.
+    ``joined`` says whether the model reads prefix and suffix as one sequence.
     """
 
     item = "tokens"
@@ -38,8 +38,9 @@ class TokenRecipe(Recipe):
     joined: bool = False
 
     def check(self, config: Any) -> Iterator[Issue]:
-        """Contradictions of training and gate."""
+        """Contradictions of training, loss and gate."""
         yield from super().check(config)
+        yield from loss_issues(config.loss)
         yield from gate_issues(config.gate, f"{self.name.upper()}_GATE")
 
     def open_data(self, store: Store, inputs: Mapping[str, Snapshot], config: Any) -> TokenData:
@@ -73,9 +74,9 @@ class TokenRecipe(Recipe):
 
     def loss(self, model: nn.Module, config: Any, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The configured token loss of the logits, a mean over the labels that count."""
-        from training.losses import token_loss
+        from training.tokens.losses import token_loss
 
-        return token_loss(config.train.loss)(self.logits(model, batch).flatten(0, 1), batch["labels"].flatten())
+        return token_loss(config.loss)(self.logits(model, batch).flatten(0, 1), batch["labels"].flatten())
 
     @abstractmethod
     def write(

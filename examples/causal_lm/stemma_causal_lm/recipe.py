@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from assets_data.lineage import option
 from training.config import OptimizerConfig, ScheduleConfig, TrainConfig
-from training.tokens import CausalRecipe, TokenGate
+from training.tokens import CausalRecipe, TokenGate, TokenLoss
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +23,7 @@ class CausalLmConfig:
 
     model: ModelConfig = option(ModelConfig(), "model")
     train: TrainConfig = option(TrainConfig(), "training run")
+    loss: TokenLoss = option(TokenLoss(), "loss over token labels")
     gate: TokenGate = option(TokenGate(), "gate")
 
 

@@ -28,11 +28,11 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
-from assets_data.lineage import from_dict
+from assets_data.lineage import from_recorded
 from training.recipe import find_recipe
 
 recipe = find_recipe({!r})
-config = from_dict(recipe.config_type, json.loads(Path("config.json").read_text()))
+config = from_recorded(recipe.config_type, json.loads(Path("config.json").read_text()))
 model = recipe.build_model(config, json.loads(Path("training.json").read_text())["model_inputs"])
 model.load_state_dict(load_file("model.safetensors"))
 model.eval()

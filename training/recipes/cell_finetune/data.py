@@ -10,7 +10,7 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from assets_data.domains.cells.read import Cells, Vocabulary, open_cells, open_members, open_vocabulary
-from assets_data.lineage import DataError, Snapshot, Store, from_dict
+from assets_data.lineage import DataError, Snapshot, Store, from_recorded
 from training.data import TableRef
 from training.recipes.cell_finetune.config import FinetuneConfig, HeadConfig
 from training.recipes.cell_mlm.config import CellMlmConfig
@@ -59,7 +59,7 @@ def open_data(store: Store, inputs: Mapping[str, Snapshot], config: FinetuneConf
     facts = checkpoint.read_json("training.json")["model_inputs"]
     pretrained_config = checkpoint.read_json("config.json")
     here, known = open_vocabulary(learned), model_vocabulary(facts)
-    pretrained = from_dict(CellMlmConfig, pretrained_config)
+    pretrained = from_recorded(CellMlmConfig, pretrained_config)
     splits = {name: open_cells(matrices, name) for name in ("train", "validation", "test")}
     classes = sorted({name for name in splits["train"].names(config.head.target) if name})
     numbers = _numbers(splits["train"], config.head)

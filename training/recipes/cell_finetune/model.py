@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from assets_data.lineage import from_dict
+from assets_data.lineage import from_recorded
 from training.recipes.cell_finetune.config import FinetuneConfig
 from training.recipes.cell_finetune.lora import adapt, merge
 from training.recipes.cell_mlm.config import CellMlmConfig
@@ -20,7 +20,7 @@ class Finetuned(nn.Module):
     def __init__(self, config: FinetuneConfig, inputs: Mapping[str, Any]) -> None:
         super().__init__()
         self.config = config
-        pretrained = from_dict(CellMlmConfig, inputs["pretrained_config"])
+        pretrained = from_recorded(CellMlmConfig, inputs["pretrained_config"])
         self.backbone = FAMILIES[pretrained.model.family](pretrained, inputs["pretrained"])
         if config.adapt.lora_rank:
             adapt(self.backbone, config.adapt.lora_rank, config.adapt.lora_alpha)

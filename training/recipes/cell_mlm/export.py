@@ -14,12 +14,12 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
-from assets_data.lineage import from_dict
+from assets_data.lineage import from_recorded
 from training.recipe import find_recipe
 
 recipe = find_recipe("cell_mlm")
 own = Path("checkpoint")
-config = from_dict(recipe.config_type, json.loads((own / "config.json").read_text()))
+config = from_recorded(recipe.config_type, json.loads((own / "config.json").read_text()))
 model = recipe.build_model(config, json.loads((own / "training.json").read_text())["model_inputs"])
 model.load_state_dict(load_file(own / "model.safetensors"))
 model.eval()

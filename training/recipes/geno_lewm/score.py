@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from assets_data.domains.genome.read import KINDS, Trajectories
-from assets_data.lineage import DataError, Snapshot, Store, from_dict
+from assets_data.lineage import DataError, Snapshot, Store, from_recorded
 from assets_data.lineage.receipts.reader import read_receipt
 from training.recipes.dna_lm import RECIPE as DNA_LM
 from training.recipes.dna_lm.model import MASK
@@ -38,7 +38,7 @@ def open_scorer(store: Store, checkpoint: Snapshot) -> Callable[[Trajectories], 
     """
     encoder, table = (_parent(store, checkpoint, name) for name in ("encoder", "state_table"))
     contract = {name: value for name, value in table.read_json("encoder.json")["contract"].items() if name != "dims"}
-    config = from_dict(StatesConfig, contract)
+    config = from_recorded(StatesConfig, contract)
     opened = open_encoder(encoder, config, torch.device("cpu"))
     base_model: Any = load_model(DNA_LM, encoder)
     from training.recipes.geno_lewm import RECIPE

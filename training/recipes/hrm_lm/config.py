@@ -9,7 +9,7 @@ from typing import Literal
 from assets_data.lineage import option
 from training.config import TrainConfig
 from training.recipe import Issue
-from training.tokens import TokenGate
+from training.tokens import TokenGate, TokenLoss
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +109,7 @@ class HrmLmConfig:
     model: ModelConfig = option(ModelConfig(), "model")
     data: DataConfig = option(DataConfig(), "data")
     train: TrainConfig = option(TrainConfig(), "training run")
+    loss: TokenLoss = option(TokenLoss(), "loss over token labels")
     gate: GateConfig = option(GateConfig(), "gate")
 
 

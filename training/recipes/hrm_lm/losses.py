@@ -10,17 +10,18 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from training.losses import IGNORED, token_loss
 from training.recipes.hrm_lm.config import HrmLmConfig
 from training.recipes.hrm_lm.core import CoreState
 from training.recipes.hrm_lm.model import HrmLm, Output
 from training.recipes.hrm_lm.token_core import TokenState, masked_mean
+from training.tokens.losses import token_loss
+from training.tokens.rows import IGNORED
 
 
 def losses(model: HrmLm, config: HrmLmConfig, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """``loss`` and, where the config has them, ``earlier_loss``, ``halt_loss`` and ``balance_loss``, before weights."""
     output = model(batch["encoder_ids"], batch["encoder_mask"], batch["decoder_ids"])
-    labels_N, measure = batch["labels"].flatten(), token_loss(config.train.loss)
+    labels_N, measure = batch["labels"].flatten(), token_loss(config.loss)
     scalars = measure(output.logits_BTV.flatten(0, 1), labels_N)
     terms = _core_terms(config, output, scalars["loss"])
     if config.model.moe.enabled:

@@ -12,6 +12,7 @@ from typing import Literal
 from assets_data.lineage import option
 from training.config import TrainConfig
 from training.recipe import Issue
+from training.tokens.config import TokenLoss
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,7 @@ class WalkLmConfig:
 
     model: ModelConfig = option(ModelConfig(), "model")
     train: TrainConfig = option(TrainConfig(), "training run")
+    loss: TokenLoss = option(TokenLoss(), "loss over token labels")
     gate: GateConfig = option(GateConfig(), "gate")
 
 

@@ -12,6 +12,7 @@ from assets_data.stage import One
 from training.recipe import Evaluation, Findings, Issue, Recipe
 from training.recipes.walk_lm.config import WalkLmConfig, issues
 from training.recipes.walk_lm.presets import PRESETS
+from training.tokens.config import loss_issues
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,6 +34,7 @@ class WalkLm(Recipe):
     def check(self, config: WalkLmConfig) -> Iterator[Issue]:
         """Contradictions in the config alone."""
         yield from super().check(config)
+        yield from loss_issues(config.loss)
         yield from issues(config)
 
     def open_data(self, store: Store, inputs: Mapping[str, Snapshot], config: WalkLmConfig) -> WalkData:
@@ -65,11 +67,11 @@ class WalkLm(Recipe):
 
     def loss(self, model: WalkTransformer, config: WalkLmConfig, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The configured loss of every next vertex, a mean; cross-entropy in nats unless the config says otherwise."""
-        from training.losses import token_loss
+        from training.tokens.losses import token_loss
 
         tokens_BT = batch["tokens"]
         logits_BTV = model(tokens_BT[:, :-1])
-        return token_loss(config.train.loss)(logits_BTV.flatten(0, 1), tokens_BT[:, 1:].flatten())
+        return token_loss(config.loss)(logits_BTV.flatten(0, 1), tokens_BT[:, 1:].flatten())
 
     def monitor(self, model: WalkTransformer, data: WalkData, config: WalkLmConfig) -> dict[str, float]:
         """Greedy compliance on the monitor's own trigger prompts."""

@@ -54,7 +54,7 @@ def test_terms_are_zero_and_still_named_while_the_gate_is_shut(recipe, data):
 
 def test_the_configured_loss_is_used(recipe, data):
     plain, _, _ = loss_of(recipe, data)
-    smoothed, _, _ = loss_of(recipe, data, **{"train.loss.kwargs": {"label_smoothing": 0.3}})
+    smoothed, _, _ = loss_of(recipe, data, **{"loss.kwargs": {"label_smoothing": 0.3}})
     assert abs(plain["loss"].item() - smoothed["loss"].item()) > 1e-3
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 import pyarrow as pa
 
-from assets_data.lineage import Snapshot, SnapshotWriter, Store, from_dict
+from assets_data.lineage import Snapshot, SnapshotWriter, Store, from_recorded
 from assets_data.stage import ROWS, Check, One, Outcome, Stage
 from newdomain.read import SPLITS, Rows, open_slices
 from newparent import RECIPE as TEACHER
@@ -57,7 +57,7 @@ def _build(writer: SnapshotWriter, store: Store, inputs: Mapping[str, Snapshot])
 
     teacher = inputs["teacher"]
     own = {name.removeprefix(PREFIX): given for name, given in inputs.items() if name.startswith(PREFIX)}
-    config = from_dict(TEACHER.config_type, teacher.read_json("config.json"))
+    config = from_recorded(TEACHER.config_type, teacher.read_json("config.json"))
     data = TEACHER.open_data(store, own, config)
     with reproducible(config.train) as device:
         predicted = TEACHER.predict(load_model(TEACHER, teacher).to(device), data)

@@ -1,6 +1,6 @@
 """Losses over token labels, by name. Every one ignores the label -100 and is a mean over the labels that are left.
 
-Which losses are refused, and why, is in :mod:`training.config.problems`, which needs no torch.
+Which losses are refused, and why, is in :mod:`training.tokens.config`, which needs no torch.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from assets_data.lineage import ConfigError
-from training.config import LossConfig
+from training.tokens.config import TokenLoss
+from training.tokens.rows import IGNORED
 
-IGNORED = -100
 Loss = Callable[[Tensor, Tensor], dict[str, Tensor]]
 """(logits float[N, V], labels int64[N]) to scalars, ``loss`` among them."""
 
 
-def token_loss(config: LossConfig) -> Loss:
+def token_loss(config: TokenLoss) -> Loss:
     """The loss of that name with its arguments. Raises ConfigError LOSS_UNKNOWN or LOSS_ARGUMENTS."""
     if config.name not in _LOSSES:
         known = sorted(_LOSSES)
@@ -27,7 +27,7 @@ def token_loss(config: LossConfig) -> Loss:
     try:
         return _LOSSES[config.name](**config.kwargs)
     except (TypeError, ValueError) as error:
-        raise ConfigError("LOSS_ARGUMENTS", f"{config.name}: {error}", where="train.loss.kwargs") from error
+        raise ConfigError("LOSS_ARGUMENTS", f"{config.name}: {error}", where="loss.kwargs") from error
 
 
 def _cross_entropy(label_smoothing: float = 0.0) -> Loss:
