@@ -20,7 +20,7 @@ from assets_data.lineage.queries.memory import check_memory
 from assets_data.lineage.queries.tree import load_tree, was_sealed
 from assets_data.lineage.receipts.reader import check_statement, read_document
 from assets_data.lineage.storage.deletions import find_deletion
-from assets_data.lineage.storage.names import is_name
+from assets_data.lineage.storage.names import is_name, require_kind
 from assets_data.lineage.storage.records import parse_record, record_tables
 from pipeline_defs.answers.answer import Answer
 from pipeline_defs.home import stemma_root
@@ -43,12 +43,14 @@ def find_node(node: str) -> Snapshot:
 def find_id(node: str) -> str:
     """The id of the snapshot in the store that :func:`find_node` would open, which may be broken or gone.
 
-    Raises DataError NODE_UNKNOWN or NODE_AMBIGUOUS.
+    Raises DataError NODE_UNKNOWN or NODE_AMBIGUOUS, and STORE_NAME_KIND of a name for something of another kind.
     """
     store = default_store()
     if (Path(node) / "snapshot.json").is_file():
         return Snapshot.open(Path(node)).id
     if is_name(node) and (entry := store.pointer(node)) is not None:
+        with contextlib.suppress(IntegrityError):  # what cannot be opened is found by whoever reads it
+            require_kind(node, store.opened(entry["snapshot"]).kind)
         return entry["snapshot"]
     prefix = f"sha256:{node.removeprefix('sha256:')}"
     known = {*store.snapshot_ids(), *store.snapshot_ids("receipts")} if prefix != "sha256:" else set()

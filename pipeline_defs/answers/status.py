@@ -14,6 +14,7 @@ from assets_data.lineage.queries.tree import load_node
 from assets_data.lineage.receipts.code import code_version
 from assets_data.lineage.receipts.reader import read_receipt
 from assets_data.lineage.receipts.receipt import Parent, Receipt
+from assets_data.lineage.storage.names import require_kind
 from assets_data.sources.listing import one_listing
 from assets_data.stage import Stage, load
 from pipeline_defs.answers.answer import Answer, short
@@ -61,7 +62,9 @@ def _receipts(store: Store) -> tuple[dict[str, tuple[str, Receipt]], dict[str, S
         try:
             entry = store.pointer(name) or {}
             snapshot_id = str(entry.get("snapshot"))
-            receipts[name] = (snapshot_id, read_receipt(store.root / (entry.get("receipt") or "no receipt")))
+            receipt = read_receipt(store.root / (entry.get("receipt") or "no receipt"))
+            require_kind(name, receipt.stage)
+            receipts[name] = (snapshot_id, receipt)
         except (OSError, StemmaError) as error:
             broken[name] = Standing(name=name, id=snapshot_id, reasons=[("content", f"its receipt: {error}")])
     return receipts, broken

@@ -168,6 +168,21 @@ def test_status_lists_a_name_whose_pointer_is_broken_and_all_others(whole, tmp_p
     assert "POINTER_SHAPE" in said and "toy/checkpoint" in said and "text/triples/a" in said
 
 
+@pytest.mark.parametrize(
+    "command", [("explain",), ("verify",), ("show",), ("rebuild",), ("export", "--format", "in-toto")]
+)
+def test_a_name_that_was_made_to_stand_for_another_kind_answers_nothing(whole, command, tmp_path, monkeypatch, capsys):
+    shutil.copytree(whole, tmp_path / "root")
+    pointers = tmp_path / "root" / "store" / "pointers"
+    (pointers / "toy" / "checkpoint.json").write_bytes((pointers / "text" / "triples" / "a.json").read_bytes())
+    monkeypatch.setenv("STEMMA_ROOT", str(tmp_path / "root"))
+    assert cli.main([command[0], "toy/checkpoint", *command[1:]]) == 1
+    said = capsys.readouterr()
+    assert "[STORE_NAME_KIND]" in said.err and "text/triples" in said.err and "intact" not in said.out
+    assert cli.main(["status"]) == 1
+    assert "STORE_NAME_KIND" in capsys.readouterr().out
+
+
 def test_what_is_found_was_published(tmp_path, monkeypatch, capsys):
     raw = raw_of(Store(tmp_path / "store"), tmp_path / "in", documents(3))
     path = raw.file("records.parquet")

@@ -1,5 +1,6 @@
 """Exports, by the tools that are meant to read them; signatures, by the projects that define them."""
 
+import hashlib
 import json
 import logging
 import subprocess
@@ -359,6 +360,27 @@ def test_a_node_signed_before_files_were_bound_still_verifies_and_says_so(chain,
     assert "no files" in capsys.readouterr().out
     flip(chain["text/raw_slice/b"].path / "records.parquet")  # what is listed is hashed all the same
     assert main(["verify", "toy/gate_report", "--key", str(keys / "mine.pub")]) == 1
+
+
+def test_an_exported_bundle_carries_the_signature_while_it_is_of_the_tree_that_was_signed(chain, tmp_path, keys):
+    target, mine, other = str(tmp_path / "out.json"), str(keys / "mine.pub"), str(keys / "other.pub")
+    assert not export(tmp_path, "toy/checkpoint", "in-toto")["envelope"]["signatures"]
+    assert main(["check-bundle", target, "--key", mine]) == 1
+    assert main(["sign", "toy/checkpoint", "--key", str(keys / "mine.pem")]) == 0
+    assert len(export(tmp_path, "toy/checkpoint", "in-toto")["envelope"]["signatures"]) == 1
+    assert main(["check-bundle", target, "--key", mine]) == 0
+    assert main(["check-bundle", target, "--key", other]) == 1
+    add_receipt(chain["text/raw_slice/a"])
+    assert not export(tmp_path, "toy/checkpoint", "in-toto")["envelope"]["signatures"]
+    assert main(["check-bundle", target, "--key", mine]) == 1
+
+
+def add_receipt(snapshot):
+    """A second receipt that says the same, of another moment."""
+    document = json.loads(snapshot.receipt.read_bytes())
+    document["predicate"]["runDetails"]["metadata"]["finishedOn"] = "2099-01-01T00:00:00.000Z"
+    data = canonical_json(document)
+    snapshot.receipt.with_name(f"{hashlib.sha256(data).hexdigest()}.json").write_bytes(data)
 
 
 def test_an_export_of_a_broken_tree_and_of_no_model_is_refused(chain, tmp_path, capsys):

@@ -1,16 +1,22 @@
 """A withdrawal's plan against what really changes when the chain is made without the records."""
 
 import itertools
+import json
+import subprocess
+import sys
 
 import pytest
 
 from assets_data.lineage import Store
 from assets_data.lineage.queries.tree import load_node, newest
+from assets_data.lineage.receipts.code import ROOT
 from assets_data.lineage.storage.redaction import redact
 from pipeline_defs.answers.trained import TrainedRows
 from pipeline_defs.answers.withdrawal.plan import KEEP, REBUILD, make_plan
 from pipeline_defs.commands.cli import main
+from pipeline_defs.locks import ROOT_LOCK, hold
 from tests.assets_data.lineage.mini_chain import MODULE, make_chain, make_corpus, make_raw, record_id, texts
+from tests.chain import environment
 
 ALL = {name: texts(name) for name in ("a", "b")}
 WITHDRAWALS = [(text,) for text in texts("a")] + list(itertools.combinations(texts("a")[:3] + texts("b")[:2], 2))
@@ -89,6 +95,24 @@ def test_a_plan_changes_nothing_and_an_unknown_record_is_answered_no(tmp_path, m
     assert main(["withdraw", "ab" * 32]) == 1
     assert sorted(path for path in store.root.rglob("*")) == before
     assert "nothing in this store" in capsys.readouterr().out
+
+
+def test_applying_waits_for_whoever_moves_names_and_plans_what_stands_there_then(tmp_path):
+    """Planned before the wait, it would make again a slice that does not hold the record any more."""
+    store, record = Store(tmp_path / "store"), record_id(texts("a")[0])
+    raw = make_raw(store, "a", texts("a"))
+    store.point("text/raw_slice/a", raw)
+    with hold(tmp_path / ROOT_LOCK, "stemma run"):
+        command = [sys.executable, "-m", "pipeline_defs.commands.cli", "withdraw", record, "--apply", "--json"]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        withdrawing = subprocess.Popen(command, cwd=ROOT, env=environment(tmp_path), text=True, **pipes)
+        assert "waiting: stemma run" in withdrawing.stderr.readline()
+        without = redact(store, raw, newest(load_node(store, raw.id)), {bytes.fromhex(record)}, (MODULE,))
+        store.point("text/raw_slice/a", without)
+    said, _ = withdrawing.communicate(timeout=120)
+    answer = json.loads(said)
+    assert withdrawing.returncode == 0 and answer["affected"] and answer["remake"] == {} and "applied" not in answer
+    assert store.pointed("text/raw_slice/a").id == without.id
 
 
 def test_what_was_redacted_is_not_reached_any_more_and_holds_the_rest(tmp_path):

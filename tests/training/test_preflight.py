@@ -233,6 +233,45 @@ def test_held_out_rows_that_are_trained_on_are_counted(store):
     assert codes(found, "warning") == ["VALIDATION_ROWS_TRAINED"] and "450 of 450" in str(found.document["issues"])
 
 
+def leaking_inputs(store, inputs):
+    """The tokenizer learned from rows of a slice that a later slice holds out for testing."""
+    before = triples.make_triples(store, "s-0", triples.make_tokenizer(store), triples.SIZES, 1)
+    learned = store.run_stage(
+        name="text/tokenizer",
+        module="assets_data.lineage.errors",
+        config=triples.Nothing(),
+        parents={"triples": before},
+        build=lambda writer: writer.write_json("tokenizer.json", triples.tokenizer_document("later")),
+    )
+
+    def build(writer):
+        for split, (name, count) in {"train": ("s-1", 60), "test": ("s-0", 7)}.items():
+            writer.write_table(f"{split}.arrow", triples.table(name, "train", count))
+            writer.splits[split] = count
+        writer.write_json("layout.json", {"tokenizer": learned.id})
+
+    later = store.run_stage(
+        name="text/triples",
+        module="assets_data.lineage.errors",
+        config=triples.Nothing(),
+        parents={"tokenizer": learned},
+        build=build,
+    )
+    return {**inputs, "manifest": triples.publish(store, {"s": later}, learned)}, learned
+
+
+def test_a_tokenizer_that_learned_from_rows_held_out_now_is_refused_or_registered_when_allowed(store, inputs):
+    leaking, learned = leaking_inputs(store, inputs)
+    refused = report(store, leaking)
+    (issue,) = [issue for issue in refused.document["issues"] if issue["severity"] == "error"]
+    assert issue["code"] == "LEARNER_LEAK" and learned.id[7:19] in issue["message"] and " 7 records" in issue["message"]
+    allowed = report(store, leaking, **{"train.allow_leaks": True})
+    assert allowed.registration["ok"] and codes(allowed, "warning") == ["LEARNER_LEAK"]
+    (leak,) = allowed.registration["leaks"]
+    assert (leak["learner"], leak["kind"], leak["records"]) == (learned.id, "text/tokenizer", 7)
+    assert "leaks" not in report(store, inputs).registration
+
+
 def test_epochs_are_turned_into_updates_and_pinned_in_the_registration(store, inputs):
     found = report(store, inputs, **{"train.epochs": 0.5})
     plan = found.registration["config"]["train"]

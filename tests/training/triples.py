@@ -77,11 +77,16 @@ def make_triples(store: Store, slice_name: str, tokenizer: Snapshot, sizes: dict
     )
 
 
-def make_tokenizer(store: Store, extra: str = "") -> Snapshot:
+def tokenizer_document(note: str = "") -> dict[str, object]:
     """What of a byte-level tokenizer is read back for reports."""
     added = [{"id": i, "content": name} for i, name in enumerate(("<pad>", "<bos>", "<eos>", "<unk>"))]
     specials = {token["content"]: token["id"] for token in added}
-    document = {"added_tokens": added, "model": {"vocab": {**specials, **VOCABULARY}}, "note": extra}
+    return {"added_tokens": added, "model": {"vocab": {**specials, **VOCABULARY}}, "note": note}
+
+
+def make_tokenizer(store: Store, extra: str = "") -> Snapshot:
+    """A tokenizer that learned from nothing."""
+    document = tokenizer_document(extra)
     return store.run_stage(
         name="text/tokenizer",
         module="assets_data.lineage.errors",

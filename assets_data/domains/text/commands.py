@@ -62,8 +62,11 @@ def _export(options: argparse.Namespace) -> int:
 
 def _import(options: argparse.Namespace) -> int:
     from assets_data.domains.text.export import import_triples
+    from assets_data.lineage.storage.names import require_free
 
     store = options.tools.store()
+    if options.name:
+        require_free(options.name)
     snapshot = import_triples(store, options.directory)
     if options.name:
         store.point(options.name, snapshot)

@@ -114,8 +114,16 @@ def _check_named(store: Store, node: Node, snapshot: Snapshot, nodes: Nodes) -> 
         for found in sorted(set(_ID.findall(path.read_bytes()))):
             named = found.decode()
             if named not in known and named != node.id and store.snapshot_path(named).exists():
-                what = "its files name a snapshot that its receipts do not"
-                raise IntegrityError("RECEIPT_PARENT", what, found=named, where=path)
+                raise _not_a_parent(node, named, nodes, path)
+
+
+def _not_a_parent(node: Node, named: str, nodes: Nodes, path: Path) -> IntegrityError:
+    """The refusal of a snapshot that a document names; of one further up it says whose document that may be."""
+    what, action = "its files name a snapshot that its receipts do not", None
+    if named in nodes:
+        what = f"it names a {nodes[named].kind} as a member, which its receipts say that it stands on, not that it read"
+        action = f"if it was made when manifests named more than their parents, make it again: materialise {node.kind}"
+    return IntegrityError("RECEIPT_PARENT", what, found=named, where=path, action=action)
 
 
 def _check_records(node: Node, snapshot: Snapshot, nodes: Nodes) -> None:

@@ -35,6 +35,14 @@ def require_kind(name: str, kind: str) -> None:
         raise DataError("STORE_NAME_KIND", what, expected=f"{kind} or {kind}/...", found=name)
 
 
+def require_free(name: str) -> str:
+    """A name that a person may give. Raises DataError STORE_NAME also below a root that stages keep for themselves."""
+    if f"{require_name(name)}/".startswith(PINS):
+        what = f"names below {PINS} are kept for what stages pin themselves"
+        raise DataError("STORE_NAME", what, expected="such as text/triples/files-0", found=repr(name))
+    return name
+
+
 def read_pointer(path: Path) -> dict[str, Any]:
     """``{"snapshot", "receipt"}`` of what a name stands for. Raises IntegrityError POINTER_SHAPE for anything else."""
     try:

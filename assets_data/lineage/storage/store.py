@@ -99,7 +99,10 @@ class Store:
         atomic.write_json(self._pointer(name), {"snapshot": snapshot.id, "receipt": receipt})
 
     def pointed(self, name: str) -> Snapshot:
-        """The snapshot ``name`` stands for, verified. Raises DataError when nothing was published under that name."""
+        """The snapshot ``name`` stands for, verified.
+
+        Raises DataError when nothing was published under that name, or what it stands for is of another kind.
+        """
         if (entry := self.pointer(name)) is None:
             raise DataError(
                 "STORE_NOTHING_THERE",
@@ -109,7 +112,9 @@ class Store:
                 action=f"materialise {name} first",
             )
         receipt = self.root / entry["receipt"] if entry["receipt"] else None
-        return dataclasses.replace(self.snapshot(entry["snapshot"]), receipt=receipt)
+        snapshot = self.snapshot(entry["snapshot"])
+        require_kind(name, snapshot.kind)
+        return dataclasses.replace(snapshot, receipt=receipt)
 
     def pointer(self, name: str) -> dict[str, Any] | None:
         """``{"snapshot", "receipt"}`` of a name, or None; nothing is verified."""

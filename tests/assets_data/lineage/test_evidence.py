@@ -16,6 +16,7 @@ from tests.assets_data.lineage.forged import as_of_schema, dependencies, forge
 from tests.assets_data.lineage.mini_chain import (
     MODULE,
     MiniConfig,
+    json_stage,
     make_chain,
     make_corpus,
     make_manifest,
@@ -73,6 +74,17 @@ def test_a_parent_that_a_manifest_names_cannot_be_left_out(store, data):
         with pytest.raises(IntegrityError) as error:
             check_evidence(copy, load_tree(copy, [manifest.id])[manifest.id], load_tree(copy, [manifest.id]))
         assert error.value.code == "RECEIPT_PARENT" and error.value.found == parent.id
+
+
+def test_a_manifest_that_names_what_its_parents_read_is_told_why_and_what_to_do(store, data):
+    """As manifests of episodes did at first: an ancestor among the members, which is no parent."""
+    slices, tokenizer, triples, _ = data
+    members = {"members": [*(s.id for s in triples), *(s.id for s in slices)]}
+    parents = {"triples": triples, "tokenizer": tokenizer}
+    manifest = json_stage(store, "text/dataset_manifest", parents, MiniConfig(), "manifest.json", members)
+    fault = explain(store, manifest.id).broken.fault
+    assert fault.code == "RECEIPT_PARENT" and "text/raw_slice as a member" in str(fault)
+    assert "materialise text/dataset_manifest" in str(fault)
 
 
 def test_a_table_whose_records_are_those_of_another_slice_than_its_receipt_says(store, data):

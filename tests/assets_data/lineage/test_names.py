@@ -3,7 +3,7 @@
 import pytest
 
 from assets_data.lineage import DataError
-from assets_data.lineage.storage.names import PINS, require_kind, require_name
+from assets_data.lineage.storage.names import PINS, require_free, require_kind, require_name
 from tests.assets_data.lineage.stages import CountConfig, make_counts
 
 BAD = [
@@ -82,6 +82,29 @@ def test_a_name_that_does_not_begin_with_the_kind_is_refused(store, name):
         store.point(name, snapshot)
     assert error.value.code == "STORE_NAME_KIND" and error.value.found == name
     assert store.all_names() == []
+
+
+@pytest.mark.parametrize("name", ["other/checkpoint", "test", "pins/other/0"])
+def test_a_pointer_file_that_stands_for_another_kind_is_refused_when_read(store, name):
+    """Put there by hand, or by a copy of a pointer under another name."""
+    store.point("test/counts", make_counts(store, CountConfig()))
+    pointers = store.root / "pointers"
+    (pointers / name).parent.mkdir(parents=True, exist_ok=True)
+    (pointers / f"{name}.json").write_bytes((pointers / "test" / "counts.json").read_bytes())
+    assert store.pointed("test/counts").kind == "test/counts"
+    with pytest.raises(DataError) as error:
+        store.pointed(name)
+    assert error.value.code == "STORE_NAME_KIND" and error.value.found == name
+
+
+@pytest.mark.parametrize("name", ["pins", "pins/test/counts", "pins/test/counts/0", "../x"])
+def test_a_person_names_nothing_below_what_stages_keep_for_themselves(name):
+    with pytest.raises(DataError, match="STORE_NAME"):
+        require_free(name)
+
+
+def test_what_only_begins_like_a_kept_root_is_free():
+    assert [require_free(name) for name in ("pinset/a", "text/pins/a")] == ["pinset/a", "text/pins/a"]
 
 
 def test_only_a_leading_pin_is_no_part_of_the_kind():

@@ -13,6 +13,7 @@ from assets_data.domains.text.read import SPLITS, TripleTable
 from assets_data.domains.text.tokenizer import load_tokenizer
 from assets_data.lineage import DataError, IntegrityError, StorageError, Store
 from assets_data.lineage.receipts.code import ROOT
+from pipeline_defs.commands.cli import main
 from tests.assets_data.domains.text.corpora import documents, raw_of, trained, triples_of
 
 
@@ -37,6 +38,18 @@ def test_an_export_comes_back_as_the_snapshot_it_was(chain, tmp_path, kind, file
     assert back.id == snapshots[kind].id and back.kind == snapshots[kind].kind
     back.verify(deep=True)
     assert import_triples(elsewhere, tmp_path / "out").reused
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("pins/text/triples/0", "STORE_NAME"), ("../x", "STORE_NAME"), ("walk_lm/checkpoint", "STORE_NAME_KIND")],
+)
+def test_an_import_takes_no_name_that_is_not_its_to_take(chain, tmp_path, monkeypatch, capsys, name, code):
+    export_triples(chain[0], chain[2]["triples"], tmp_path / "out")
+    monkeypatch.setenv("STEMMA_ROOT", str(tmp_path / "root"))
+    assert main(["import-triples", str(tmp_path / "out"), "--name", name]) == 1
+    assert capsys.readouterr().err.startswith(f"[{code}]")
+    assert Store(tmp_path / "root" / "store").all_names() == []
 
 
 def test_json_lines_have_the_published_shape_and_say_what_the_views_say(chain, tmp_path):
