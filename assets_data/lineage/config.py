@@ -100,6 +100,15 @@ def field_names(cls: type, prefix: str = "") -> list[str]:
     return list(found)
 
 
+def dotted_values(fields: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The values of nested mappings by dotted name; an empty mapping is a value."""
+    flat: dict[str, Any] = {}
+    for name, value in fields.items():
+        nested = isinstance(value, Mapping) and value
+        flat |= dotted_values(value, f"{prefix}{name}.") if nested else {f"{prefix}{name}": value}
+    return flat
+
+
 def _alternatives(hint: Any) -> tuple[Any, ...]:
     return typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from assets_data.lineage import StemmaError, Store, digest_json, from_dict, to_dict
+from assets_data.lineage.config import dotted_values
 from assets_data.lineage.identity.digests import load_json
 from assets_data.lineage.storage import atomic
 from assets_data.sources.config import PRESETS, SourceConfig
@@ -54,14 +55,6 @@ def _slices(source: FilesSource) -> dict[str, list[str]]:
 
 def _overrides(config: SourceConfig) -> dict[str, Any]:
     """The fields in which it differs from any preset."""
-    presets = [_flat(to_dict(make())) for make in PRESETS.values()]
-    own = _flat(to_dict(config))
+    presets = [dotted_values(to_dict(make())) for make in PRESETS.values()]
+    own = dotted_values(to_dict(config))
     return {name: value for name, value in own.items() if any(preset.get(name) != value for preset in presets)}
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        nested = isinstance(value, dict) and value
-        found |= _flat(value, f"{prefix}{name}.") if nested else {f"{prefix}{name}": value}
-    return found

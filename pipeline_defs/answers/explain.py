@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from argparse import Namespace
 from collections import Counter
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from assets_data.lineage import Store
+from assets_data.lineage.config import dotted_values
 from assets_data.lineage.queries.evidence import binding
 from assets_data.lineage.queries.explain import Tree, explain, total_bytes
 from assets_data.lineage.queries.tree import Node, load_tree, was_sealed
@@ -138,12 +140,15 @@ def _foundation_lines(tree: Tree) -> Iterator[str]:
     for fact in dict.fromkeys(_wish(receipt) for receipt in receipts if receipt.requested):
         yield f"asked        {fact}"
     for receipt in tree.nodes[tree.root].receipts[-1:]:
-        for name, value in receipt.config.items():
-            yield f"config       {name} = {value}"
+        for name, value in dotted_values(receipt.config).items():
+            yield f"config       {name} = {json.dumps(value, ensure_ascii=False)}"
 
 
 def _wish(receipt: Receipt) -> str:
-    overrides = ", ".join(f"{k}={v!r}" for k, v in receipt.requested.get("overrides", {}).items())
+    overrides = ", ".join(
+        f"{name}={json.dumps(value, ensure_ascii=False)}"
+        for name, value in dotted_values(receipt.requested.get("overrides", {})).items()
+    )
     return f"{receipt.stage}: preset {receipt.requested.get('preset')}  {overrides}".rstrip()
 
 

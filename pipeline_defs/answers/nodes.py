@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 from argparse import Namespace
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from assets_data.lineage import DataError, IntegrityError, Snapshot, StemmaError, Store
+from assets_data.lineage.config import dotted_values
 from assets_data.lineage.identity.merkle import WIDTH
 from assets_data.lineage.identity.record_ids import iter_records
 from assets_data.lineage.queries.evidence import binding, check_evidence
@@ -212,8 +214,8 @@ def node_lines(description: dict[str, Any]) -> Iterator[str]:
         yield f"  made by {build['externalParameters']['stage']} at {started}"
         for entry in build["resolvedDependencies"]:
             yield f"    from  {entry['name']:<44}{' '.join(f'{k}:{v[:16]}' for k, v in entry['digest'].items())}"
-        for key, value in build["externalParameters"]["config"].items():
-            yield f"    with  {key:<24}{value}"
+        for key, value in dotted_values(build["externalParameters"]["config"]).items():
+            yield f"    with  {key:<24}{json.dumps(value, ensure_ascii=False)}"
 
 
 def verification_lines(report: dict[str, Any]) -> Iterator[str]:

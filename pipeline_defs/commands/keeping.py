@@ -14,7 +14,7 @@ def add_parsers(commands: Any) -> None:
     """Add them to the subparsers of ``stemma``."""
     text = "make a recipe's checkpoint its champion, if gate, lineage and a comparison with the standing one allow it"
     recipe = "whose champion"
-    promote = add_answer(commands, "promote", f"{_WHERE}champion.command:promote_command", text, recipe=recipe)
+    promote = add_answer(commands, "promote", "pipeline_defs.commands.promote:promote", text, recipe=recipe)
     promote.add_argument("--checkpoint", metavar="NODE", help=f"another than the current one: {NODE}")
     promote.add_argument("--rollback", action="store_true", help="the champion before this one again")
     promote.add_argument("--reason", help="why it is rolled back; kept in the history")

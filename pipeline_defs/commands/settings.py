@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from assets_data.lineage import ConfigError
-from assets_data.lineage.config import field_names, has_field
+from assets_data.lineage.config import dotted_values, field_names, has_field
 from assets_data.stage import Stage
 
 Settings = Mapping[str, Any]
@@ -31,7 +31,7 @@ def read_settings(path: Path) -> dict[str, Any]:
         raise ConfigError("SETTINGS_FILE", what, expected="a .toml or .json file", where=path) from error
     if not isinstance(document, dict) or not all(isinstance(fields, dict) for fields in document.values()):
         raise ConfigError("SETTINGS_FILE", "settings are a table per stage, such as [raw_slice]", where=path)
-    return _dotted(document, "")
+    return dotted_values(document)
 
 
 def chosen_settings(file: Path | None, settings: Iterable[str]) -> dict[str, Any]:
@@ -154,11 +154,3 @@ def _level(path: str, fields: Sequence[str]) -> Sequence[str]:
 def _listed(stage: Stage) -> Iterable[str]:
     names = field_names(stage.config_type)
     return [name for name in names if not stage.sections or name.partition(".")[0] in stage.sections]
-
-
-def _dotted(fields: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in fields.items():
-        nested = isinstance(value, dict) and value
-        flat |= _dotted(value, f"{prefix}{name}.") if nested else {f"{prefix}{name}": value}
-    return flat

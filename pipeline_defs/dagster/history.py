@@ -34,7 +34,7 @@ def forget_runs(instance: dg.DagsterInstance, shows: Callable[[bytes], bool], st
             instance.delete_run(run.run_id)
             gone.append(run.run_id)
     for key, partition in sorted(touched, key=str):
-        _report_again(instance, store, key, partition)
+        report_again(instance, store, key, partition)
     return gone
 
 
@@ -75,7 +75,7 @@ def _materialized(instance: dg.DagsterInstance, run_id: str) -> set[tuple[dg.Ass
     return {(event.asset_key, event.partition) for event in events if event and event.asset_key}
 
 
-def _report_again(instance: dg.DagsterInstance, store: Store, key: dg.AssetKey, partition: str | None) -> None:
+def report_again(instance: dg.DagsterInstance, store: Store, key: dg.AssetKey, partition: str | None = None) -> None:
     """A materialisation of what the name stands for now; nothing where it stands for nothing."""
     name = "/".join([*key.path, *([partition] if partition else [])])
     with contextlib.suppress(StemmaError):

@@ -119,6 +119,10 @@ def test_rollback_by_the_command_moves_name_and_folder_and_says_why(root, ids):
     assert told["checkpoint"] == ids["first"] and told["how"] == "rolled back: too slow" and told["number"] == 3
     card = (Path(told["folder"]) / "README.md").read_text()
     assert ids["first"] in card and ids["other"] not in card
+    with dg.DagsterInstance.from_config(str(root)) as instance:
+        seen = instance.fetch_materializations(dg.AssetKey([RECIPE, "promoted_checkpoint"]), limit=9).records
+    pointed = store.pointer(f"{RECIPE}/promoted_checkpoint")["snapshot"]
+    assert len(seen) == 3 and seen[0].asset_materialization.tags["dagster/data_version"] == pointed
     assert stemma(root, "promote", RECIPE, "--history").stdout.count("\n") == 3
     verified = stemma(root, "verify", f"{RECIPE}/promoted_checkpoint")
     assert verified.returncode == 0, verified.stdout

@@ -7,6 +7,7 @@ hashing of data; whether bytes are what they were is for ``verify`` and ``explai
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -119,4 +120,8 @@ def differing(old: Any, new: Any, path: str = "") -> list[str]:
             line for key in keys for line in differing(old.get(key), new.get(key), f"{path}.{key}" if path else key)
         ]
     same = old == new and isinstance(old, bool) == isinstance(new, bool)
-    return [] if same else [f"{path}: {old!r} -> {new!r}"]
+    return [] if same else [f"{path}: {_word(old)} -> {_word(new)}"]
+
+
+def _word(value: Any) -> str:
+    return "not set" if value is None else json.dumps(value, ensure_ascii=False, default=str)

@@ -76,4 +76,5 @@ def test_a_parent_made_anew_while_its_child_ran_makes_the_child_stale_f40(store)
 
 def test_differences_are_named_by_path_and_true_is_not_one():
     assert differing({"a": {"b": 1}, "c": [1]}, {"a": {"b": 2}, "c": [1]}) == ["a.b: 1 -> 2"]
-    assert differing({"a": True}, {"a": 1}) == ["a: True -> 1"] and differing({"a": 1}, {"a": 1}) == []
+    assert differing({"a": True}, {"a": 1}) == ["a: true -> 1"] and differing({"a": 1}, {"a": 1}) == []
+    assert differing({"a": "x"}, {"b": [1]}) == ['a: "x" -> not set', "b: not set -> [1]"]
