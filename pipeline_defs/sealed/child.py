@@ -6,10 +6,12 @@ that code versions cover and that asks for one is refused by the same code; a li
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 import os
 import re
+import shutil
 import signal
 import sys
 from collections.abc import Iterator, MutableMapping
@@ -22,12 +24,15 @@ _DENIED = re.compile(r"permission denied|errno 13|os error 13|operation not perm
 _asked: list[str] = []  # what was opened or connected to last, as Python's audit events say
 
 
-def main(request_path: str) -> None:
-    """Read the request, seal, build, answer; the exit status is 0 where there is an answer."""
+def main(request_path: str, parent: int) -> None:
+    """Read the request, seal, build, answer; the exit status is 0 where there is an answer. ``parent`` forked this."""
     request = json.loads(Path(request_path).read_text())
     landlock.end_with_parent(signal.SIGKILL)
-    if os.getppid() != request["parent"]:
-        sys.exit(1)  # it died before the kernel knew
+    if os.getppid() != parent:
+        os._exit(1)  # it died before the kernel knew
+    os.environ |= {"HOME": request["own"], "TMPDIR": request["own"]}
+    os.chdir(request["own"])
+    _compiled(Path(request["own"]))
     from assets_data.lineage.receipts.code import plugin_folders, take_surroundings  # while all can be seen
 
     take_surroundings(request["tree"], request["environment"])
@@ -48,6 +53,21 @@ def main(request_path: str) -> None:
     os._exit(0)  # nothing that was left running may outlive the answer
 
 
+def _compiled(own: Path) -> None:
+    """What Numba has compiled beside covered source, copied to where it may write: it reads no other cache. Like
+    Python's own ``.pyc`` there, it counts while the source has the size and time that it was compiled from.
+    """
+    from pipeline_defs.sealed.rules import covered_folders
+
+    os.environ["NUMBA_CACHE_DIR"] = str(own / "numba")
+    importlib.import_module("numba.core.config").reload_config()
+    for file in [file for folder in covered_folders() for file in folder.rglob("__pycache__/*.nb[ic]")]:
+        source = str(file.parent.parent)
+        place = own / "numba" / f"{Path(source).name}_{hashlib.sha1(source.encode()).hexdigest()}"  # as Numba names it
+        place.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, place / file.name)
+
+
 def _seal(rules: dict[str, Any]) -> None:
     every = landlock.writable(landlock.abi())
     pairs = [(path, landlock.READ) for name in ("parents", "outside", "system") for path in rules[name]]
@@ -64,7 +84,7 @@ def _build(request: dict[str, Any]) -> dict[str, Any]:
 
     withdrawing = frozenset(bytes.fromhex(record) for record in request["withdrawing"])
     inside = Inside(request["key"], request["found"], Path(request["into"]))
-    SHUT_IN.append(request["parent"])
+    SHUT_IN.append(os.getppid())
     store = Store(Path(request["root"]), request["requested"], withdrawing, builder=inside)
     stage = catalogue().stage(request["kind"])
     config = None if request["config"] is None else from_dict(stage.config_type, request["config"])

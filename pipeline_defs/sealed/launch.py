@@ -7,15 +7,12 @@ stage looked at before it built is looked at again in there, under the rules too
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import os
-import signal
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +21,13 @@ from assets_data.lineage.identity.digests import digest_json
 from assets_data.lineage.storage.sealing import NOTHING, Builder, Outside
 from assets_data.lineage.storage.snapshot import SnapshotWriter
 from assets_data.stage import Stage
+from pipeline_defs.catalogue import catalogue
 from pipeline_defs.sealed import landlock
+from pipeline_defs.sealed.forkserver import server
 from pipeline_defs.sealed.rules import Rules, dropped_variables, kept_variables, offer_places
 
-CHILD = "import sys; sys.path[:] = {path!r}; from pipeline_defs.sealed.child import main; main({request!r})"
+LIBRARIES = ("numpy", "pyarrow.parquet", "polars", "numba")  # imported once, before the processes of builds are forked
+TRAINING = (*LIBRARIES, "torch", "torch._dynamo")  # the latter by every optimizer
 
 
 def require_landlock() -> int:
@@ -55,6 +55,7 @@ class Sealing(Builder):
     abi: int
     call: Mapping[str, Any] | None = None
     named: tuple[Path, ...] = ()
+    libraries: Sequence[str] = LIBRARIES
     found: list[tuple[str, str]] = dataclasses.field(default_factory=list)
 
     def of(self, stage: Stage, inputs: Mapping[str, Any], config: Any, slice_name: str, further: Mapping[str, Any]):
@@ -67,7 +68,7 @@ class Sealing(Builder):
             "further": {name: _plain(name, value) for name, value in further.items() if value and name != "callbacks"},
         }
         named = tuple(_paths(call["config"])) if stage.source else ()
-        return Sealing(self.abi, call, named)
+        return Sealing(self.abi, call, named, LIBRARIES if stage.owner in catalogue().domains else TRAINING)
 
     def note(self, key: str, snapshot: Snapshot) -> None:
         """A call on the way that was found: the child finds it too."""
@@ -116,9 +117,8 @@ class Sealing(Builder):
                 "own": own,
                 "rules": dataclasses.asdict(rules),
                 "dropped": dropped_variables(kept),
-                "parent": os.getpid(),
             }
-            answer = _run(request, {**kept, "HOME": own, "TMPDIR": own}, Path(own))
+            answer = _answer(request, kept, self.libraries)
         writer.adopt(answer["writer"])
         variables = {name: digest_json(value)[7:19] for name, value in sorted(kept.items())}
         return {
@@ -132,22 +132,13 @@ class Sealing(Builder):
         }
 
 
-def _run(request: Mapping[str, Any], environment: Mapping[str, str], own: Path) -> dict[str, Any]:
-    """Start the child, pass signals on, read its answer. Raises the child's own error by its code."""
-    ask = own / "request.json"
+def _answer(request: Mapping[str, Any], kept: Mapping[str, str], libraries: Sequence[str]) -> dict[str, Any]:
+    """Have a child take the request, and read its answer. Raises the child's own error by its code."""
+    own = Path(request["own"])
+    ask, reply = own / "request.json", own / "answer.json"
     ask.write_text(json.dumps(request))
-    code = CHILD.format(path=[path for path in sys.path if path], request=str(ask))
-    command = [sys.executable, "-B", "-s", "-c", code]
-    child = subprocess.Popen(command, env=dict(environment), cwd=own, stdin=subprocess.DEVNULL)
-    try:
-        status = child.wait()
-    except BaseException:  # a signal: the child saves what it can and ends, or is ended
-        child.send_signal(signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(timeout=60)
-        child.kill()
-        raise
-    reply = own / "answer.json"
+    path = tuple(path for path in sys.path if path)
+    status = server(tuple(sorted(kept.items())), path, os.getpid()).run(ask, libraries)
     answer = json.loads(reply.read_text()) if reply.is_file() else {}
     if error := answer.get("error"):
         raise getattr(errors, error["class"], IntegrityError)(error.pop("code"), error.pop("what"), **_members(error))

@@ -223,6 +223,46 @@ def test_what_was_declared_is_read_and_the_receipt_says_what_was_enforced(site, 
     assert not list((tmp_path / "store" / "snapshots").glob("*sealed*"))
 
 
+ENDINGS = """
+import json, os, signal, sys
+from pathlib import Path
+from assets_data.lineage import StemmaError, Store
+from pipeline_defs.catalogue import catalogue
+from pipeline_defs.sealed.launch import seal
+from planted.stages import Config
+
+store, told = seal(Store(Path(sys.argv[1]))), []
+stage = catalogue().stages["planted/raw_slice"]
+for name, what in (("north", "nothing"), ("south", "kill"), ("west", "nothing")):
+    if what == "kill":
+        [server] = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        os.kill(int(server), signal.SIGKILL)
+    try:
+        told.append(stage.call(store, {}, Config(), name).id)
+    except StemmaError as error:
+        told.append(error.code)
+print(json.dumps(told))
+"""
+
+
+def test_where_the_process_that_forks_dies_the_stage_fails_with_a_code_and_the_next_one_is_built(site, tmp_path):
+    variables = environment(tmp_path) | {"PYTHONPATH": f"{ROOT}{os.pathsep}{site}"}
+    command = [sys.executable, "-c", ENDINGS, str(tmp_path / "store")]
+    result = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=True)
+    north, south, west = json.loads(result.stdout)
+    assert south == "SEAL_ENDED" and north.startswith("sha256:") and west.startswith("sha256:") and north != west
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["hrm_lm", "cell_mlm", "world_model", "geno_lewm"])
+def test_a_recipe_of_every_domain_has_the_same_ids_sealed(recipe, tmp_path):
+    for name, sealed in (("open", ()), ("shut", ("--sealed",))):
+        run_chain(tmp_path / name, "--recipe", recipe, *sealed)
+    assert published_ids(tmp_path / "shut") == published_ids(tmp_path / "open")
+    verified = stemma(tmp_path / "shut", "verify", f"{recipe}/gate_report", "--sealed")
+    assert verified.returncode == 0 and "nodes made sealed" in verified.stdout, verified.stdout
+
+
 @pytest.mark.slow
 def test_the_chain_has_the_same_ids_sealed_and_verify_requires_it_of_the_whole_tree(finished_chain, tmp_path):
     refused = stemma(finished_chain, "verify", "walk_lm/gate_report", "--sealed")
