@@ -1,7 +1,8 @@
 """``python -m training``: preflight, training and gate of one recipe on a manifest, with no Dagster and no Polars.
 
 Started by ``torchrun`` on several processes, all of them train and rank 0 does the rest.
-Exits 0 when the gate passed (or was skipped), 1 when it did not or an error stopped the run, 75 after a second stall.
+Exits 0 when the gate passed (or was skipped), 1 when it did not or an error stopped the run, 75 after a second stall or
+where another process of the group is gone.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 from assets_data.lineage import Snapshot, StemmaError, Store
 from training.config import STALLED, load_config, with_updates
 from training.parallel.follow import dismiss, follow
-from training.parallel.world import World, joined
+from training.parallel.world import LOST, World, joined
 from training.recipe import find_recipe
 from training.trainer import Trainer, find_input
 
@@ -29,7 +30,7 @@ def main(arguments: list[str]) -> int:
     """Run the command line; errors are one line on stderr."""
     chosen = parser().parse_args(arguments)
     try:
-        with joined(chosen.parallel) as world:
+        with joined(chosen.parallel, chosen.reduction) as world:
             if not world.leads:
                 return follow(world, Store(chosen.store), find_recipe(chosen.recipe))
             trainer = make_trainer(chosen)
@@ -38,7 +39,7 @@ def main(arguments: list[str]) -> int:
             return run(trainer, chosen, world)
     except StemmaError as error:
         print(error, file=sys.stderr)
-        return 1
+        return STALLED if error.code == LOST else 1
 
 
 def parser() -> argparse.ArgumentParser:
@@ -56,6 +57,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--reset-progress", action="store_true", help="take only the weights of --branch-from")
     text = "how several processes, such as torchrun starts, share the work: none or ddp; default: by their number"
     made.add_argument("--parallel", choices=["none", "ddp"], help=text)
+    text = "exact: the same bits for every number of processes; fast: DDP's buckets, the same for one number only"
+    made.add_argument("--reduction", choices=["exact", "fast"], default="exact", help=text)
     made.add_argument("--skip-gate", action="store_true", help="train and do not judge")
     return made
 

@@ -69,6 +69,7 @@ def train_and_publish(
         writer.write_json("manifest.json", job.inputs["manifest"].read_json("manifest.json"), sidecar=True)
     training = _training_facts(run, run_id, job)
     writer.write_json("training.json", training, sidecar=True)
+    writer.environment |= world.facts()
     if run.taken_over:  # the same weights may be published already, with another run's training.json
         writer.found["taken_over"] = dict(run.taken_over)
     writer.stats |= {k: training[k] for k in ("updates", "rows", "parameters", "bit_exact", f"{job.recipe.item}_per_s")}

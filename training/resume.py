@@ -14,7 +14,6 @@ from typing import Any
 
 from assets_data.lineage import TrainingError
 from training import checkpoint, state
-from training.environment import bit_facts
 from training.metrics import EMPTY
 from training.order import OrderDigest
 from training.run import Run
@@ -51,7 +50,7 @@ def restore(run: Run, path: Path, saved: Mapping[str, Any]) -> None:
         hook.restore(saved["callbacks"].get(type(hook).__name__, {}))
     run.update, run.profile.before = saved["update"], saved["elapsed_s"]
     run.taken_over = saved.get("taken_over", {})
-    run.inexact = [*saved["inexact"], *inexact_reasons(saved["environment"], bit_facts(run.device))]
+    run.inexact = [*saved["inexact"], *inexact_reasons(saved["environment"], run.bit_facts())]
 
 
 def refuse_other_run(saved: Mapping[str, Any], current: Mapping[str, Any], where: Path) -> None:

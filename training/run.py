@@ -23,6 +23,7 @@ from training.optim import build_optimizer
 from training.optimizer_arguments import inherited_kwargs
 from training.optimizer_calls import OptimizerCalls
 from training.order import EACH_ONCE, Order, OrderDigest
+from training.parallel.replica import Replica
 from training.parallel.world import ALONE, World
 from training.precision import Precision
 from training.profile import Profile
@@ -71,6 +72,8 @@ class Run:
     profile: Profile = field(default_factory=Profile)
     world: World = ALONE
     """The processes that train it; those that do not lead have no history, trackers or checkpoints of their own."""
+    replica: Replica | None = None
+    """The model as torch's DDP has it, where the reduction is fast."""
 
     @property
     def finished(self) -> bool:
@@ -106,6 +109,10 @@ class Run:
         with autocast(self.plan, self.device):
             return self.recipe.loss(self.model, self.config, moved)
 
+    def bit_facts(self) -> dict[str, Any]:
+        """What must stay the same for a resumed run to be bit-equal."""
+        return {**bit_facts(self.device), **self.world.bit_facts()}
+
     def save(self) -> Path:
         """Write the present update's checkpoint on rank 0, unless it is there. Raises StorageError; old ones stay."""
         folder = self.directory / CHECKPOINTS
@@ -114,7 +121,7 @@ class Run:
         tensors, numbers = state.capture(self.model, self.optimizer)
         facts = {
             "fingerprint": self.fingerprint,
-            "environment": bit_facts(self.device),
+            "environment": self.bit_facts(),
             "report": self.environment,
             "inexact": self.inexact,
             "history": self.journal.position(),

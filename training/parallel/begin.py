@@ -9,8 +9,8 @@ from torch import nn
 
 from training import checkpoint
 from training.branch import Origin, begin_from
-from training.environment import bit_facts
 from training.layout import cpu_copy
+from training.parallel.replica import Replica
 from training.resume import continue_run, restore
 from training.run import Run
 from training.run_directory import CHECKPOINTS
@@ -31,8 +31,10 @@ def begin(run: Run, directory: Path, origin: Origin | None) -> bool:
     begun, update, run.ended = run.world.tell([begun, run.update, run.ended])
     if not run.world.leads:
         _follow(run, directory, begun, update, origin)
-    facts = {"run": run.fingerprint, "bits": bit_facts(run.device), "update": run.update}
+    facts = {"run": run.fingerprint, "bits": run.bit_facts(), "update": run.update}
     run.world.require_same({**facts, "weights": _digests(run.model)})
+    if run.world.reduction == "fast":
+        run.replica = Replica(run.model, run.losses)
     return begun
 
 

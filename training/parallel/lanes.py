@@ -7,6 +7,7 @@ known only once all were counted, so it comes last.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -43,11 +44,14 @@ def lanes_gradient(run: Run, update: int, rows: np.ndarray, epochs: np.ndarray) 
     """
     lanes = np.split(np.arange(len(rows)), run.plan.lanes)
     before = None if run.profile.updates else _unlearned(run.model)
-    own = run.world.share(run.plan.lanes)
-    share = pairwise(_lane(run, update, lane, rows[lanes[lane]], epochs[lanes[lane]]) for lane in own)
+    own = {lane: (rows[lanes[lane]], epochs[lanes[lane]]) for lane in run.world.share(run.plan.lanes)}
+    if run.replica is None:
+        share = pairwise(_lane(run, update, lane, *given) for lane, given in own.items())
+        share = over_processes(run.world, run.parameters, share)
+    else:
+        share = _bucketed(run, update, own)
     if before is not None:
         _refuse_moved(before, _unlearned(run.model))
-    share = over_processes(run.world, run.parameters, share)
     _seed(run, update, run.plan.lanes)  # whatever the optimizer draws is the same everywhere, too
     items, losses = share.numbers[0], share.numbers[1:] / share.numbers[0]
     for parameter, gradient in zip(run.parameters, share.gradients, strict=True):
@@ -85,18 +89,41 @@ def over_processes(world: World, parameters: Sequence[nn.Parameter], share: Shar
     return Share(gradients, numbers[: len(share.numbers)], share.names)
 
 
-def _lane(run: Run, update: int, lane: int, rows: np.ndarray, epochs: np.ndarray) -> Share:
-    """One lane, in as many micro-batches as are configured."""
-    _seed(run, update, lane)
+def _bucketed(run: Run, update: int, own: dict[int, tuple[np.ndarray, np.ndarray]]) -> Share:
+    """All lanes, summed as DDP does: one after the other in a process, by buckets between them."""
     for parameter in run.parameters:
         parameter.grad = None
-    items, sums = 0.0, {}
-    for part in np.split(np.arange(len(rows)), run.plan.accumulation):
+    numbers, names = torch.zeros(1), []
+    for lane, given in own.items():
+        share = _passes(run, update, lane, *given, last=lane == max(own))
+        numbers, names = numbers.to(share.numbers.device) + share.numbers, share.names
+    for parameter in run.parameters:
+        if parameter.grad is not None:
+            parameter.grad *= run.world.size  # DDP takes the mean, which a power of two turns back without rounding
+    return Share([parameter.grad for parameter in run.parameters], run.world.sum([numbers])[0], names)
+
+
+def _lane(run: Run, update: int, lane: int, rows: np.ndarray, epochs: np.ndarray) -> Share:
+    for parameter in run.parameters:
+        parameter.grad = None
+    return _passes(run, update, lane, rows, epochs)
+
+
+def _passes(run: Run, update: int, lane: int, rows: np.ndarray, epochs: np.ndarray, last: bool = False) -> Share:
+    """One lane, in as many micro-batches as are configured, on top of the gradients that are there.
+
+    After the ``last`` lane of a process its replica sums over all processes.
+    """
+    _seed(run, update, lane)
+    items, sums, parts = 0.0, {}, np.split(np.arange(len(rows)), run.plan.accumulation)
+    for index, part in enumerate(parts):
         since = time.perf_counter()
         batch, count = run.batch(run.data, rows[part], epochs[part])
         run.profile.waited(since)
-        losses, weight = run.losses(batch), count / len(rows)
-        run.precision.backward(losses["loss"] * weight)
+        weight = count / len(rows)
+        with run.replica.summing(last and index + 1 == len(parts)) if run.replica else contextlib.nullcontext():
+            losses = run.replica.losses(batch) if run.replica else run.losses(batch)
+            run.precision.backward(losses["loss"] * weight)
         for name, value in losses.items():
             sums[name] = sums.get(name, 0.0) + value.detach().double() * weight
         items += weight

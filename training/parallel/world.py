@@ -30,11 +30,15 @@ closed connection, a stalled one by the watchdog, which ends every process of th
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """This process's place among ``size`` of them. A fact of the environment: it changes no bit."""
+    """This process's place among ``size`` of them: a fact of the environment."""
 
     rank: int = 0
     size: int = 1
     strategy: str = "none"
+    reduction: str = "exact"
+    """``exact``: this project's tree, the same bits for every world. ``fast``: the buckets of torch's DDP, which
+    overlap with the backward pass and give the same bits for one size of the world only.
+    """
 
     @property
     def leads(self) -> bool:
@@ -104,14 +108,21 @@ class World:
         """What the environment report says of it; nothing for a process alone."""
         if self.size == 1:
             return {}
-        return {"parallel": {"strategy": self.strategy, "world": self.size, "backend": dist.get_backend()}}
+        said = {"strategy": self.strategy, "reduction": self.reduction, "world": self.size}
+        return {"parallel": {**said, "backend": dist.get_backend()}}
+
+    def bit_facts(self) -> dict[str, Any]:
+        """What of it must stay the same for a resume to be bit-equal: nothing where sums are exact."""
+        return {} if self.reduction == "exact" else {"reduction": self.reduction, "world": self.size}
 
 
 ALONE = World()
+LOST = "RANK_LOST"
+"""The code of a process that ends because another one did: as after a stall, trying again may help."""
 
 
 @contextlib.contextmanager
-def joined(strategy: str | None = None) -> Iterator[World]:
+def joined(strategy: str | None = None, reduction: str = "exact") -> Iterator[World]:
     """The world that a launcher such as ``torchrun`` describes in the environment; without one, this process alone.
 
     Raises ConfigError PARALLEL_WORLD for a number of processes that is no power of two, or a strategy that does not fit
@@ -132,7 +143,7 @@ def joined(strategy: str | None = None) -> Iterator[World]:
         backend = "cpu:gloo,cuda:nccl"
     dist.init_process_group(backend, timeout=PATIENCE)
     try:
-        yield World(rank=dist.get_rank(), size=size, strategy=strategy)
+        yield World(rank=dist.get_rank(), size=size, strategy=strategy, reduction=reduction)
     finally:
         dist.destroy_process_group()
 
@@ -144,4 +155,4 @@ def _heard() -> Iterator[None]:
         yield
     except RuntimeError as error:
         action = "look at the first process that failed; a run goes on from its newest checkpoint"
-        raise TrainingError("RANK_LOST", f"another process is gone: {error}", action=action) from error
+        raise TrainingError(LOST, f"another process is gone: {error}", action=action) from error

@@ -140,6 +140,10 @@ class Snapshot:
             raise _broken("SNAPSHOT_CONTENT", "the parts do not say what the identity says", self.path)
 
 
+_STATE = ("stats", "found", "environment", "splits")
+"""What a writer keeps as mappings besides its files."""
+
+
 class SnapshotWriter:
     """Collects a snapshot's files in a temp directory. ``publish`` hashes, syncs and writes ``snapshot.json`` last."""
 
@@ -147,6 +151,7 @@ class SnapshotWriter:
         self.path, self.kind = directory, kind
         self.stats: dict[str, Any] = {}
         self.found: dict[str, Any] = {}  # arguments that are only known once it is made; they go into the receipt
+        self.environment: dict[str, Any] = {}  # further facts of it that the making found out; for the receipt
         self.splits: dict[str, int] = {}
         self._records: dict[str, Any] | None = None
         self._names: dict[str, bool] = {}
@@ -185,12 +190,13 @@ class SnapshotWriter:
 
     def state(self) -> dict[str, Any]:
         """All but the files, as JSON: what :meth:`adopt` takes over in another process."""
-        state = {"stats": self.stats, "found": self.found, "splits": self.splits}
+        state = {name: getattr(self, name) for name in _STATE}
         return {**state, "records": self._records, "names": self._names}
 
     def adopt(self, state: Mapping[str, Any]) -> None:
         """Go on where another writer of the same directory was."""
-        self.stats, self.found, self.splits = (dict(state[name]) for name in ("stats", "found", "splits"))
+        for name in _STATE:
+            setattr(self, name, dict(state[name]))
         self._records, self._names = state["records"], dict(state["names"])
 
     def finish(self, made: str = "") -> str:

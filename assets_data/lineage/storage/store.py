@@ -245,7 +245,9 @@ class Store:
                 writer = SnapshotWriter(temp, work.stage)
                 work = self._build(work, writer, build, outside)
                 writer.stats["seconds"] = round((datetime.now(UTC) - work.started).total_seconds(), 3)
-                said = predicate(dataclasses.replace(work, arguments={**work.arguments, **writer.found}))
+                around = {**work.environment, **writer.environment}
+                arguments = {**work.arguments, **writer.found}
+                said = predicate(dataclasses.replace(work, arguments=arguments, environment=around))
                 writer.finish(made_digest(said))
                 snapshot = self._place(temp, said)
             finally:

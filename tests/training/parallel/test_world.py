@@ -1,34 +1,43 @@
-"""One model on 1, 2 and 4 gloo processes: the same bits, whichever it is."""
+"""One model on 1, 2 and 4 gloo processes: the same bits, whichever it is, and after a change of their number."""
 
-import hashlib
 import re
 
 import pytest
 
-from assets_data.lineage import Store
-from tests.training.parallel.launch import last_state, launch
+from assets_data.lineage import ConfigError, Store
+from assets_data.lineage.receipts.reader import read_receipt
+from tests.training.parallel.launch import drive, last_state, launch, outcome
 from tests.training.recipes.walk_lm.conftest import TINY
 from tests.training.walks import make_inputs
 from training.parallel.world import joined
 
 
-def outcome(folder):
-    """All that must be bit-equal: weights, optimizer, generators, history, cursor."""
-    state = last_state(folder)
-    history = hashlib.sha256((folder / "metrics.jsonl").read_bytes()).hexdigest()
-    return {**state["files"], "history": history, **{k: state[k] for k in ("checkpoint_id", "update", "inexact")}}
-
-
-@pytest.mark.parametrize(("recipe", "worlds"), [("toy", [1, 2, 4]), ("walk_lm", [1, 2]), ("hrm_lm", [1, 2])])
-def test_every_number_of_processes_makes_one_checkpoint(tmp_path, recipe, worlds):
-    for world in worlds:
-        done = launch(world, "tests.training.parallel.driver", recipe, tmp_path / str(world), "train.lanes=4")
-        assert done.returncode == 0, done.stderr
-    outcomes = [outcome(tmp_path / str(world)) for world in worlds]
-    assert all(found == outcomes[0] for found in outcomes)
-    assert last_state(tmp_path / "2")["report"]["parallel"] == {"strategy": "ddp", "world": 2, "backend": "gloo"}
+@pytest.mark.parametrize(
+    ("recipe", "plans"),
+    [
+        ("toy", ["1", "2", "4", "4k1u5,2k0u8,1"]),
+        ("walk_lm", ["1", "2", "2k1u20,1"]),
+        ("hrm_lm", ["1", "2", "4k3u20,2"]),
+    ],
+)
+def test_every_number_of_processes_makes_one_checkpoint_also_when_it_changes(tmp_path, recipe, plans):
+    statuses = drive(tmp_path, plans, recipe)
+    assert all(codes[-1] == [0] * len(codes[-1]) for codes in statuses.values())
+    outcomes = [outcome(tmp_path / plan) for plan in plans]
+    assert outcomes[0]["inexact"] == [] and all(found == outcomes[0] for found in outcomes)
+    facts = {"strategy": "ddp", "reduction": "exact", "world": 2, "backend": "gloo"}
+    assert last_state(tmp_path / "2")["report"]["parallel"] == facts
     assert [path.name for path in (tmp_path / "2" / "ranks").iterdir()] == ["1"]
     assert not (tmp_path / "2" / "ranks" / "1" / "metrics.jsonl").read_bytes()
+
+
+def test_fast_sums_promise_equal_bits_for_one_number_of_processes(tmp_path):
+    statuses = drive(tmp_path, ["4", "4@again", "4k2u5,4", "4k2u5,2"], reduction="fast")
+    assert statuses["4k2u5,2"] == [[75, 75, -9, 75], [0, 0]]
+    assert outcome(tmp_path / "4@again") == outcome(tmp_path / "4k2u5,4") == outcome(tmp_path / "4")
+    assert outcome(tmp_path / "4")["inexact"] == []
+    assert outcome(tmp_path / "4k2u5,2")["inexact"] == ["world changed from 4 to 2"]
+    assert last_state(tmp_path / "4")["report"]["parallel"]["reduction"] == "fast"
 
 
 def test_the_command_publishes_one_checkpoint_on_rank_0(tmp_path):
@@ -44,18 +53,15 @@ def test_the_command_publishes_one_checkpoint_on_rank_0(tmp_path):
         said = re.findall(r"walk_lm/checkpoint (sha256:\w{64}) \(trained\)", done.stdout)
         assert [store.pointed("walk_lm/checkpoint").id] == said
         ids += said
-        again = launch(world, "training", *options)
-        assert again.returncode == 0 and "already complete" in again.stdout
+        [receipt] = map(read_receipt, store.receipts(said[0]))
+        assert receipt.environment.get("parallel", {}).get("world", 1) == world
     assert ids[0] == ids[1]
-
-
-def test_an_error_of_rank_0_ends_every_process(tmp_path):
-    done = launch(2, "tests.training.parallel.driver", "toy", tmp_path / "run", "train.lanes=1")
-    assert done.returncode == 1 and done.stderr.count("[LANES_WORLD]") == 2
+    again = launch(2, "training", *options)
+    assert again.returncode == 0 and "already complete" in again.stdout
 
 
 @pytest.mark.parametrize(("size", "strategy"), [("3", None), ("2", "none"), ("1", "ddp")])
 def test_a_world_that_does_not_fit_its_strategy_is_refused(monkeypatch, size, strategy):
     monkeypatch.setenv("WORLD_SIZE", size)
-    with pytest.raises(Exception, match="PARALLEL_WORLD"), joined(strategy):
+    with pytest.raises(ConfigError, match="PARALLEL_WORLD"), joined(strategy):
         pass

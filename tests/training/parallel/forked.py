@@ -1,0 +1,85 @@
+"""Trains runs in forked processes that talk over gloo: torch is imported once, whatever their number.
+
+A plan is phases joined by commas, one group of processes after the other in one directory: ``4`` is four processes,
+``4k1u5`` four of which rank 1 kills itself (SIGKILL) after update 5, ``2s1u5`` two of which rank 1 stalls there; what
+follows ``@`` only tells plans apart. Prints
+``PLAN STATUS...``, a status per process, of every phase.
+"""
+
+import json
+import os
+import re
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from assets_data.lineage import StemmaError, with_overrides
+from tests.training.kill_driver import prepare
+from training.callbacks import Callback
+from training.config import STALLED
+from training.loop import train
+from training.parallel.world import LOST, joined
+
+PHASE = re.compile(r"(?P<world>\d+)(?:(?P<kind>[ks])(?P<rank>\d+)u(?P<update>\d+))?")
+
+
+class Fault(Callback):
+    def __init__(self, kind: str, update: int) -> None:
+        self.kind, self.update = kind, update
+
+    def step_end(self, run) -> None:
+        if run.update == self.update:
+            if self.kind == "k":
+                os.kill(os.getpid(), signal.SIGKILL)
+            threading.Event().wait()
+
+
+def member(run: tuple[Any, Any, Any], directory: Path, rank: int, phase: re.Match, reduction: str) -> int:
+    """What one process does; its exit status as that of the command."""
+    size = int(phase["world"])
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(size)}
+    faults = [Fault(phase["kind"], int(phase["update"]))] if phase["rank"] == str(rank) else []
+    try:
+        with joined(reduction=reduction) as world:
+            train(*run, directory, code="c", callbacks=faults, world=world)
+    except StemmaError as error:
+        print(error, file=sys.stderr)
+        return STALLED if error.code == LOST else 1
+    return 0
+
+
+def in_children(run: tuple, directory: Path, phase: re.Match, reduction: str) -> list[int]:
+    """Exit statuses by rank; negative: the signal that ended it."""
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
+    children = []
+    for rank in range(int(phase["world"])):
+        if (child := os.fork()) == 0:
+            status = member(run, directory, rank, phase, reduction)
+            sys.stderr.flush()
+            os._exit(status)
+        children.append(child)
+    return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+
+
+def free_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
+
+
+def main(name: str, root: Path, reduction: str, settings: str, *plans: str) -> None:
+    print_to, sys.stdout = sys.stdout, sys.stderr
+    recipe, config, data = prepare(name, root / "data")
+    run = recipe, with_overrides(config, json.loads(settings)), data
+    train(recipe, run[1], data, root / "warm", code="c")  # torch imports half of itself on first use
+    for plan in plans:
+        phases = [PHASE.fullmatch(phase.split("@")[0]) for phase in plan.split(",")]
+        statuses = [in_children(run, root / plan, phase, reduction) for phase in phases if phase]
+        print(plan, json.dumps(statuses), file=print_to, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])

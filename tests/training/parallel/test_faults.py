@@ -1,0 +1,59 @@
+"""A process that dies or stalls ends its whole group; the next group ends bit-equal."""
+
+import random
+
+import pytest
+
+from tests.training.parallel.launch import drive, launch, outcome
+from training.run_directory import run_lease
+
+
+def kills(count: int) -> list[str]:
+    """Plans that kill a random rank of 2 or 4 at a random update, and go on with another number of processes."""
+    draw = random.Random(18)
+    plans = []
+    for index in range(count):
+        world = draw.choice([2, 4])
+        plans.append(f"{world}k{draw.randrange(world)}u{draw.randrange(1, 12)},{draw.choice([1, 2, 4])}@{index}")
+    return plans
+
+
+def check(root, plans):
+    statuses = drive(root, ["1", *plans])
+    for plan in plans:
+        killed, after = statuses[plan]
+        assert sorted(killed) == [-9] + [75] * (len(killed) - 1), plan
+        assert set(after) == {0} and outcome(root / plan) == outcome(root / "1"), plan
+        assert not list((root / plan).rglob(".tmp-*")), plan
+
+
+def test_a_random_rank_killed_at_a_random_update_ends_all_and_the_restart_is_bit_equal(tmp_path):
+    check(tmp_path, kills(4))
+
+
+@pytest.mark.slow
+def test_fifty_random_kills_end_bit_equal(tmp_path):
+    check(tmp_path, kills(50))
+
+
+def test_a_rank_that_stalls_ends_every_process_with_75(tmp_path):
+    statuses = drive(tmp_path, ["2", "2s1u5,2", "2s0u5,2"], stall_seconds=5.0)
+    assert statuses["2s1u5,2"] == statuses["2s0u5,2"] == [[75, 75], [0, 0]]
+    assert outcome(tmp_path / "2s1u5,2") == outcome(tmp_path / "2s0u5,2") == outcome(tmp_path / "2")
+    assert "wait" in (tmp_path / "2s1u5,2" / "ranks" / "1" / "stalled.txt").read_text()
+
+
+def test_torchrun_ends_with_a_killed_rank_and_leaves_no_process_behind(tmp_path):
+    done = launch(2, "tests.training.parallel.driver", tmp_path / "run", "2k1u5", "train.lanes=2")
+    assert done.returncode == 1 and "exitcode  : -9" in done.stderr
+    with run_lease(tmp_path / "run"), run_lease(tmp_path / "run" / "ranks" / "1"):  # the kernel's word: none holds them
+        pass
+    again = launch(1, "tests.training.parallel.driver", tmp_path / "run", "1", "train.lanes=2")
+    whole = launch(1, "tests.training.parallel.driver", tmp_path / "whole", "1", "train.lanes=2")
+    assert again.returncode == whole.returncode == 0, again.stderr
+    assert outcome(tmp_path / "run") == outcome(tmp_path / "whole")
+
+
+def test_an_error_of_all_ends_all(tmp_path):
+    done = launch(2, "tests.training.parallel.driver", tmp_path / "run", "2", "train.lanes=1")
+    assert done.returncode == 1 and "[LANES_WORLD]" in done.stderr
