@@ -33,6 +33,7 @@ DATA = ("NPY_", "NUMBA_", "ARROW_", "POLARS_", "RAYON_", "PYTHONHASHSEED", "VECL
 _SILENT = re.compile(
     r"(TOKEN|SECRET|PASSWORD|CREDENTIAL|API_KEY)"  # nobody's business
     r"|(_HOME|_DIR|_PATH|_FILE|_CACHE|_DUMP|VERBOSE|_LOGS?|_LOG_LEVEL|_DEBUG|_WARNINGS?|VISIBLE_DEVICES)$"  # no bit's
+    r"|^(TORCH_)?NCCL_ASYNC_ERROR_HANDLING$"  # set by torchrun: when a process gives up, not what it computes
     r"|^KMP_(INIT_AT_FORK|DUPLICATE_LIB_OK)$"  # set by libraries as they are imported
 )
 _PLAIN = re.compile(r"[A-Za-z0-9_.,:;=+-]{1,64}")

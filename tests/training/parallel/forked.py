@@ -2,8 +2,7 @@
 
 A plan is phases joined by commas, one group of processes after the other in one directory: ``4`` is four processes,
 ``4k1u5`` four of which rank 1 kills itself (SIGKILL) after update 5, ``2s1u5`` two of which rank 1 stalls there; what
-follows ``@`` only tells plans apart. Prints
-``PLAN STATUS...``, a status per process, of every phase.
+follows ``@`` only tells plans apart. Prints ``PLAN STATUS...``, a status per process, of every phase.
 """
 
 import json
