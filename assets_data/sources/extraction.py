@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from assets_data.lineage import DataError
 from assets_data.sources.extract_config import SPLIT_NAMES, ExtractConfig
-from assets_data.sources.fields import ABSENT, Steps, Unfit, parse_field, spelled, texts_in, value_at
+from assets_data.sources.fields import ABSENT, Steps, Unfit, kind_of, parse_field, spelled, texts_in, value_at
 from assets_data.sources.parts import Record
 
 _SHOWN = 10
@@ -48,7 +48,7 @@ class Extractor:
     def values(self, row: Any, where: str) -> dict[str, Any]:
         """The value of every field of a row of JSON. Raises DataError ROW_NO_TEXT when it is no object."""
         if not isinstance(row, dict):
-            raise _no_text(self.texts, f"a row that is {_kind(row)}", where)
+            raise _no_text(self.texts, f"a row that is {kind_of(row)}", where)
         return {path: value_at(row, steps) for path, steps in self.fields.items()}
 
     def record(self, values: Mapping[str, Any], origin: str, where: str, names: Collection[str]) -> Record | None:
@@ -95,8 +95,8 @@ class Extractor:
         try:
             texts = texts_in(value)
         except TypeError as error:
-            kind = value.what if isinstance(value, Unfit) else str(error)
-            raise _no_text([path], f"a value of type {kind} at {path!r}", where, names) from error
+            kind = f"a value of type {value.what}" if isinstance(value, Unfit) else str(error)
+            raise _no_text([path], f"{kind} at {path!r}", where, names) from error
         if self.qa and path != self.config.qa.context:
             if len(set(texts)) > 1:
                 raise _several(path, len(texts), where)
@@ -164,7 +164,3 @@ def _no_text(fields: Iterable[str], found: str, where: str, names: Collection[st
 
 def _listed(names: Collection[str]) -> str:
     return str(sorted(names)[:_SHOWN])
-
-
-def _kind(row: Any) -> str:
-    return "null" if row is None else f"of type {type(row).__name__}"

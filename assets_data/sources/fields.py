@@ -68,8 +68,8 @@ def value_at(row: Any, steps: Steps) -> Any:
 def texts_in(value: Any) -> list[str]:
     """The texts that a value holds: a string as it is, a number as its decimal form, of a list those of its elements.
 
-    What is null, absent or no number (NaN, Infinity) holds none. Raises TypeError with the type of anything else: an
-    object, a truth value, bytes.
+    What is null, absent or no number (NaN, Infinity) holds none. Raises TypeError with :func:`kind_of` of anything
+    else: an object, a truth value, bytes.
     """
     texts, left = [], [value]
     while left:
@@ -81,8 +81,17 @@ def texts_in(value: Any) -> list[str]:
         elif isinstance(value, int | float | Decimal) and not isinstance(value, bool):
             texts += [str(value)] if math.isfinite(value) else []
         elif value is not None and value is not ABSENT:
-            raise TypeError(type(value).__name__)
+            raise TypeError(kind_of(value))
     return texts
+
+
+def kind_of(value: Any) -> str:
+    """What JSON, or for what only tables hold its own word, calls a value: ``an object``, ``a list``."""
+    named = ((bool, "true or false"), (str, "a string"), (int | float | Decimal, "a number"), (list, "a list"))
+    for kinds, name in (*named, (dict, "an object"), (bytes, "bytes"), (type(None), "null")):
+        if isinstance(value, kinds):
+            return name
+    return f"a {type(value).__name__}"
 
 
 def _step(match: re.Match[str]) -> str | int | None:

@@ -14,9 +14,9 @@ from typing import Any
 
 from assets_data.lineage import DataError
 from assets_data.sources.json_shapes import columns_of
-from assets_data.sources.rows import repeats, unambiguous
+from assets_data.sources.rows import not_json, repeats, unambiguous
 
-_NOT_SPACE = re.compile(r"[^ \t\n\r\ufeff]")  # a mark stands where files that begin with one were joined
+_NOT_SPACE = re.compile(r"[^ \t\n\r\ufeff\x1e]")  # a mark: where files that have one were joined; RFC 7464's separator
 _ESCAPED = re.compile("[\udc80-\udcff]")  # bytes that are no UTF-8, as surrogateescape reads them
 
 
@@ -96,11 +96,9 @@ class JsonItems:
             try:
                 value, end = self._decoder.raw_decode(self._text, self._at)
             except (ValueError, RecursionError) as error:  # malformed, or not all of it is here yet
-                reason = getattr(error, "msg", error)
-                if len(self._text) - self._at > self._limit or not self._grow():
-                    raise self._malformed(
-                        f"an element is malformed or over {self._limit:,} characters: {reason}"
-                    ) from error
+                began = self._at
+                if len(self._text) - began > self._limit or not self._grow():
+                    raise self._not_json(error, began, line) from error
             else:
                 break
         if end - self._at > self._limit:
@@ -158,6 +156,16 @@ class JsonItems:
             if text:
                 yield text if begun else text.removeprefix("\ufeff")
             begun = begun or bool(text)
+
+    def _not_json(self, error: ValueError | RecursionError, began: int, line: int) -> DataError:
+        """Why the element at hand, which began there, is none. Where it is longer than allowed, that may be all."""
+        if self._escaped and _ESCAPED.search(self._text, self._at):
+            return self._not_utf8(line)
+        if isinstance(error, json.JSONDecodeError):
+            error.pos -= began
+            if len(self._text) - self._at > self._limit:
+                return self._malformed(f"an element is malformed or over {self._limit:,} characters: {error.msg}")
+        return not_json("an element", error, f"{self._origin}:{line}")
 
     def _malformed(self, what: str) -> DataError:
         if self._escaped and _ESCAPED.search(self._text, self._at):

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from assets_data.sources.rows import MARK, peeked
+from assets_data.sources.rows import MARK, SEPARATOR, peeked
 
 
 def is_lines(blocks: Iterable[bytes], limit: int) -> tuple[bool, Iterator[bytes]]:
@@ -56,10 +56,13 @@ def _filled(head: bytes) -> list[bytes]:
 
 
 def _json(line: bytes) -> Any:
+    """A line's value; None where it is no JSON, and something that is none where only Python cannot read it."""
     try:
-        return json.loads(line.decode(errors="replace"))
-    except (ValueError, RecursionError):
+        return json.loads(line.removeprefix(SEPARATOR).decode(errors="replace"))
+    except json.JSONDecodeError:
         return None
+    except (ValueError, RecursionError):  # an integer of thousands of digits, or nested too deep
+        return ...
 
 
 def _may_go_on(text: bytes) -> bool:
@@ -68,6 +71,6 @@ def _may_go_on(text: bytes) -> bool:
         json.loads(text.decode(errors="replace"))
     except json.JSONDecodeError as error:
         return error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated string")
-    except RecursionError:
+    except (ValueError, RecursionError):
         return True
     return True

@@ -1,7 +1,8 @@
 """Blocks of bytes to rows: lines, JSON lines, plain text. Every refusal names file and line.
 
 Owns strictness: UTF-8 or nothing, whole JSON or nothing, and no row larger than the limit in memory. A byte order mark
-at the very beginning is no content, nor is one before a line of JSON, where files that have one were joined.
+at the very beginning is no content, nor is one before a line of JSON, where files that have one were joined. Neither is
+the record separator that begins each row of a JSON text sequence (RFC 7464).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import codecs
 import itertools
 import json
+import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
@@ -17,6 +19,7 @@ from assets_data.lineage import DataError
 from assets_data.sources.signature import looks_like, one_byte_text
 
 MARK = codecs.BOM_UTF8
+SEPARATOR = b"\x1e"
 
 
 def json_lines(
@@ -34,8 +37,9 @@ def json_lines(
     ``limit`` is in bytes. ``start`` is the line and byte that ``blocks`` begin at.
     """
     for number, offset, line in _lines(blocks, limit, origin, malformed, start):
-        if line.startswith(MARK):
-            offset, line = offset + len(MARK), line[len(MARK) :]
+        for before in (MARK, SEPARATOR):
+            if line.startswith(before):
+                offset, line = offset + len(before), line[len(before) :]
         if not line.strip():
             continue
         try:
@@ -47,7 +51,7 @@ def json_lines(
         except UnicodeDecodeError as error:
             malformed(not_utf8(error, f"{origin}:{number}"))
         except (ValueError, RecursionError) as error:
-            malformed(DataError("ROW_NOT_JSON", f"a line is not JSON: {error}", where=f"{origin}:{number}"))
+            malformed(not_json("a line", error, f"{origin}:{number}"))
         else:
             yield number, offset, value
 
@@ -127,6 +131,19 @@ def _whole_line(
 ) -> Iterator[tuple[int, int, bytes]]:
     if size <= limit:
         yield number, offset, b"".join(pieces)
+
+
+def not_json(what: str, error: ValueError | RecursionError, where: str) -> DataError:
+    """The refusal of text that Python's reader does not take for JSON, in words of JSON's own."""
+    if isinstance(error, RecursionError):
+        action = "write what is nested as a string, or leave it out"
+        return DataError("ROW_NOT_JSON", f"{what} is nested too deep to be read", where=where, action=action)
+    if isinstance(error, json.JSONDecodeError):
+        fault = f"{error.msg.removesuffix(' at')} at character {error.pos + 1}"
+        return DataError("ROW_NOT_JSON", f"{what} is not JSON: {fault}", where=where)
+    most, action = sys.get_int_max_str_digits(), "write a number as long as this as a string"
+    what = f"{what} holds an integer that is too long to be read"
+    return DataError("ROW_NOT_JSON", what, expected=f"at most {most:,} digits", where=where, action=action)
 
 
 def not_utf8(error: UnicodeDecodeError, where: str) -> DataError:

@@ -154,8 +154,11 @@ def test_of_a_question_or_an_answer_only_one_may_be_meant(tmp_path, field):
         ({"a": {"text": None}}, "null at 'a.text'"),
         ({"a": {"text": []}}, "a list without a text at 'a.text'"),
         ('{"a": {"text": NaN}}', "a number that is none at 'a.text'"),
-        ({"a": {"text": [{"x": 1}]}}, "a value of type dict at 'a.text'"),
+        ({"a": {"text": [{"x": 1}]}}, "an object at 'a.text'"),
+        ({"a": {"text": True}}, "true or false at 'a.text'"),
         ("null", "a row that is null"),
+        ('"just a text"', "a row that is a string"),
+        ("[1, 2]", "a row that is a list"),
     ],
 )
 def test_a_refusal_says_what_is_there(tmp_path, row, found):

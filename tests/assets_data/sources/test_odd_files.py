@@ -133,3 +133,54 @@ def test_a_cut_table_is_called_damaged_and_no_setting_is_blamed(tmp_path, cut):
     with pytest.raises(DataError) as error:
         extracted(tmp_path)
     assert error.value.code == "TABLE_BROKEN" and "fetch or write" in str(error.value.action)
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.ndjson"])
+@pytest.mark.parametrize("joint", [b"\x1e", b"\n\x1e"])
+def test_a_json_text_sequence_is_rows_each_behind_a_separator(tmp_path, name, joint):
+    (tmp_path / name).write_bytes(
+        b"".join(joint + line for line in lines("one", "two\x1ethree", "four").splitlines(True))
+    )
+    assert texts(tmp_path) == ["one", "two\x1ethree", "four"]
+
+
+UNREADABLE = {
+    "an integer of 5,000 digits": (b"9" * 5000, "an integer that is too long"),
+    "a negative one": (b"-" + b"1" * 6000, "an integer that is too long"),
+    "100,000 lists": (b"[" * 100_000 + b"]" * 100_000, "nested too deep"),
+    "objects in objects": (b'{"a":' * 20_000 + b"1" + b"}" * 20_000, "nested too deep"),
+}
+
+
+@pytest.mark.parametrize("what", UNREADABLE)
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
+def test_json_that_only_python_cannot_read_is_refused_in_words_of_our_own_or_counted(tmp_path, what, name):
+    value, says = UNREADABLE[what]
+    rows = [b'{"text":"before"}', b'{"text":"bad","n":' + value + b"}", b'{"text":"after"}']
+    (tmp_path / name).write_bytes(b"\n".join(rows))
+    with pytest.raises(DataError) as error:
+        extracted(tmp_path)
+    said = str(error.value)
+    assert error.value.code == "ROW_NOT_JSON" and says in said and str(error.value.where) == f"{name}:2"
+    assert not any(word in said for word in ("sys.", "recursion", "unicode string", "line 1 column"))
+    assert texts(tmp_path, max_malformed=1) == ["before", "after"]
+
+
+@pytest.mark.parametrize("first", [b"9" * 5000, b"[" * 100_000 + b"]" * 100_000])
+def test_the_first_row_of_a_json_file_of_lines_may_be_such(tmp_path, first):
+    (tmp_path / "a.json").write_bytes(b'{"text":"bad","n":' + first + b"}\n" + lines("one", "two"))
+    assert texts(tmp_path, max_malformed=1) == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (b'[{"text":"a"},{"te', "Unterminated string starting at character"),
+        (b"[{'text':'a'}]", "Expecting property name enclosed in double quotes at character 2"),
+    ],
+)
+def test_a_fault_in_a_document_is_told_by_its_character_and_not_by_a_limit(tmp_path, text, says):
+    (tmp_path / "a.json").write_bytes(text)
+    with pytest.raises(DataError) as error:
+        extracted(tmp_path)
+    assert says in str(error.value) and "over" not in str(error.value)
