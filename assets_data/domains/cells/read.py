@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from assets_data.lineage import Snapshot, Store
+from assets_data.lineage import Snapshot, Store, mix64
 
 SPLITS = ("train", "validation", "test")
 NAMES = ("record_id", "group_id", "dataset", "cell", "donor", "batch", "label", "perturbation")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Vocabulary:
     """The genes that a model knows, in the order of their places, and what they were learned under."""
 
@@ -28,6 +29,11 @@ class Vocabulary:
     """float32[G]: of count / total * scale where it is above 0."""
     document: Mapping[str, Any]
     """naming, split, scale, bins, labels."""
+
+    @cached_property
+    def mixed_keys(self) -> np.ndarray:
+        """uint64[G]: what, beside a cell's key, a draw about a gene of that cell is keyed with. Mixed once."""
+        return mix64(0, "cells/gene", self.keys)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from training.recipes.cell_mlm.tokens import (
     disguise,
     hide,
     preprocessing,
+    row_of,
     tokenize,
     total_bins,
 )
@@ -31,8 +32,8 @@ def make_batch(
     tokens = tokenize(cells, rows, epochs, vocabulary, config.tokens, seed, zeros=with_zeros)
     prepared = preprocessing(config.tokens, vocabulary.document)
     if family == "autoregressive":
-        batch = show(tokens, prepared)
-        return {**batch, "order": _order_of(tokens, len(vocabulary.keys))}
+        bins_BT = prepared.bin(tokens.counts_BT, tokens.values_BT)
+        return {**show(tokens, prepared), **_tensors(bins=bins_BT), "order": _order_of(tokens, len(vocabulary.keys))}
     hidden_BT = hide(tokens, epochs, vocabulary, config.objective.mask_share, seed)
     if family == "mae":
         return _autoencoder(tokens, hidden_BT, prepared)
@@ -46,21 +47,23 @@ def make_batch(
 
 
 def show(tokens: Tokens, prepared: Preprocessing, masked_BT: np.ndarray | None = None) -> dict[str, Tensor]:
-    """The tokens as tensors, the values of ``masked_BT`` hidden: their bins, counts and values are not in the batch."""
+    """The tokens as tensors. Of values there is what the tokenizer tells: with ``rank_value`` nothing, as places tell;
+    those of ``masked_BT`` are hidden: no bin, count or value of them is in the batch.
+    """
     valid_BT = tokens.valid_BT
     masked_BT = np.zeros_like(valid_BT) if masked_BT is None else masked_BT
-    open_BT = valid_BT & ~masked_BT
-    counts_BT = np.where(open_BT, tokens.counts_BT, 0)
-    values_BT = np.where(open_BT, tokens.values_BT, 0).astype(np.float32)
-    return _tensors(
-        genes=np.maximum(tokens.genes_BT, 0),
-        valid=valid_BT,
-        masked=masked_BT,
-        counts=counts_BT,
-        values=values_BT,
-        bins=prepared.bin(counts_BT, values_BT),
-        totals=total_bins(tokens.totals_B),
-    )
+    shown = {
+        "genes": np.maximum(tokens.genes_BT, 0),
+        "valid": valid_BT,
+        "masked": masked_BT,
+        "totals": total_bins(tokens.totals_B),
+    }
+    if prepared.tokens.tokenizer != "rank_value":
+        open_BT = valid_BT & ~masked_BT
+        counts_BT = np.where(open_BT, tokens.counts_BT, 0)
+        values_BT = np.where(open_BT, tokens.values_BT, np.float32(0))
+        shown |= {"counts": counts_BT, "values": values_BT, "bins": prepared.bin(counts_BT, values_BT)}
+    return _tensors(**shown)
 
 
 def _hidden_genes(
@@ -74,26 +77,29 @@ def _hidden_genes(
     """Names are hidden, and none of a hidden place is in the batch. ``taken``: genes in sight, which are no answer."""
     batch = show(tokens, prepared, masked_BT)
     names_BT = np.where(masked_BT | ~tokens.valid_BT, 0, shown_BT)
-    row, column = np.nonzero(tokens.valid_BT & ~hidden_BT)
+    seen_BT = tokens.valid_BT & ~hidden_BT
     taken_BG = np.zeros((len(names_BT), genes), bool)
-    taken_BG[row, tokens.genes_BT[row, column]] = True
+    taken_BG.reshape(-1)[row_of(seen_BT) * genes + tokens.genes_BT[seen_BT]] = True
     more = _tensors(genes=names_BT, hidden_names=masked_BT, taken=taken_BG)
-    return {**batch, **more, **_targets(tokens, hidden_BT, prepared)}
+    return {**batch, **more, **_asked(tokens, hidden_BT)}
+
+
+def _asked(tokens: Tokens, hidden_BT: np.ndarray) -> dict[str, Tensor]:
+    """Where the hidden genes are (flat in [B, T]), whose they are, and which."""
+    return _tensors(where=np.flatnonzero(hidden_BT), cell=row_of(hidden_BT), answer=tokens.genes_BT[hidden_BT])
 
 
 def _targets(tokens: Tokens, hidden_BT: np.ndarray, prepared: Preprocessing) -> dict[str, Tensor]:
-    """Where the hidden genes are (flat in [B, T]), and what they are."""
-    row, column = np.nonzero(hidden_BT)
-    counts, values = tokens.counts_BT[row, column], tokens.values_BT[row, column]
-    return _tensors(
-        where=row * hidden_BT.shape[1] + column,
-        cell=row,
-        answer=tokens.genes_BT[row, column],
+    """The hidden genes, and how often they were counted."""
+    counts, values = tokens.counts_BT[hidden_BT], tokens.values_BT[hidden_BT]
+    log_totals_B = np.log(np.maximum(tokens.totals_B, 1)).astype(np.float32)
+    more = _tensors(
         answer_count=counts,
         answer_bin=prepared.bin(counts, values),
         answer_value=values,
-        log_total=np.log(np.maximum(tokens.totals_B[row], 1)).astype(np.float32),
+        log_total=log_totals_B[row_of(hidden_BT)],
     )
+    return {**_asked(tokens, hidden_BT), **more}
 
 
 def _autoencoder(tokens: Tokens, hidden_BT: np.ndarray, prepared: Preprocessing) -> dict[str, Tensor]:
@@ -117,7 +123,6 @@ def _gathered(tokens: Tokens, chosen_BT: np.ndarray) -> Tokens:
     return Tokens(
         genes_BT=taken(tokens.genes_BT, -1),
         counts_BT=taken(tokens.counts_BT, 0),
-        values_BT=taken(tokens.values_BT, np.float32(0)),
         totals_B=tokens.totals_B,
         keys_B=tokens.keys_B,
     )

@@ -38,11 +38,8 @@ def expected_logs(
     """float32[n, G]: log1p(1e4 expected / total) of every gene, asked while it is hidden."""
     cells, genes = counts_NG.shape
     prepared, device = preprocessing(config.tokens, data.vocabulary.document), next(model.parameters()).device
-    values_NG = np.log1p(1e4 * counts_NG / totals_N[:, None]).astype(np.float32)
     places = np.broadcast_to(np.arange(genes), counts_NG.shape)
-    tokens = Tokens(
-        genes_BT=places, counts_BT=counts_NG, values_BT=values_NG, totals_B=totals_N, keys_B=np.zeros(cells, np.uint64)
-    )
+    tokens = Tokens(genes_BT=places, counts_BT=counts_NG, totals_B=totals_N, keys_B=np.zeros(cells, np.uint64))
     found = np.zeros((cells, genes), np.float32)
     with torch.no_grad():
         for part in range(PASSES):

@@ -50,8 +50,6 @@ class Tokens:
 
     genes_BT: np.ndarray
     counts_BT: np.ndarray
-    values_BT: np.ndarray
-    """float32: log1p(1e4 count / total)."""
     totals_B: np.ndarray
     keys_B: np.ndarray
 
@@ -59,6 +57,11 @@ class Tokens:
     def valid_BT(self) -> np.ndarray:
         """bool: what is no padding."""
         return self.genes_BT >= 0
+
+    @property
+    def values_BT(self) -> np.ndarray:
+        """float32: log1p(1e4 count / total). Made when asked for: a logarithm costs as much as a draw."""
+        return np.log1p(SCALE * self.counts_BT / np.maximum(self.totals_B, 1)[:, None]).astype(np.float32)
 
 
 class Ranked(Protocol):
@@ -99,35 +102,39 @@ def tokenize(
     No gene that the vocabulary lacks, and no special, is ever drawn.
     """
     lengths, genes, counts = cells.rows.take(rows)
-    row, genes = np.repeat(np.arange(len(rows)), lengths), genes.astype(np.int64)
-    counts = counts.astype(np.int64)
     keys, totals = cells.row_keys[rows], cells.totals[rows]
     most = np.minimum(lengths, round((1 - config.zeros) * config.length) if zeros else config.length)
     if config.selection != "all":
-        chosen = np.isin(
-            genes, _selected(genes, counts, keys, int(epochs[0]) if len(epochs) else 0, config, seed, vocabulary)
-        )
-        row, genes, counts = row[chosen], genes[chosen], counts[chosen]
-        most = np.minimum(most, np.bincount(row, minlength=len(rows)))
+        epoch, row = int(epochs[0]) if len(epochs) else 0, np.repeat(np.arange(len(rows)), lengths)
+        chosen = np.isin(genes, _selected(genes, counts, keys, epoch, config, seed, vocabulary))
+        genes, counts, lengths = genes[chosen], counts[chosen], np.bincount(row[chosen], minlength=len(rows))
+        most = np.minimum(most, lengths)
     if config.tokenizer == "rank_value":
-        kept = _place(row) < most[row]
+        kept = _heads(lengths, most)
     else:
-        kept = smallest(row, draw(seed, "cells/kept", epochs, keys, row, vocabulary.keys[genes]), most)
-    row, genes, counts = row[kept], genes[kept], counts[kept]
+        row = np.repeat(np.arange(len(rows)), lengths)
+        kept = smallest(row, draw(seed, "cells/kept", epochs, keys, row, vocabulary, genes), most)
+    row, genes, counts = np.repeat(np.arange(len(rows)), most), genes[kept].astype(np.int64), counts[kept]
     if zeros:
         more = np.round(most * config.zeros / (1 - config.zeros)).astype(np.int64)
         row, genes, counts = _with_zeros(row, genes, counts, more, epochs, keys, vocabulary, seed)
     return _padded(row, genes, counts, totals, keys)
 
 
+def _heads(lengths: np.ndarray, most: np.ndarray) -> np.ndarray:
+    """int64: where the first ``most`` of each row's values are, rows of ``lengths`` one after the other."""
+    ends = np.cumsum(most)
+    return np.arange(most.sum()) + np.repeat(np.cumsum(lengths) - lengths - ends + most, most)
+
+
 def hide(tokens: Tokens, epochs: np.ndarray, vocabulary: Vocabulary, share: float, seed: int) -> np.ndarray:
     """bool[B, T]: exactly max(1, round(share * n)) genes of a cell of n, those of the smallest keyed mixes."""
-    row, column = np.nonzero(tokens.valid_BT)
-    number = np.bincount(row, minlength=len(tokens.genes_BT))
-    most = np.maximum(1, np.round(share * number)).astype(np.int64)
-    mixed = draw(seed, "cells/mask", epochs, tokens.keys_B, row, vocabulary.keys[tokens.genes_BT[row, column]])
-    hidden_BT = np.zeros(tokens.genes_BT.shape, bool)
-    hidden_BT[row, column] = smallest(row, mixed, most)
+    valid_BT = tokens.valid_BT
+    row, genes = row_of(valid_BT), tokens.genes_BT[valid_BT]
+    most = np.maximum(1, np.round(share * np.count_nonzero(valid_BT, axis=1))).astype(np.int64)
+    mixed = draw(seed, "cells/mask", epochs, tokens.keys_B, row, vocabulary, genes)
+    hidden_BT = np.zeros(valid_BT.shape, bool)
+    hidden_BT[valid_BT] = smallest(row, mixed, most)
     return hidden_BT
 
 
@@ -143,18 +150,19 @@ def disguise(
 
     Held-out cells are never disguised: all that is hidden is masked.
     """
-    row, column = np.nonzero(hidden_BT)
-    genes = tokens.genes_BT[row, column]
-    mixed = draw(seed, "cells/disguise", epochs, tokens.keys_B, row, vocabulary.keys[genes])
+    row, genes = row_of(hidden_BT), tokens.genes_BT[hidden_BT]
+    mixed = draw(seed, "cells/disguise", epochs, tokens.keys_B, row, vocabulary, genes)
+    other = draw(seed, "cells/other", epochs, tokens.keys_B, row, vocabulary, genes) % np.uint64(len(vocabulary.keys))
     chance = (mixed >> np.uint64(11)) * 2.0**-53
-    other = draw(seed, "cells/other", epochs, tokens.keys_B, row, vocabulary.keys[genes]) % np.uint64(
-        len(vocabulary.keys)
-    )
     shown_BT, masked_BT = tokens.genes_BT.copy(), hidden_BT.copy()
-    replaced, stays = chance < config.replaced, chance < config.replaced + config.kept
-    shown_BT[row[replaced], column[replaced]] = other[replaced].astype(np.int64)
-    masked_BT[row[stays], column[stays]] = False
+    shown_BT[hidden_BT] = np.where(chance < config.replaced, other.astype(np.int64), genes)
+    masked_BT[hidden_BT] = chance >= config.replaced + config.kept
     return shown_BT, masked_BT
+
+
+def row_of(chosen_BT: np.ndarray) -> np.ndarray:
+    """int64[K]: the row of each chosen place, in reading order. A third of ``np.nonzero``'s cost."""
+    return np.repeat(np.arange(len(chosen_BT)), np.count_nonzero(chosen_BT, axis=1))
 
 
 def rank_bucket(place: np.ndarray) -> np.ndarray:
@@ -168,12 +176,20 @@ def total_bins(totals: np.ndarray) -> np.ndarray:
 
 
 def draw(
-    seed: int, stream: str, epochs: np.ndarray, keys_B: np.ndarray, row: np.ndarray, gene_keys: np.ndarray
+    seed: int,
+    stream: str,
+    epochs: np.ndarray,
+    keys_B: np.ndarray,
+    row: np.ndarray,
+    vocabulary: Vocabulary,
+    genes: np.ndarray,
 ) -> np.ndarray:
     """uint64 per place: mixed bits of (seed, stream, the cell's epoch, its key, the gene's key)."""
-    at = keys_B[row] ^ mix64(0, "cells/gene", gene_keys)
+    at = keys_B[row] ^ vocabulary.mixed_keys[genes]
+    if len(each := np.unique(epochs)) == 1:
+        return mix64(seed, f"{stream}/{each[0]}", at)
     mixed = np.empty(len(row), np.uint64)
-    for epoch in np.unique(epochs):
+    for epoch in each:
         of = epochs[row] == epoch
         mixed[of] = mix64(seed, f"{stream}/{epoch}", at[of])
     return mixed
@@ -193,8 +209,8 @@ def smallest(row: np.ndarray, mixed: np.ndarray, most: np.ndarray) -> np.ndarray
         kept[order] = _place(row) < most[row]
         return kept
     last = np.cumsum(number) - number + np.minimum(most, number) - 1
-    highest = np.where(np.minimum(most, number) > 0, ranked[np.clip(last, 0, None)] if len(ranked) else 0, 0)
-    return (keys <= highest[row]) & (most[row] > 0)
+    highest = ranked[np.clip(last, 0, None)] if len(ranked) else np.zeros(len(most), np.uint64)
+    return (keys <= np.repeat(highest, number)) & np.repeat(most > 0, number)
 
 
 def _place(row: np.ndarray) -> np.ndarray:
@@ -237,7 +253,7 @@ def _with_zeros(
     free_BG = np.ones((len(keys), len(vocabulary.keys)), bool)
     free_BG[row, genes] = False
     zero_row, zero_gene = np.nonzero(free_BG)
-    mixed = draw(seed, "cells/zeros", epochs, keys, zero_row, vocabulary.keys[zero_gene])
+    mixed = draw(seed, "cells/zeros", epochs, keys, zero_row, vocabulary, zero_gene)
     kept = smallest(zero_row, mixed, more)
     rows = np.concatenate([row, zero_row[kept]])
     order = np.argsort(rows, kind="stable")
@@ -249,9 +265,9 @@ def _padded(row: np.ndarray, genes: np.ndarray, counts: np.ndarray, totals: np.n
     place = _place(row)
     shape = (len(totals), max(1, int(place.max(initial=-1)) + 1))
     genes_BT, counts_BT = np.full(shape, PAD, np.int64), np.zeros(shape, np.int64)
-    genes_BT[row, place], counts_BT[row, place] = genes, counts
-    values_BT = np.log1p(SCALE * counts_BT / np.maximum(totals, 1)[:, None]).astype(np.float32)
-    return Tokens(genes_BT=genes_BT, counts_BT=counts_BT, values_BT=values_BT, totals_B=totals, keys_B=keys)
+    at = row * shape[1] + place  # flat: half the cost of two indices
+    genes_BT.reshape(-1)[at], counts_BT.reshape(-1)[at] = genes, counts
+    return Tokens(genes_BT=genes_BT, counts_BT=counts_BT, totals_B=totals, keys_B=keys)
 
 
 def uniform_cells(seed: int, keys: np.ndarray) -> np.ndarray:

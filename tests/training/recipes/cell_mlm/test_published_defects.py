@@ -49,6 +49,12 @@ def test_a_hidden_genes_value_is_not_in_the_batch(kind, cells_store, cells_input
     assert batch["masked"].any() and all((batch[n][batch["masked"]] == 0).all() for n in ("counts", "values", "bins"))
 
 
+def test_no_value_is_in_a_batch_whose_places_tell(cells_store, cells_inputs):
+    """A rank is all that is told of a gene, so a count that nothing needs cannot give a hidden gene away."""
+    config, data, _ = opened("rank_value genes", cells_store, cells_inputs)
+    assert not [name for name in batch_of(data, config, [0, 1, 2]) if name.startswith(("count", "value", "bin"))]
+
+
 def test_bins_are_predicted_from_the_others_and_not_from_the_value_itself(cells_store, cells_inputs):
     """See also test_models: another count in a hidden place changes no prediction."""
     config, data, _model = opened("binned values", cells_store, cells_inputs)
