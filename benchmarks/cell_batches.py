@@ -3,7 +3,9 @@
 All give batches of 16 cells, in random order, of the same simulated dataset on one core. ``stored`` reads rows in rank
 order, masks 15 in 100 and pads; ``slices`` only copies the rows; ``sorted`` ranks each batch anew and masks it;
 ``one by one`` does that cell by cell, with a dictionary of genes, as published pipelines do. Peers read the same cells
-and neither rank nor mask: annbatch and scDataset where they are installed, and AnnLoader, which anndata has.
+and neither rank nor mask: AnnLoader, which anndata has, scDataset where it is installed (rows of a sparse matrix in
+memory, in random order), and annbatch is said to be missing where it is (it needs Python 3.12). Rates are by CPU time,
+so that a busy machine changes them little.
 Usage: ``python -m benchmarks.cell_batches [--cells 4000] [--genes 2000] [--seconds 3]``.
 """
 
@@ -12,7 +14,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -34,10 +36,10 @@ BATCH, SHARE = 16, 0.15
 
 
 def rate(make: Callable[[np.ndarray], Any], order: np.ndarray, seconds: float) -> dict[str, float]:
-    """Batches and cells per second of ``make(rows)`` over random rows, after one batch to warm up."""
+    """Batches and cells per CPU second of ``make(rows)`` over random rows, after one batch to warm up."""
     make(order[:BATCH])
-    begun, done = time.perf_counter(), 0
-    while (spent := time.perf_counter() - begun) < seconds:
+    begun, done = time.process_time(), 0
+    while (spent := time.process_time() - begun) < seconds:
         at = (done * BATCH) % (len(order) - BATCH)
         make(order[at : at + BATCH])
         done += 1
@@ -96,23 +98,29 @@ def peers(folder: Path, cells: Any, genes: int, order: np.ndarray, seconds: floa
         from anndata.experimental import AnnLoader
 
         loader = AnnLoader(data, batch_size=BATCH, shuffle=True, use_cuda=False)
-        stream = iter(loader)
-
-        def following(_: np.ndarray) -> Any:
-            nonlocal stream
-            try:
-                return next(stream).X
-            except StopIteration:
-                stream = iter(loader)
-                return next(stream).X
-
-        found["AnnLoader, in memory"] = rate(following, order, seconds)
+        found["AnnLoader, in memory"] = rate(following(loader, lambda batch: batch.X), order, seconds)
     except Exception as error:  # a peer that does not run here is said to be one
         found["AnnLoader, in memory"] = f"does not run here: {type(error).__name__}: {error}"
-    for name in ("annbatch", "scdataset"):
-        if find_spec(name) is None:
-            found[name] = "not installed"
-    return found
+    found["annbatch"] = "installed, not measured" if find_spec("annbatch") else "not installed"
+    if find_spec("scdataset") is None:
+        return found | {"scDataset, in memory": "not installed"}
+    from scdataset import BlockShuffling, scDataset
+
+    stream = scDataset(
+        matrix, BlockShuffling(block_size=1, indices=np.arange(len(cells))), batch_size=BATCH, fetch_factor=16, seed=0
+    )
+    return found | {"scDataset, in memory": rate(following(stream, lambda batch: batch), order, seconds)}
+
+
+def following(loader: Any, taken: Callable[[Any], Any]) -> Callable[[np.ndarray], Any]:
+    """The next batch of a loader that chooses its own rows, from the start again at its end."""
+
+    def endless() -> Iterator[Any]:
+        while True:
+            yield from loader
+
+    stream = endless()
+    return lambda rows: taken(next(stream))
 
 
 def main() -> None:
