@@ -51,15 +51,15 @@ def show(tokens: Tokens, prepared: Preprocessing, masked_BT: np.ndarray | None =
     those of ``masked_BT`` are hidden: no bin, count or value of them is in the batch.
     """
     valid_BT = tokens.valid_BT
-    masked_BT = np.zeros_like(valid_BT) if masked_BT is None else masked_BT
+    hidden_BT = np.zeros_like(valid_BT) if masked_BT is None else masked_BT
     shown = {
         "genes": np.maximum(tokens.genes_BT, 0),
         "valid": valid_BT,
-        "masked": masked_BT,
+        "masked": hidden_BT,
         "totals": total_bins(tokens.totals_B),
     }
     if prepared.tokens.tokenizer != "rank_value":
-        open_BT = valid_BT & ~masked_BT
+        open_BT = valid_BT & ~hidden_BT
         counts_BT = np.where(open_BT, tokens.counts_BT, 0)
         values_BT = np.where(open_BT, tokens.values_BT, np.float32(0))
         shown |= {"counts": counts_BT, "values": values_BT, "bins": prepared.bin(counts_BT, values_BT)}
