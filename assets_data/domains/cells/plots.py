@@ -1,4 +1,4 @@
-"""Pictures of what the datasets hold, drawn without a display."""
+"""Pictures of what the datasets hold and of what a gate judged, drawn without a display."""
 
 from __future__ import annotations
 
@@ -37,3 +37,21 @@ def quality_figures(summary: Snapshot) -> dict[str, bytes]:
         axes.set(title=f"{title}: median, 5% and 95%, by donor")
         axes.set_xticks(list(places), shown["group"].to_list(), rotation=90, fontsize=7)
     return {"cells, per dataset and donor": png(figure, dpi=80)}
+
+
+def gate_figures(report: Snapshot) -> dict[str, bytes]:
+    """``{title: PNG}``: the judged cells on the first two components of what stands for them, coloured by label."""
+    cells = report.read_json("result.json")["metrics"].get("cells")
+    if not cells:
+        return {}
+    labels = sorted({cell["label"] for cell in cells})
+    embeddings = [name for name in cells[0] if name not in ("label", "batch")]
+    figure = Figure(figsize=(6 * len(embeddings) + 2, 5), layout="constrained")
+    panels = figure.subplots(1, len(embeddings), squeeze=False)[0]
+    for axes, name in zip(panels, embeddings, strict=True):
+        for number, label in enumerate(labels):
+            points = [cell[name] for cell in cells if cell["label"] == label]
+            axes.scatter(*zip(*points, strict=True), s=12, color=f"C{number % 10}", label=label or "no label")
+        axes.set(title=name, xlabel="component 1", ylabel="component 2")
+    panels[-1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    return {"judged cells": png(figure)}

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from assets_data.domains.cells.read import Vocabulary
 from assets_data.lineage import Snapshot
 from training.findings import Evaluation, Measurement
-from training.recipes.cell_mlm.batches import show
 from training.recipes.cell_mlm.config import CellMlmConfig
+from training.recipes.cell_mlm.contestants import contestants, embeddings, pictured
 from training.recipes.cell_mlm.data import CellData, Split
-from training.recipes.cell_mlm.gene_baselines import rank_matrix
-from training.recipes.cell_mlm.held_out import BATCH, held_out_batches, registered_rows
+from training.recipes.cell_mlm.held_out import held_out_batches, registered_rows
 from training.recipes.cell_mlm.inspection import BASELINES, CELLS
 from training.recipes.cell_mlm.intervals import interval, units
 from training.recipes.cell_mlm.losses import target_losses
 from training.recipes.cell_mlm.model import CellModel
-from training.recipes.cell_mlm.probe import Features, macro_f1, principal_components, probe
+from training.recipes.cell_mlm.probe import Features, macro_f1, probe
 from training.recipes.cell_mlm.quality import embedding_quality
 from training.recipes.cell_mlm.regulation import regulation
-from training.recipes.cell_mlm.tokens import Ranked, preprocessing, tokenize
 
 Found = tuple[list[Measurement], dict[str, Any], list[str]]
 MOST_TRAINING = 4000
@@ -36,17 +32,18 @@ def evaluate(model: CellModel, data: CellData, config: CellMlmConfig, preflight:
     registered = preflight.read_json("registration.json")["evaluation"]
     rows = registered_rows(data.test, preflight.table(CELLS)["row_key"].to_numpy())
     found: list[Found] = []
+    pictures: list[dict[str, Any]] = []
     if config.gate.prediction:
         found.append(_prediction(model, data, config, rows, preflight, registered))
     if config.gate.probe:
-        found.append(_probe(model, data, config, rows, registered))
+        found.append(_probe(model, data, config, rows, registered, pictures))
     if config.gate.perturbation or config.gate.network:
         found.append(regulation(model, data, config, registered))
     measurements = [measurement for part, _, _ in found for measurement in part]
     scalars = {name: value for _, part, _ in found for name, value in part.items()}
-    return Evaluation(
-        measurements=measurements, scalars=scalars, summary=[line for *_, lines in found for line in lines]
-    )
+    tables = {"cells": pictures} if pictures else {}
+    summary = [line for *_, lines in found for line in lines]
+    return Evaluation(measurements=measurements, scalars=scalars, tables=tables, summary=summary)
 
 
 def monitor(model: CellModel, data: CellData) -> dict[str, float]:
@@ -85,27 +82,6 @@ def model_nats(model: CellModel, split: Split, config: CellMlmConfig, rows: np.n
             losses = target_losses(model, config, moved)
             parts.append({name: value.double().cpu().numpy() for name, value in losses.items()})
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
-
-
-def embeddings(model: CellModel, split: Split, config: CellMlmConfig, rows: np.ndarray) -> np.ndarray:
-    """float32[n, D] of some cells of a split."""
-    return embed_rows(model, split.cells, split.vocabulary, config, rows)
-
-
-def embed_rows(
-    model: CellModel, cells: Ranked, vocabulary: Vocabulary, config: CellMlmConfig, rows: np.ndarray
-) -> np.ndarray:
-    """float32[n, D], nothing hidden and no gene without a count shown."""
-    device, found = next(model.parameters()).device, [np.empty((0, config.model.width), np.float32)]
-    prepared = preprocessing(config.tokens, vocabulary.document)
-    settings = replace(config.tokens, selection="all", selected=0)
-    with torch.no_grad():
-        for begin in range(0, len(rows), BATCH):
-            part = rows[begin : begin + BATCH]
-            tokens = tokenize(cells, part, np.zeros(len(part), np.int64), vocabulary, settings, 0)
-            batch = {name: value.to(device) for name, value in show(tokens, prepared).items()}
-            found.append(model.embedding(batch).float().cpu().numpy())
-    return np.concatenate(found)
 
 
 def _prediction(
@@ -151,7 +127,12 @@ def _lower(name: str, threshold: str, bounds: tuple[float, float], checks: int) 
 
 
 def _probe(
-    model: CellModel, data: CellData, config: CellMlmConfig, rows: np.ndarray, registered: Mapping[str, Any]
+    model: CellModel,
+    data: CellData,
+    config: CellMlmConfig,
+    rows: np.ndarray,
+    registered: Mapping[str, Any],
+    pictures: list[dict[str, Any]],
 ) -> Found:
     labels = sorted(label for label in data.vocabulary.document["labels"] if label)
     number = {label: place for place, label in enumerate(labels)}
@@ -174,10 +155,11 @@ def _probe(
     keep = [np.flatnonzero(named[0] >= 0), np.arange(len(named[1])), np.flatnonzero(known)]
     splits = [(split, chosen[k]) for (split, chosen), k in zip(splits, keep, strict=True)]
     named = [names[k] for names, k in zip(named, keep, strict=True)]
-    contestants = _features(model, data, config, splits)
-    measured, said = _quality(data, splits[2][1], contestants)
+    stand_ins = contestants(model, data, config, splits)
+    measured, said = _quality(data, splits[2][1], stand_ins)
+    pictures += pictured(data, splits[2][1], stand_ins)
     predicted = {}
-    for name, features in contestants.items():
+    for name, features in stand_ins.items():
         predicted[name] = probe(
             Features(
                 train_ND=features[0],
@@ -203,60 +185,16 @@ def _probe(
 
 
 def _quality(
-    data: CellData, rows: np.ndarray, contestants: Mapping[str, list[np.ndarray]]
+    data: CellData, rows: np.ndarray, stand_ins: Mapping[str, list[np.ndarray]]
 ) -> tuple[dict[str, float], list[str]]:
     """Scores of the test cells' embeddings, see ``quality``; judged by nobody."""
     labels, batches = (
         np.array([data.test.cells.table[name][int(r)].as_py() for r in rows], "U") for name in ("label", "batch")
     )
     scalars, lines = {}, list[str]()
-    for name in ("model", "untrained", "pca50_ranks", "pca20_values"):
-        scores = embedding_quality(contestants[name][2], labels, batches)
+    for name in ("model", "untrained", "pca50_ranks", "pca20_values", "variable_genes"):
+        scores = embedding_quality(stand_ins[name][2], labels, batches)
         scalars |= {f"quality_{score}_{name}": value for score, value in scores.items()}
         if scores:
             lines.append(f"  embedding {name}: " + ", ".join(f"{n} {value:.3f}" for n, value in scores.items()))
     return scalars, lines
-
-
-def _features(
-    model: CellModel, data: CellData, config: CellMlmConfig, splits: list[tuple[Split, np.ndarray]]
-) -> dict[str, list[np.ndarray]]:
-    """Train, validation and test cells as each contestant sees them."""
-    untrained = untrained_like(model, config, data)
-    logs = [np.log2(split.cells.totals[chosen])[:, None].astype(np.float32) for split, chosen in splits]
-    ranks = [_rank_features(split, chosen) for split, chosen in splits]
-    values = [_value_features(split, chosen) for split, chosen in splits]
-    return {
-        "model": [embeddings(model, split, config, chosen) for split, chosen in splits],
-        "untrained": [embeddings(untrained, split, config, chosen) for split, chosen in splits],
-        "total": logs,
-        "pca50_ranks": principal_components(ranks[0], ranks[1:], 50),
-        "pca20_values": principal_components(values[0], values[1:], 20),
-        "all_genes": values,
-    }
-
-
-def untrained_like(model: CellModel, config: CellMlmConfig, data: CellData) -> CellModel:
-    """The same model before its first update would have been made: another seed, the same start at the marginals."""
-    from training.recipes.cell_mlm.recipe import model_inputs
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.gate.seed + 1)
-        fresh = type(model)(config, model_inputs(data, config))
-    return fresh.to(next(model.parameters()).device).eval()
-
-
-def _rank_features(split: Split, rows: np.ndarray) -> np.ndarray:
-    """float32[n, G]: 1 for the first rank, falling to 0 with its logarithm; 0 for a gene without a count."""
-    ranks = rank_matrix(split, rows)
-    most = np.log(1 + max(2, ranks.max(initial=0) + 1))
-    return np.where(ranks >= 0, 1 - np.log1p(np.maximum(ranks, 0)) / most, 0).astype(np.float32)
-
-
-def _value_features(split: Split, rows: np.ndarray) -> np.ndarray:
-    """float32[n, G]: log1p(1e4 count / total)."""
-    lengths, genes, counts = split.cells.rows.take(rows)
-    row = np.repeat(np.arange(len(rows)), lengths)
-    values = np.zeros((len(rows), len(split.vocabulary.keys)), np.float32)
-    values[row, genes] = np.log1p(1e4 * counts / split.cells.totals[rows][row])
-    return values

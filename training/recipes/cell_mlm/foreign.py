@@ -95,7 +95,7 @@ def embed(model: Any, config: Any, inputs: Mapping[str, Any], cells: Any) -> np.
 
     A cell of which no gene is known gets zeros.
     """
-    from training.recipes.cell_mlm.evaluate import embed_rows
+    from training.recipes.cell_mlm.contestants import embed_rows
 
     vocabulary = model_vocabulary(inputs)
     mapped = remap(cells, cells.names, vocabulary, cells.naming)

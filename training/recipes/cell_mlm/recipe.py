@@ -32,6 +32,7 @@ class CellMlm(Recipe):
     config_type = CellMlmConfig
     task = "feature-extraction"
     inputs = {"manifest": One("cells/dataset_manifest")}
+    figures = "assets_data.domains.cells.plots:gate_figures"
 
     def check(self, config: CellMlmConfig) -> Iterator[Issue]:
         """Contradictions in the config alone."""

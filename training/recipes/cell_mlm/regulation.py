@@ -98,9 +98,8 @@ def regulation(model: CellModel, data: CellData, config: CellMlmConfig, register
             _perturbation(data, names, regulators, low_RG - before.mean(0), slopes_RG, logs_MG, perturbed, registered)
         )
     if config.gate.network:
-        parts.append(
-            _network(config, truth, names, regulators, np.abs(high_RG - low_RG), logs_MG, labels, perturbed, slopes_RG)
-        )
+        said = {"model": np.abs(high_RG - low_RG), "embedding_cosine": _cosines(model, regulators)}
+        parts.append(_network(truth, names, regulators, said, logs_MG, labels, perturbed, slopes_RG))
     return (
         [m for part, _, _ in parts for m in part],
         {k: v for _, s, _ in parts for k, v in s.items()},
@@ -195,11 +194,10 @@ def _perturbation(
 
 
 def _network(
-    config: CellMlmConfig,
     truth: Mapping[str, Any],
     names: list[str],
     regulators: np.ndarray,
-    model_RG: np.ndarray,
+    said: Mapping[str, np.ndarray],
     logs_MG: np.ndarray,
     labels: np.ndarray,
     perturbed: np.ndarray,
@@ -219,7 +217,7 @@ def _network(
         if (perturbed == names[r]).sum() >= 4:
             shift[place] = logs_MG[perturbed == names[r]].mean(0) - logs_MG[control].mean(0)
     scores = {
-        "model": model_RG,
+        **said,
         "correlation": _correlation(logs_MG[control], regulators),
         "within_type": _correlation(within[control], regulators),
         "ridge": np.abs(slopes_RG),
@@ -269,6 +267,13 @@ def _ridge(logs_MG: np.ndarray, labels: np.ndarray, perturbed: np.ndarray, regul
         logs[names == label] -= logs[names == label].mean(0)
     design = logs[:, regulators]
     return np.linalg.solve(design.T @ design + PENALTY * np.eye(len(regulators)), design.T @ logs)
+
+
+def _cosines(model: CellModel, regulators: np.ndarray) -> np.ndarray:
+    """float32[R, G]: the cosine of each regulator's embedding and every gene's: how networks are often read out."""
+    embedded_GD = model.gene.weight[: model.genes].detach().float()
+    unit_GD = torch.nn.functional.normalize(embedded_GD, dim=1).cpu().numpy()
+    return unit_GD[regulators] @ unit_GD.T
 
 
 def _pearson(said_PG: np.ndarray, true_PG: np.ndarray) -> np.ndarray:

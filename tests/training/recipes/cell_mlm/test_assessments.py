@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from assets_data.lineage import with_overrides
+from assets_data.stage import load
 from tests.training.recipes.cell_mlm.test_models import KINDS, RECIPE
+from training.recipes.cell_mlm.contestants import most_variable
 from training.recipes.cell_mlm.intervals import interval, units
 from training.recipes.cell_mlm.probe import Features, macro_f1, principal_components, probe
 from training.recipes.cell_mlm.rank_neighbours import pair_shares
@@ -40,6 +42,27 @@ def test_each_kind_of_model_has_its_baselines(kind, cells_store, cells_inputs):
         assert 0 < scalars["network_base"] < 0.2 < scalars["network_auroc_knock_down"] < 1
         names = {criterion["name"] for criterion in result["gate"]["criteria"]}
         assert {"perturbation_r", "perturbation_mse", "network_ap"} <= names
+        assert -1 < scalars["network_ap_embedding_cosine"] < 0.5
+
+
+def test_judged_cells_stand_beside_their_most_variable_genes_and_are_drawn(cells_store, cells_inputs):
+    config = with_overrides(RECIPE.presets["smoke"](), SHORT)
+    preflight = make_preflight_report(cells_store, RECIPE, cells_inputs, config)
+    checkpoint = make_checkpoint(cells_store, RECIPE, cells_inputs, preflight)
+    report = make_gate_report(cells_store, RECIPE, cells_inputs, preflight, checkpoint)
+    metrics = report.read_json("result.json")["metrics"]
+    cells = metrics["cells"]
+    assert len(cells) == 16 and len({tuple(cell["the model's embeddings"]) for cell in cells}) == 16
+    assert {"probe_variable_genes", "quality_nmi_variable_genes"} <= set(metrics["scalars"])
+    (picture,) = load(RECIPE.figures)(report).values()
+    assert picture.startswith(b"\x89PNG")
+
+
+def test_the_most_variable_genes_are_those_of_the_largest_variance_over_mean():
+    draw = np.random.default_rng(0)
+    counts = draw.poisson(5.0, (200, 90))
+    counts[:, 60:] = draw.poisson(draw.choice([0.5, 9.5], (200, 30)))
+    assert set(most_variable(np.log1p(counts), 30)) == set(range(60, 90))
 
 
 def test_a_model_without_counts_leaves_the_network_undetermined(cells_store, cells_inputs):

@@ -157,7 +157,7 @@ def test_logits_at_t_ignore_what_follows(kind, cells_store, cells_inputs):
 
 
 def test_the_embedding_of_a_cell_does_not_depend_on_who_is_beside_it(model, config, data):
-    from training.recipes.cell_mlm.evaluate import embeddings
+    from training.recipes.cell_mlm.contestants import embeddings
 
     rows = np.array([1, 8, 20])
     together = embeddings(model, data, config, rows)

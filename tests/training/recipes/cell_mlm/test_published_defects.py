@@ -7,7 +7,7 @@ import torch
 from assets_data.domains.cells.cells import Chunk
 from assets_data.lineage import with_overrides
 from tests.training.recipes.cell_mlm.test_models import KINDS, RECIPE, batch_of
-from training.recipes.cell_mlm.evaluate import embeddings
+from training.recipes.cell_mlm.contestants import embeddings
 from training.recipes.cell_mlm.losses import target_losses
 from training.recipes.cell_mlm.model import Autoencoder
 
