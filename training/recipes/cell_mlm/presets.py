@@ -34,7 +34,7 @@ def smoke() -> CellMlmConfig:
 
 def demo() -> CellMlmConfig:
     """The default: 700 real cells, in minutes on two cores. Thresholds and length were chosen on other test wells."""
-    return CellMlmConfig(tokens=TokensConfig(length=128), train=_train(700, 16, 2e-3, 175))
+    return CellMlmConfig(tokens=TokensConfig(length=128), train=_train(2000, 16, 2e-3, 500))
 
 
 def simulated() -> CellMlmConfig:
