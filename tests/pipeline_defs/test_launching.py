@@ -1,13 +1,17 @@
 """A checkpoint that its asset has trained in a job: the same id as in the asset's own process, and trained once."""
 
 import json
+from dataclasses import replace
 
+import dagster as dg
 import pytest
 
 from assets_data.lineage import ConfigError, Store, TrainingError
 from pipeline_defs.catalogue import catalogue
 from pipeline_defs.commands.cli import main
+from pipeline_defs.dagster.assets import make_stage
 from pipeline_defs.dagster.launching import is_training, train_in_job
+from pipeline_defs.dagster.resources import StoreResource
 from tests.training.recipes.walk_lm.conftest import tiny
 from tests.training.walks import make_inputs
 from training.launch.handle import read_handle
@@ -24,8 +28,11 @@ def prepared(root, **overrides):
 
 def test_a_job_makes_what_the_asset_would_and_is_not_started_twice(tmp_path, monkeypatch, capsys):
     stage, store, inputs = prepared(tmp_path, **{"train.lanes": 2})
-    train_in_job(stage, store, inputs, processes=2)
-    made = stage.call(store, inputs)
+    for snapshot in inputs.values():
+        store.point(snapshot.kind, snapshot)
+    resource = StoreResource(root=str(store.root), launcher="torchrun", processes=2)
+    with dg.DagsterInstance.ephemeral() as instance:
+        made = make_stage(catalogue(), stage, instance, resource, None, "").snapshot
     assert made.reused and made.read_json("training.json")["environment"]["parallel"]["world"] == 2
     [run] = jobs(store.root)
     handle = read_handle(run)
@@ -54,6 +61,5 @@ def test_only_checkpoints_are_trained_in_jobs_and_none_that_is_sealed(tmp_path):
     kinds = [kind for kind, stage in catalogue().stages.items() if is_training(stage)]
     assert set(kinds) == {f"{name}/checkpoint" for name in catalogue().recipes}
     stage, store, inputs = prepared(tmp_path)
-    store.builder = object()
     with pytest.raises(ConfigError, match="JOB_SEALED"):
-        train_in_job(stage, store, inputs, processes=2)
+        train_in_job(stage, replace(store, builder=object()), inputs, processes=2)
