@@ -38,6 +38,8 @@ class Domain:
       recorded with; nothing where it was not.
     - ``preview(store, table_snapshot) -> row -> text``: what a training row says, for people.
     - ``find(snapshots, text) -> {record: (where, excerpt)}``: the records that say something.
+    - ``carried(snapshots, records) -> {record: {field: values}}``: what sources say of records besides their content,
+      as settings asked them to; nothing for one of which nothing is kept.
     - ``alike(snapshots, records) -> records``: those that stand for the same content: another spelling of a text.
     - ``embed(source, target, vectors, settings, facts) -> facts``: read a file of rows, ask ``vectors(rows)`` for their
       embeddings, and write both to ``target``; for ``stemma embed``.
@@ -53,6 +55,7 @@ class Domain:
     recorded: str = ""
     preview: str = ""
     find: str = ""
+    carried: str = ""
     alike: str = ""
     embed: str = ""
     commands: str = ""

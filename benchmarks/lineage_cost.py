@@ -16,16 +16,18 @@ from collections.abc import Callable
 from typing import Any
 
 from assets_data.lineage.queries import explain
-from assets_data.lineage.storage import snapshot, store
+from assets_data.lineage.storage import shelves, snapshot, snapshot_writer, stage_records, store
 from assets_data.sources import parts
 from benchmarks.result import save
 from training import checkpoint, stages
 
 TIMED: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (snapshot.Snapshot, ("open", "verify", "check_list", "check_file")),
-    (snapshot.SnapshotWriter, ("records", "finish")),
+    (snapshot_writer.SnapshotWriter, ("records", "finish")),
     (store, ("code_version", "commit", "environment", "predicate", "made_digest", "stage_key", "to_dict")),
-    (store, ("write_receipt", "read_receipt", "require_named", "holds_any", "keep_index", "withdrawn_records")),
+    (store, ("read_receipt", "holds_any", "keep_index")),
+    (shelves, ("require_named", "withdrawn_records")),
+    (stage_records, ("write_receipt",)),
     (parts, ("_digest",)),
     (checkpoint, ("known_digest", "tensor_entries", "digest_json")),
     (stages, ("read_receipt",)),

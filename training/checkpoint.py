@@ -25,7 +25,7 @@ from safetensors.torch import load_file, save_file
 from assets_data.lineage import IntegrityError, StorageError, TrainingError, digest_json
 from assets_data.lineage.identity.digests import load_json, tensor_entries
 from assets_data.lineage.storage import atomic, verified
-from assets_data.lineage.storage.snapshot import MANIFEST
+from assets_data.lineage.storage.snapshot_json import MANIFEST
 from assets_data.lineage.storage.verified import known_digest
 from training.state import Tensors
 

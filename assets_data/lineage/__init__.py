@@ -21,8 +21,10 @@ from assets_data.lineage.identity.digests import (
 from assets_data.lineage.identity.merkle import merkle_root
 from assets_data.lineage.identity.order import keyed_order, mix64, uniform01
 from assets_data.lineage.older import from_recorded
-from assets_data.lineage.storage.snapshot import Snapshot, SnapshotWriter
-from assets_data.lineage.storage.store import Store, lease
+from assets_data.lineage.storage.locks import lease
+from assets_data.lineage.storage.snapshot import Snapshot
+from assets_data.lineage.storage.snapshot_writer import SnapshotWriter
+from assets_data.lineage.storage.store import Store
 
 __all__ = [
     "ConfigError",

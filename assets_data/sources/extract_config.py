@@ -43,6 +43,9 @@ class ExtractConfig:
         "", "field path of the source's own split (train, validation, test, or usual aliases); null: drawn"
     )
     split_paths: tuple[str, ...] = option((), "split=pattern pairs, such as test=*/test-*; the first to match decides")
+    carry: tuple[str, ...] = option(
+        (), "field paths, such as meta.source, whose values are kept beside each record for `stemma find` and `uses`"
+    )
     skip_missing: bool = option(False, "leave out, and count, rows without a value instead of refusing them")
     max_malformed: int = option(0, "malformed rows of a file that are left out and counted before it is refused")
     max_malformed_share: float = option(0.0, "the same as a share of the file's rows; the larger bound holds")
@@ -54,13 +57,15 @@ class ExtractConfig:
 
 def _extract_problems(config: ExtractConfig) -> list[str]:
     qa, problems = config.qa, []
-    for path in (*config.fields, qa.question, qa.answer, qa.context, config.split_field):
+    for path in (*config.fields, qa.question, qa.answer, qa.context, config.split_field, *config.carry):
         try:
             _ = parse_field(path) if path else ()
         except ValueError as error:
             problems.append(str(error))
     if not all(config.fields) or not config.fields:
         problems.append("fields must name at least one field")
+    if not all(config.carry):
+        problems.append("carry must name fields")
     if bool(qa.question) != bool(qa.answer) or (not qa.question and qa != QaConfig()):
         problems.append("qa needs both qa.question and qa.answer")
     if qa.question and config.fields != ("text",):

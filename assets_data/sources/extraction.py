@@ -5,6 +5,7 @@ A row without a value is refused or skipped, a malformed one refused; either way
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
@@ -30,20 +31,21 @@ class Extractor:
         asked = (config.qa.question, config.qa.answer, config.qa.context) if self.qa else config.fields
         self.texts = {path: parse_field(path) for path in asked if path}
         self.split = {path: parse_field(path) for path in (config.split_field,) if path}
+        self.carried = {path: parse_field(path) for path in config.carry}
         self.keys = folder_keys(origin)
         self.part_split = _split_by_path(config.split_paths, origin)
 
     @property
     def fields(self) -> dict[str, Steps]:
         """Every field path that records are made of."""
-        return self.texts | self.split
+        return self.texts | self.split | self.carried
 
     def may_lack(self, path: str) -> bool:
         """Whether a table may have no such column: what a row may be without, or a folder's name gives."""
         steps = self.fields[path]
         given = len(steps) == 1 and steps[0] in self.keys
         left_out = self.config.skip_missing and path in self.texts
-        return given or left_out or (self.qa and path == self.config.qa.context)
+        return given or left_out or path in self.carried or (self.qa and path == self.config.qa.context)
 
     def values(self, row: Any, where: str) -> dict[str, Any]:
         """The value of every field of a row of JSON. Raises DataError ROW_NO_TEXT when it is no object."""
@@ -68,12 +70,19 @@ class Extractor:
                 raise _no_text(missing, _absence(values, missing, names), where, names)
             raise self._no_split(names, where)
         prompt, text = self._rendered({path: text or "" for path, text in texts.items()})
-        return Record(origin, text, prompt, split)
+        return Record(origin, text, prompt, split, self._carried(values, where, names))
 
     def whole(self, text: str, origin: str, where: str) -> Record:
         """The record of a file that is one text."""
-        split = self._split_of(dict.fromkeys(self.split, ABSENT), where, ())
-        return Record(origin, text, "", self.part_split if split is None else split)
+        values = dict.fromkeys(self.fields, ABSENT)
+        split = self._split_of(values, where, ())
+        return Record(origin, text, "", self.part_split if split is None else split, self._carried(values, where, ()))
+
+    def _carried(self, values: Mapping[str, Any], where: str, names: Collection[str]) -> str:
+        """The texts of the fields to carry, those that the row has; nothing where none is asked for."""
+        found = {path: self._text(path, values, where, names) for path in self.carried}
+        said = {path: text for path, text in found.items() if text is not None}
+        return json.dumps(said, ensure_ascii=False, sort_keys=True, separators=(",", ":")) if found else ""
 
     def _rendered(self, texts: dict[str, str]) -> tuple[str, str]:
         if not self.qa:
@@ -97,7 +106,7 @@ class Extractor:
         except TypeError as error:
             kind = f"a value of type {value.what}" if isinstance(value, Unfit) else str(error)
             raise _no_text([path], f"{kind} at {path!r}", where, names) from error
-        if self.qa and path != self.config.qa.context:
+        if self.qa and path in self.texts and path != self.config.qa.context:
             if len(set(texts)) > 1:
                 raise _several(path, len(texts), where)
             texts = texts[:1]
@@ -156,7 +165,7 @@ def _absence(values: Mapping[str, Any], missing: list[str], names: Collection[st
 
 def _no_text(fields: Iterable[str], found: str, where: str, names: Collection[str] = ()) -> DataError:
     expected = f"a row with text at {', '.join(map(repr, fields))}"
-    action = "set extract.fields, extract.qa or extract.skip_missing, or repair the row"
+    action = "set extract.fields, extract.qa, extract.carry or extract.skip_missing, or repair the row"
     if dotted := [name for name in fields if name in names and name != spelled(name)]:
         action = f"a name that holds a dot is a quoted step: write {spelled(dotted[0])!r}"
     return DataError("ROW_NO_TEXT", "a row has no text", expected=expected, found=found, where=where, action=action)

@@ -21,12 +21,14 @@ class Record(NamedTuple):
     """One raw text and where it came from: the part's path, ``#``, and the place inside it.
 
     With a ``prompt`` the text is the response to it. ``split`` is the source's own, or empty: drawn by digest.
+    ``carried`` is what its source says besides: a JSON object of field paths and texts, or empty. No record id has it.
     """
 
     origin: str
     text: str
     prompt: str = ""
     split: str = ""
+    carried: str = ""
 
 
 class Lines(NamedTuple):
@@ -120,9 +122,11 @@ class Fetching(Protocol):
 
 
 def storable(record: Record, max_bytes: int) -> Record:
-    """``record``, if it can be kept. Raises DataError RECORD_NOT_UNICODE or RECORD_TOO_LONG (prompt and text)."""
+    """``record``, if it can be kept. Raises DataError RECORD_NOT_UNICODE or RECORD_TOO_LONG (with prompt and what
+    is carried).
+    """
     try:
-        size = len(record.text.encode()) + len(record.prompt.encode())
+        size = sum(len(said.encode()) for said in (record.text, record.prompt, record.carried))
     except UnicodeEncodeError as error:
         raise DataError("RECORD_NOT_UNICODE", "a text holds half a surrogate pair", where=record.origin) from error
     if size > max_bytes:

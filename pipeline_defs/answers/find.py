@@ -7,6 +7,7 @@ from argparse import Namespace
 from assets_data.lineage.queries.reach import all_nodes
 from assets_data.stage import load
 from pipeline_defs.answers.answer import Answer
+from pipeline_defs.answers.carried import carried_fields, in_words
 from pipeline_defs.answers.nodes import default_store
 from pipeline_defs.answers.steps import withdrawn_from
 from pipeline_defs.catalogue import catalogue
@@ -17,17 +18,25 @@ def find(options: Namespace) -> Answer:
     store, words = default_store(), " ".join(options.words)
     snapshots = [node.snapshot for node in all_nodes(store).values() if node.snapshot]
     gone = {record for records in withdrawn_from(store).values() for record in records}
-    found = {}
+    found: dict[bytes, tuple[str, str]] = {}
     for domain in catalogue().domains.values():
         if domain.find:
             found |= load(domain.find)(snapshots, words)
+    fields = carried_fields(snapshots, found)
     rows = [
-        {"record": record.hex(), "origin": origin, "excerpt": excerpt, "withdrawn": record.hex() in gone}
+        {
+            "record": record.hex(),
+            "origin": origin,
+            "excerpt": excerpt,
+            "withdrawn": record.hex() in gone,
+            "carried": fields.get(record, {}),
+        }
         for record, (origin, excerpt) in found.items()
     ]
     lines: list[str] = []
     for row in rows:
         gone_mark = "  WITHDRAWN" if row["withdrawn"] else ""
         lines += [f"{row['record']}  {row['origin']}{gone_mark}", f"    {row['excerpt']}"]
+        lines += [f"    {line}" for line in in_words(row["carried"])]
     document = {"words": words, "records": rows}
     return Answer(document=document, lines=lines or ["no record says that"], ok=bool(rows))

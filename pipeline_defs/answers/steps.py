@@ -12,6 +12,7 @@ from assets_data.lineage.queries.reach import HOLDS, LEARNED, Effect, Reach, all
 from assets_data.lineage.storage.tombstones import read_tombstones
 from assets_data.stage import load
 from pipeline_defs.answers.answer import Answer, short
+from pipeline_defs.answers.carried import carried_fields, in_words
 from pipeline_defs.answers.nodes import default_store, find_node, find_record
 from pipeline_defs.answers.trained import TrainedRow, TrainedRows
 from pipeline_defs.catalogue import catalogue
@@ -61,12 +62,20 @@ def uses(options: Namespace) -> Answer:
     """Every snapshot and checkpoint that holds, saw or learned from a record; status 1 where there is none."""
     store = default_store()
     record = find_record(store, options.record)
-    reach = find_reach(all_nodes(store), {record}, catalogue().rules())
+    nodes = all_nodes(store)
+    reach = find_reach(nodes, {record}, catalogue().rules())
+    carried = carried_fields((node.snapshot for node in nodes.values() if node.snapshot), {record})
     names = names_by_id(store)
     marks = withdrawn_from(store)
     entries = [_entry(store, e, record, names.get(key, []), reach, marks) for key, e in reach.effects.items()]
     unread = sorted(reach.unread)
-    document = {"record": record.hex(), "splits": sorted(reach.splits), "uses": entries, "unread": unread}
+    document = {
+        "record": record.hex(),
+        "carried": carried.get(record, {}),
+        "splits": sorted(reach.splits),
+        "uses": entries,
+        "unread": unread,
+    }
     return Answer(document=document, lines=list(_lines(document)), ok=bool(entries) and not unread)
 
 
@@ -121,6 +130,7 @@ def _entry(
 
 def _lines(document: dict[str, Any]) -> Iterator[str]:
     yield f"record {document['record']}  split: {', '.join(document['splits']) or 'none (no training table names it)'}"
+    yield from (f"  {line}" for line in in_words(document["carried"]))
     for entry in document["uses"]:
         names = f"  ({', '.join(entry['names'])})" if entry["names"] else ""
         withdrawn = "  WITHDRAWN since" if entry["withdrawn"] else ""

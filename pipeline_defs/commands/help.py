@@ -10,7 +10,7 @@ from typing import Any
 GROUPS = {
     "make": ("run", "ui", "dagster", "generate", "embed", "new", "config"),
     "ask": ("show", "verify", "explain", "status", "batch", "find", "uses", "diff", "report"),
-    "keep": ("promote", "hold", "release", "gc", "withdraw", "rebuild"),
+    "keep": ("promote", "jobs", "hold", "release", "gc", "withdraw", "rebuild"),
     "prove and hand on": ("prove", "check-proof", "export", "sign", "check-bundle"),
 }
 REST = "kinds of data, and the shell"

@@ -34,6 +34,10 @@ def add_parsers(commands: Any) -> None:
     hold.add_argument("--reason", default="no reason given", help="who asked for it and why")
     hold.add_argument("--list", action="store_true", help="list every hold")
     add_answer(commands, "release", f"{_WHERE}retention.command:release", "end a legal hold", node=NODE)
+    text = "trainings in processes of their own: list them, or ask, read or end one"
+    jobs = add_answer(commands, "jobs", f"{_WHERE}jobs:jobs", text)
+    jobs.add_argument("action", choices=("list", "status", "logs", "cancel"))
+    jobs.add_argument("run", nargs="?", help="a run's name as listed, or an unambiguous beginning of it")
     text = "the gate's report as one page (margins, curves, lineage, how to reproduce), or as markdown"
     report = add_answer(commands, "report", f"{_WHERE}report.command:report", text, node=f"what was judged: {NODE}")
     report.add_argument("--open", action="store_true", help="open the page in a browser")

@@ -14,6 +14,7 @@ from pipeline_defs.catalogue import Catalogue
 from pipeline_defs.dagster import tags
 from pipeline_defs.dagster.catalogued import asset_tags, definition_metadata, drawn_parents, owners
 from pipeline_defs.dagster.figures import recipe_metadata
+from pipeline_defs.dagster.launching import is_training, train_in_job
 from pipeline_defs.dagster.metadata import describe, picture, published
 from pipeline_defs.dagster.names import asset_key
 from pipeline_defs.dagster.partitions import domain_slices, set_name
@@ -101,6 +102,8 @@ def make_stage(
     wanted = {domain.name for read in many if (domain := catalogue.sliced_by(read))}
     slices = {name for domain in wanted for name in resource.slices(domain, instance)}
     inputs = read_inputs(store, catalogue, stage, slice_name, slices)
+    if resource.launcher != "inline" and is_training(stage):
+        train_in_job(stage, store, inputs, resource.processes)
     snapshot = stage.call(store, inputs, full, slice_name)
     return Made(snapshot, inputs, store, {**_figures(stage, store, snapshot), **describe(snapshot)})
 

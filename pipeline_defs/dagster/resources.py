@@ -1,6 +1,7 @@
 """The store as a Dagster resource, and the IO manager that keeps nothing but pointers to published snapshots."""
 
 from pathlib import Path
+from typing import Literal
 
 import dagster as dg
 from pydantic import Field
@@ -24,6 +25,12 @@ class StoreResource(dg.ConfigurableResource):
     sealed: bool = Field(
         default=False, description="Build every stage in a process that can read what it declared and nothing else."
     )
+
+    launcher: Literal["inline", "torchrun"] = Field(
+        default="inline", description="Where checkpoints are trained: in the run's own process, or in a job."
+    )
+
+    processes: int = Field(default=1, description="Processes of a job; a power of two that divides train.lanes.")
 
     def open(self, config: StageConfig | None = None) -> Store:
         """The store; receipts written through it name the preset and overrides of ``config``.

@@ -85,7 +85,7 @@ def _build(request: dict[str, Any]) -> dict[str, Any]:
     withdrawing = frozenset(bytes.fromhex(record) for record in request["withdrawing"])
     inside = Inside(request["key"], request["found"], Path(request["into"]))
     SHUT_IN.append(os.getppid())
-    store = Store(Path(request["root"]), request["requested"], withdrawing, builder=inside)
+    store = Store(Path(request["root"]), request["requested"], withdrawing=withdrawing, builder=inside)
     stage = catalogue().stage(request["kind"])
     config = None if request["config"] is None else from_dict(stage.config_type, request["config"])
     inputs = {name: _opened(store, given) for name, given in request["inputs"].items()}

@@ -19,7 +19,7 @@ from typing import Any
 from assets_data.lineage import ConfigError, IntegrityError, Snapshot, Store, errors, to_dict
 from assets_data.lineage.identity.digests import digest_json
 from assets_data.lineage.storage.sealing import NOTHING, Builder, Outside
-from assets_data.lineage.storage.snapshot import SnapshotWriter
+from assets_data.lineage.storage.snapshot_writer import SnapshotWriter
 from assets_data.stage import Stage
 from pipeline_defs.catalogue import catalogue
 from pipeline_defs.sealed import landlock

@@ -1,7 +1,12 @@
 """Sensors by themselves: what a tick requests, what a second one does not, and what a run's config may hold."""
 
+import datetime
+import email
 import http.server
 import json
+import logging
+import shutil
+import socketserver
 import threading
 
 import dagster as dg
@@ -16,7 +21,7 @@ from pipeline_defs.dagster.alerts import send
 from pipeline_defs.dagster.automation import new_slices_sensor, registration_sensors
 from pipeline_defs.dagster.executor import refuse_unknown_ops
 from pipeline_defs.dagster.resources import StoreResource
-from pipeline_defs.dagster.retraining import training_request
+from pipeline_defs.dagster.retraining import training_request, weekly_schedules
 from pipeline_defs.definitions import defs
 from pipeline_defs.operations import operations
 
@@ -146,8 +151,6 @@ def test_an_alert_goes_to_the_log_and_the_webhook_and_a_dead_webhook_stops_nothi
         def log_message(self, *_):
             pass
 
-    import logging
-
     log = logging.getLogger("alerts")
     with http.server.HTTPServer(("127.0.0.1", 0), Hook) as server:
         address = f"http://127.0.0.1:{server.server_port}/"
@@ -159,3 +162,67 @@ def test_an_alert_goes_to_the_log_and_the_webhook_and_a_dead_webhook_stops_nothi
     assert got[0]["alert"] == "gate_failed" and "0.1" in got[0]["text"]
     send("run_failed", "again", None, log)  # nobody listens any more
     assert "could not be sent" in caplog.text and "gate_failed: rule_compliance" in caplog.text
+
+
+class Letterbox(socketserver.StreamRequestHandler):
+    """As much of SMTP (RFC 5321) as a client needs to hand over one message."""
+
+    def handle(self):
+        self.wfile.write(b"220 here\r\n")
+        while line := self.rfile.readline():
+            word = line.split()[0].upper()
+            if word == b"DATA":
+                self.wfile.write(b"354 go on\r\n")
+                self.server.letter = b"".join(iter(self.rfile.readline, b".\r\n"))
+            self.wfile.write(b"221 bye\r\n" if word == b"QUIT" else b"250 ok\r\n")
+            if word == b"QUIT":
+                return
+
+
+def test_an_alert_goes_to_every_mail_address(root, caplog):
+    with socketserver.TCPServer(("127.0.0.1", 0), Letterbox) as server:
+        text = f'[alerts]\nemail_to = ["a@b.example", "c@d.example"]\nsmtp = "127.0.0.1:{server.server_address[1]}"\n'
+        (root / "operations.toml").write_text(text)
+        server.timeout = 30
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        send("collapse", "slots are alike", None, logging.getLogger("alerts"))
+        thread.join(30)
+    letter = email.message_from_bytes(server.letter)
+    assert letter["To"] == "a@b.example, c@d.example" and letter["Subject"] == "Stemma: collapse"
+    assert json.loads(letter.get_payload())["text"] == "slots are alike" and "could not be sent" not in caplog.text
+
+
+def test_the_weekly_schedule_asks_once_a_week_for_a_training_on_what_the_data_is(root, finished_chain):
+    (root / "operations.toml").write_text('preset = "smoke"\nretrain_at = "30 2 * * 1"\n')
+    [schedule] = [
+        one for one in weekly_schedules(KNOWN, defs.resolve_all_job_defs()) if one.name == "weekly_retrain_walk_lm"
+    ]
+    assert schedule.cron_schedule == "30 2 * * 1" and schedule.default_status == dg.DefaultScheduleStatus.STOPPED
+
+    def asked(day):
+        moment = datetime.datetime(2026, 1, day, 2, 30, tzinfo=datetime.UTC)
+        with dg.DagsterInstance.ephemeral() as instance:
+            context = dg.build_schedule_context(instance=instance, scheduled_execution_time=moment)
+            return schedule.evaluate_tick(context)
+
+    assert asked(5).skip_message == "no dataset yet"
+    shutil.copytree(finished_chain / "store", root / "store")
+    first, again, later = ([request] for day in (5, 5, 12) for request in asked(day).run_requests)
+    assert first[0].run_key == again[0].run_key != later[0].run_key and first[0].job_name == "retrain_walk_lm"
+    assert first[0].tags["stemma/manifest"] == Store(root / "store").pointer("text/dataset_manifest")["snapshot"]
+    assert first[0].run_config["ops"]["walk_lm__preflight_report"]["config"]["preset"] == "smoke"
+
+
+@pytest.mark.parametrize("name", ["text/raw_slice/stdlib-0", "walk_lm/gate_report", "walk_lm/preflight_report"])
+def test_verify_everything_passes_a_whole_store_and_names_what_is_broken(name, root, finished_chain):
+    shutil.copytree(finished_chain / "store", root / "store")
+    job, store = defs.resolve_job_def("verify_everything"), Store(root / "store")
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert job.execute_in_process(instance=instance).success
+        broken = store.pointed(name)
+        path = broken.file(max(broken.files, key=lambda file: broken.files[file]["bytes"]))
+        path.write_bytes(path.read_bytes()[:-1] + b"?")
+        with pytest.raises(dg.Failure) as failed:
+            job.execute_in_process(instance=instance)
+    assert broken.id in str(failed.value)

@@ -97,3 +97,27 @@ def test_what_is_remembered_on_disk_gives_the_same_answers_and_a_flipped_byte_is
         data[random.Random(0).randrange(128, len(data))] ^= 1
         path.write_bytes(data)
     assert [TrainedRows(store, chain["toy/checkpoint"]).uses(record) for record in records] == expected
+
+
+def test_find_and_uses_say_what_the_source_says_of_a_record(tmp_path, monkeypatch, capsys):
+    from assets_data.domains.text.raw_slice import make_raw_slice
+    from assets_data.lineage import Store
+    from assets_data.sources.config import FilesConfig, SourceConfig
+    from assets_data.sources.extract_config import ExtractConfig
+
+    monkeypatch.setenv("STEMMA_ROOT", str(tmp_path))
+    (tmp_path / "in").mkdir()
+    rows = [{"text": "a river runs", "meta": {"source": name}} for name in ("wiki", "books")] + [{"text": "a hill"}]
+    (tmp_path / "in" / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    files = FilesConfig(root=str(tmp_path / "in"), patterns=("*.jsonl",))
+    for carry in (("meta.source",), ()):  # a later slice that carries nothing takes nothing away
+        extract = ExtractConfig(carry=carry)
+        make_raw_slice(
+            Store(tmp_path / "store"), "files-0", SourceConfig(source="files", shards=1, files=files, extract=extract)
+        )
+    status, found = ask(capsys, "find", "a")
+    carried = {row["excerpt"]: row["carried"] for row in found["records"]}
+    assert status == 0 and carried == {"a river runs": {"meta.source": ["books", "wiki"]}, "a hill": {}}
+    record = next(row["record"] for row in found["records"] if "river" in row["excerpt"])
+    assert ask(capsys, "uses", record)[1]["carried"] == {"meta.source": ["books", "wiki"]}
+    assert main(["uses", record]) == 0 and "meta.source: books | wiki" in capsys.readouterr().out

@@ -122,8 +122,7 @@ def change_run(directory, corpus=None, code="c", overrides=None):
 def test_f31_another_machine_continues_and_says_that_it_is_not_bit_exact(tmp_path, monkeypatch, fact, value):
     interrupted(tmp_path, 4)
     facts = environment.bit_facts(torch.device("cpu"))
-    for module in ("training.run", "training.resume"):
-        monkeypatch.setattr(f"{module}.bit_facts", lambda device: {**facts, "threads": 1, fact: value})
+    monkeypatch.setattr("training.run.bit_facts", lambda device: {**facts, "threads": 1, fact: value})
     finished = go(tmp_path)
     assert finished.finished and len(finished.inexact) == 1 and finished.inexact[0].startswith(f"{fact} changed")
     assert read_state(finished.final)["inexact"] == finished.inexact
@@ -133,8 +132,7 @@ def test_f31_a_reason_once_given_stays(tmp_path, monkeypatch):
     interrupted(tmp_path, 4)
     facts = {**environment.bit_facts(torch.device("cpu")), "threads": 1}
     with monkeypatch.context() as elsewhere:
-        for module in ("training.run", "training.resume"):
-            elsewhere.setattr(f"{module}.bit_facts", lambda device: {**facts, "threads": 3})
+        elsewhere.setattr("training.run.bit_facts", lambda device: {**facts, "threads": 3})
         interrupted(tmp_path, 7)
     finished = go(tmp_path)
     assert finished.inexact == ["threads changed from 1 to 3", "threads changed from 3 to 1"]

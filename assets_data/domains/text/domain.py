@@ -172,6 +172,7 @@ DOMAIN = Domain(
     recorded="assets_data.sources.recorded:recorded_settings",
     preview=f"{HERE}.preview:open_preview",
     find=f"{HERE}.find:find_text",
+    carried=f"{HERE}.carried:carried_of",
     alike=f"{HERE}.alike:same_text",
     commands=f"{HERE}.commands",
     jobs=(

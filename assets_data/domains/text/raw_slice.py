@@ -33,6 +33,7 @@ from assets_data.sources.recorded import record_source
 from assets_data.sources.sources import open_source
 
 SCHEMA = pa.schema([(name, pa.large_string()) for name in ("record_id", "text", "prompt", "split", "origin", "part")])
+CARRIED = pa.field("carried", pa.large_string())  # JSON of the fields to carry, in slices that carry some
 ROW_GROUP_BYTES = 8 << 20  # text held before it is written; readers hold one row group too
 # Statistics would put the first and last text of every row group, whole, into the footer.
 _ENCODING: dict[str, Any] = {"compression": "zstd", "write_statistics": False, "use_dictionary": ["split", "part"]}
@@ -117,7 +118,7 @@ def _build(
     counts: dict[str, Counter[str]] = {part.origin: Counter() for part in parts}
     rows = 0
     file = writer.part("records.parquet")
-    with pq.ParquetWriter(file, SCHEMA, compression_level=config.zstd_level, **_ENCODING) as table:
+    with pq.ParquetWriter(file, _schema(config), compression_level=config.zstd_level, **_ENCODING) as table:
         for batch in _ordered(source, parts, counts, config, writer.path):
             left = _left(batch, withdrawn, counts, writer)
             table.write_table(left)
@@ -182,9 +183,9 @@ def _ordered(
 ) -> Iterator[pa.Table]:
     """The first ``max_records`` records in the source's order; or in a keyed one, for which all of them are read."""
     if config.shuffle:
-        batches = _batches(_records(source, parts, counts, 0))
+        batches = _batches(_records(source, parts, counts, 0), _schema(config))
         return shuffled(batches, config.seed, config.max_records, ROW_GROUP_BYTES, folder)
-    return _batches(_records(source, parts, counts, config.max_records))
+    return _batches(_records(source, parts, counts, config.max_records), _schema(config))
 
 
 def _records(
@@ -200,16 +201,20 @@ def _records(
         left -= counts[part.origin]["records"]
 
 
-def _batches(records: Iterator[tuple[Record, Part]]) -> Iterator[pa.Table]:
+def _schema(config: SourceConfig) -> pa.Schema:
+    return SCHEMA.append(CARRIED) if config.extract.carry else SCHEMA
+
+
+def _batches(records: Iterator[tuple[Record, Part]], schema: pa.Schema) -> Iterator[pa.Table]:
     size = 0
-    columns: dict[str, list[str]] = {name: [] for name in SCHEMA.names}
+    columns: dict[str, list[str]] = {name: [] for name in schema.names}
     for record, part in records:
         row = (record_id(record.text, record.prompt), record.text, record.prompt, record.split, record.origin)
-        for column, value in zip(columns.values(), (*row, part.origin), strict=True):
+        for column, value in zip(columns.values(), (*row, part.origin, record.carried), strict=False):
             column.append(value)
-        size += len(record.text) + len(record.prompt) + 2 * len(record.origin) + 64
+        size += len(record.text) + len(record.prompt) + len(record.carried) + 2 * len(record.origin) + 64
         if size >= ROW_GROUP_BYTES:
-            yield pa.table(columns, SCHEMA)
-            size, columns = 0, {name: [] for name in SCHEMA.names}
+            yield pa.table(columns, schema)
+            size, columns = 0, {name: [] for name in schema.names}
     if size:
-        yield pa.table(columns, SCHEMA)
+        yield pa.table(columns, schema)

@@ -28,6 +28,7 @@ def raw_records_schema() -> pa.DataFrameSchema:
             "split": pa.Column(pl.String, pa.Check.isin(("", *SPLITS))),
             "origin": pa.Column(pl.String, _FILLED),
             "part": pa.Column(pl.String, _FILLED),
+            "carried": pa.Column(pl.String, _FILLED, required=False),
         },
         checks=[
             _each(pl.col("origin").str.starts_with(pl.col("part") + "#"), "the origin lies in the part"),

@@ -15,7 +15,8 @@ from typing import Any
 from assets_data.lineage.identity.digests import canonical_json, digest_file, digest_json
 from assets_data.lineage.queries.tree import Node
 from assets_data.lineage.receipts.receipt import STATEMENT
-from assets_data.lineage.storage.snapshot import MANIFEST, Snapshot
+from assets_data.lineage.storage.snapshot import Snapshot
+from assets_data.lineage.storage.snapshot_json import MANIFEST
 
 HEAD = {1: "urn:stemma:lineage-head:v1", 2: "urn:stemma:lineage-head:v2"}
 BUNDLE = {1: "urn:stemma:lineage-bundle:v1", 2: "urn:stemma:lineage-bundle:v2"}

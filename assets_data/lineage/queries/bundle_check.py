@@ -22,7 +22,7 @@ from assets_data.lineage.identity.digests import canonical_json, digest_json
 from assets_data.lineage.queries.bundle import BINDS, BUNDLE, PAYLOAD, head_statement, pre_authentication
 from assets_data.lineage.receipts.reader import parse_bytes
 from assets_data.lineage.receipts.receipt import Receipt
-from assets_data.lineage.storage.snapshot import MANIFEST
+from assets_data.lineage.storage.snapshot_json import MANIFEST
 
 Verify = Callable[[bytes, list[dict[str, str]]], bool]
 

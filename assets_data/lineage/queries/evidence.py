@@ -20,7 +20,8 @@ from assets_data.lineage.queries.tree import Node
 from assets_data.lineage.receipts.byproducts import file_digests
 from assets_data.lineage.receipts.receipt import Receipt
 from assets_data.lineage.storage.records import record_tables
-from assets_data.lineage.storage.snapshot import MANIFEST, Snapshot
+from assets_data.lineage.storage.snapshot import Snapshot
+from assets_data.lineage.storage.snapshot_json import MANIFEST
 from assets_data.lineage.storage.store import Store
 
 Nodes = Mapping[str, Node]

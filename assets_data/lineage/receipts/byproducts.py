@@ -14,7 +14,8 @@ from assets_data.lineage.errors import IntegrityError
 from assets_data.lineage.identity.digests import canonical_json, digest_file
 from assets_data.lineage.receipts.members import HEX, an_object, keys, receipt_names, text
 from assets_data.lineage.receipts.receipt import ENDED, ENVIRONMENT, FILE, REPLACES
-from assets_data.lineage.storage.snapshot import MANIFEST, Snapshot
+from assets_data.lineage.storage.snapshot import Snapshot
+from assets_data.lineage.storage.snapshot_json import MANIFEST
 from assets_data.lineage.storage.verified import known_digest
 
 _NAMES_FILES = f'"name":"{FILE}={MANIFEST}"'.encode()

@@ -15,7 +15,8 @@ from typing import Any
 from assets_data.lineage.errors import IntegrityError
 from assets_data.lineage.identity.digests import digest_file, digest_json, load_json
 from assets_data.lineage.storage import atomic
-from assets_data.lineage.storage.snapshot import MANIFEST, Snapshot
+from assets_data.lineage.storage.snapshot import Snapshot
+from assets_data.lineage.storage.snapshot_json import MANIFEST
 
 FOLDER = "deletions"  # below the store's root
 

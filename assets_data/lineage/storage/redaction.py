@@ -19,7 +19,8 @@ from assets_data.lineage.receipts.code import code_version
 from assets_data.lineage.receipts.receipt import Receipt
 from assets_data.lineage.receipts.writer import Build
 from assets_data.lineage.storage.records import all_records, record_tables
-from assets_data.lineage.storage.snapshot import Snapshot, SnapshotWriter
+from assets_data.lineage.storage.snapshot import Snapshot
+from assets_data.lineage.storage.snapshot_writer import SnapshotWriter
 from assets_data.lineage.storage.store import Store
 from assets_data.lineage.storage.tombstones import WITHDRAWN
 

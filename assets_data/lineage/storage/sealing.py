@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assets_data.lineage.errors import IntegrityError
-from assets_data.lineage.storage.snapshot import Snapshot, SnapshotWriter
+from assets_data.lineage.storage.snapshot import Snapshot
+from assets_data.lineage.storage.snapshot_writer import SnapshotWriter
 
 if TYPE_CHECKING:
     from assets_data.lineage.storage.store import Store

@@ -2,41 +2,37 @@
 
 Owns reuse and publication. A stage is reused when its name, code, config, arguments and parent ids are the same *and*
 what it published still verifies; what fails verification is quarantined, named, and rebuilt. One writer per stage key.
+What lies in it by id is in :mod:`shelves`, by name in :mod:`pointers`, by call in :mod:`stage_records`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import fcntl
-import os
-import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from assets_data.lineage.config import to_dict
-from assets_data.lineage.errors import DataError, IntegrityError, StorageError
-from assets_data.lineage.identity.digests import digest_json, load_json
-from assets_data.lineage.receipts.byproducts import require_named
+from assets_data.lineage.errors import DataError, IntegrityError
+from assets_data.lineage.identity.digests import load_json
 from assets_data.lineage.receipts.code import code_version, commit, environment
 from assets_data.lineage.receipts.reader import read_receipt
 from assets_data.lineage.receipts.receipt import SourcePart, made_digest
-from assets_data.lineage.receipts.writer import Build, predicate, write_receipt
+from assets_data.lineage.receipts.writer import Build, predicate
 from assets_data.lineage.storage import atomic
-from assets_data.lineage.storage.names import read_pointer, require_kind, require_name
+from assets_data.lineage.storage.locks import lease, mark_used
 from assets_data.lineage.storage.record_rows import holds_any, keep_index
-from assets_data.lineage.storage.sealing import NOTHING, SEALED, SHUT_IN, Builder, Inside, Outside
-from assets_data.lineage.storage.snapshot import Snapshot, SnapshotWriter
-from assets_data.lineage.storage.tombstones import WITHDRAWN, withdrawn_records
+from assets_data.lineage.storage.sealing import NOTHING, SEALED, Builder, Inside, Outside
+from assets_data.lineage.storage.snapshot import Snapshot
+from assets_data.lineage.storage.snapshot_writer import SnapshotWriter
+from assets_data.lineage.storage.stage_records import StageRecords, stage_key
+from assets_data.lineage.storage.tombstones import WITHDRAWN
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Store:
+class Store(StageRecords):
     """Everything Stemma keeps, under ``root``. Cheap to make; nothing is created before the first write.
 
     ``requested`` is what a person asked for (preset and overrides): noted in receipts, never part of an identity.
@@ -44,113 +40,9 @@ class Store:
     ``only_find`` a stage is found or refused, never made.
     """
 
-    root: Path
     requested: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    withdrawing: frozenset[bytes] = frozenset()
     only_find: bool = False
     builder: Builder | None = None
-
-    @property
-    def withdrawn(self) -> np.ndarray:
-        """uint8[n, 32], ascending: the records that nothing made here may hold."""
-        return withdrawn_records(self.root, self.withdrawing)
-
-    def snapshot_path(self, snapshot_id: str) -> Path:
-        """Where a snapshot with this id is, or would be."""
-        return self.root / "snapshots" / snapshot_id.removeprefix("sha256:")
-
-    def opened(self, snapshot_id: str) -> Snapshot:
-        """The snapshot in this id's place, its files not yet hashed.
-
-        Raises IntegrityError SNAPSHOT_MISPLACED when it is another one, and RECEIPT_FILES when receipts name other
-        files than it lists: a file of it, or a statistic, was made to look published.
-        """
-        snapshot = Snapshot.open(self.snapshot_path(snapshot_id))
-        if snapshot.id.removeprefix("sha256:") != snapshot_id.removeprefix("sha256:"):
-            raise IntegrityError(
-                "SNAPSHOT_MISPLACED", "another snapshot is in its place", expected=snapshot_id, found=snapshot.id
-            )
-        require_named(snapshot, self.receipts(snapshot_id))
-        return snapshot
-
-    def snapshot(self, snapshot_id: str) -> Snapshot:
-        """The snapshot, every file verified. Raises IntegrityError when it is missing or differs from its id."""
-        snapshot = self.opened(snapshot_id)
-        snapshot.verify()
-        return snapshot
-
-    def receipts(self, snapshot_id: str) -> list[Path]:
-        """Every receipt for this id, by name."""
-        return sorted((self.root / "receipts" / snapshot_id.removeprefix("sha256:")).glob("*.json"))
-
-    def snapshot_ids(self, folder: str = "snapshots") -> list[str]:
-        """Every id that has a folder, sorted; what dead writers left and odd names are none. Likewise ``receipts``."""
-        names = (path.name for path in (self.root / folder).glob("[0-9a-f]*"))
-        return sorted(f"sha256:{name}" for name in names if re.fullmatch("[0-9a-f]{64}", name))
-
-    def point(self, name: str, snapshot: Snapshot) -> None:
-        """Make ``name`` (its kind, and which one of it) stand for this snapshot from now on.
-
-        Raises DataError STORE_NAME or STORE_NAME_KIND, and RECORD_WITHDRAWN where the snapshot names a withdrawn one.
-        """
-        require_kind(name, snapshot.kind)
-        self._require_none_withdrawn(name, snapshot)
-        receipt = str(snapshot.receipt.relative_to(self.root)) if snapshot.receipt else None
-        atomic.write_json(self._pointer(name), {"snapshot": snapshot.id, "receipt": receipt})
-
-    def pointed(self, name: str) -> Snapshot:
-        """The snapshot ``name`` stands for, verified.
-
-        Raises DataError when nothing was published under that name, or what it stands for is of another kind.
-        """
-        if (entry := self.pointer(name)) is None:
-            raise DataError(
-                "STORE_NOTHING_THERE",
-                "nothing was published under this name",
-                found=name,
-                where=self.root,
-                action=f"materialise {name} first",
-            )
-        receipt = self.root / entry["receipt"] if entry["receipt"] else None
-        snapshot = self.snapshot(entry["snapshot"])
-        require_kind(name, snapshot.kind)
-        return dataclasses.replace(snapshot, receipt=receipt)
-
-    def pointer(self, name: str) -> dict[str, Any] | None:
-        """``{"snapshot", "receipt"}`` of a name, or None; nothing is verified."""
-        path = self._pointer(name)
-        return read_pointer(path) if path.exists() else None
-
-    def all_names(self) -> list[str]:
-        """Every name anything was published under."""
-        folder = self.root / "pointers"
-        return sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.json"))
-
-    def names(self, prefix: str) -> list[str]:
-        """Every name right below ``prefix``, sorted, without the prefix: the slices at hand.
-
-        Raises DataError STORE_NAME for what is no name.
-        """
-        return sorted(path.stem for path in (self.root / "pointers" / require_name(prefix)).glob("*.json"))
-
-    def _pointer(self, name: str) -> Path:
-        return self.root / "pointers" / f"{require_name(name)}.json"
-
-    def _require_none_withdrawn(self, name: str, snapshot: Snapshot) -> None:
-        if holds_any(snapshot, self.withdrawn):
-            raise DataError(
-                "RECORD_WITHDRAWN",
-                "this snapshot holds a record that was withdrawn",
-                found=snapshot.id,
-                where=name,
-                action="run the chain again: what is made now leaves withdrawn records out",
-            )
-
-    def run_dir(self, run_id: str) -> Path:
-        """The mutable directory of one training run, made if needed."""
-        path = self.root / "runs" / run_id
-        path.mkdir(parents=True, exist_ok=True)
-        return path
 
     def run_stage(
         self,
@@ -223,15 +115,6 @@ class Store:
             self.quarantine(self.snapshot_path(entry["snapshot"]), error)
             return None
 
-    def _early_record(self, work: Build) -> Path:
-        """Where a call is noted that left records out which are not withdrawn yet: a later one without that must not
-        find it, however the withdrawal ends.
-        """
-        if not self.withdrawing:
-            return self._record(work)
-        left_out = {"withdrawing": sorted(record.hex() for record in self.withdrawing)}
-        return self._record(dataclasses.replace(work, arguments={**work.arguments, **left_out}))
-
     def _publish(
         self, record: Path, early: Path, work: Build, build: Callable[[SnapshotWriter], None], outside: Outside
     ) -> Snapshot:
@@ -267,86 +150,6 @@ class Store:
         enforced = self.builder.build(self, stage_key(work), writer, parents, outside, surroundings)
         return dataclasses.replace(work, environment={**work.environment, SEALED: enforced})
 
-    @contextlib.contextmanager
-    def in_use(self, *, alone: bool = False) -> Iterator[None]:
-        """While snapshots are found and marked as used; ``alone``: nothing finds any meanwhile, so they may go.
-
-        A store that cannot be written cannot be collected either, and needs no lock.
-        """
-        with contextlib.ExitStack() as stack:
-            with contextlib.suppress(OSError):
-                file = stack.enter_context(open(self.root / "gc.lock", "ab"))
-                fcntl.flock(file, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
-            yield
-
-    def adopt(self, work: Build, snapshot: Snapshot) -> None:
-        """From now on an equal call of a stage finds this snapshot."""
-        self._remember(self._record(work), work.stage, snapshot)
-
-    def _record(self, work: Build) -> Path:
-        return self.root / "stages" / f"{stage_key(work).removeprefix('sha256:')}.json"
-
-    def _remember(self, record: Path, stage: str, snapshot: Snapshot) -> None:
-        receipt = str(snapshot.receipt.relative_to(self.root)) if snapshot.receipt else None
-        atomic.write_json(record, {"snapshot": snapshot.id, "stage": stage, "receipt": receipt})
-
-    def _place(self, temp: Path, said: Mapping[str, Any]) -> Snapshot:
-        """Move a finished directory to its id, its receipt first, so that no snapshot is ever without one.
-
-        When the id is there already, keep that one if it verifies: the receipt is then about its files.
-        """
-        made = Snapshot.open(temp)
-        final, receipts = self.snapshot_path(made.id), self.root / "receipts"
-        while True:
-            if not final.exists():
-                receipt = write_receipt(receipts, said, made)
-                if atomic.publish_directory(temp, final):
-                    return dataclasses.replace(made, path=final, receipt=receipt)
-            try:
-                found = self.snapshot(made.id)
-                return dataclasses.replace(found, receipt=write_receipt(receipts, said, found))
-            except IntegrityError as error:
-                self.quarantine(final, error)
-
-    def quarantine(self, path: Path, reason: IntegrityError) -> None:
-        """Move a broken directory aside, never to be reused, with the reason beside it."""
-        if path.exists():
-            target = self.root / "quarantine" / f"{path.name[:16]}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.rename(path, target)
-            atomic.write_json(
-                target.with_suffix(".json"), {"code": reason.code, "reason": str(reason), "was": str(path)}
-            )
-
 
 def _not_made(kind: str) -> Snapshot:
     raise DataError("STAGE_NOT_MADE", "this was not made yet, or is not what it was", found=kind)
-
-
-def stage_key(work: Build) -> str:
-    """The digest under which equal calls of a stage find each other."""
-    parts = {"stage": work.stage, "code": work.code_version, "config": work.config, "arguments": work.arguments}
-    return digest_json({**parts, "parents": work.parent_ids, "seeds": work.seeds})
-
-
-def mark_used(path: Path) -> None:
-    """Note on a snapshot's directory that a run read or found it now: what was used lately is not collected."""
-    with contextlib.suppress(OSError):
-        os.utime(path)
-
-
-@contextlib.contextmanager
-def lease(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on ``path``; waits for another holder, and ends with the process however it dies."""
-    try:
-        with atomic.disk_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            file = open(path, "ab")  # noqa: SIM115 - held open for as long as the lease is
-    except StorageError:
-        if not SHUT_IN:
-            raise
-        yield  # the process that this one works for holds it
-        return
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

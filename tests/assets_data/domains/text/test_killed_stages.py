@@ -18,7 +18,7 @@ SCRIPT = """
 import os, signal, sys
 from pathlib import Path
 from assets_data.lineage import Store
-from assets_data.lineage.storage.snapshot import SnapshotWriter
+from assets_data.lineage.storage.snapshot_writer import SnapshotWriter
 from assets_data.domains.text import shuffle
 from tests.assets_data.domains.text.test_killed_stages import publish_all
 

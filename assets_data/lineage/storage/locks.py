@@ -1,0 +1,49 @@
+"""Who may work on a store's files now: exclusive leases, and marks that keep what was used from being collected."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from assets_data.lineage.errors import StorageError
+from assets_data.lineage.storage import atomic
+from assets_data.lineage.storage.sealing import SHUT_IN
+
+
+@contextlib.contextmanager
+def lease(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on ``path``; waits for another holder, and ends with the process however it dies."""
+    try:
+        with atomic.disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = open(path, "ab")  # noqa: SIM115 - held open for as long as the lease is
+    except StorageError:
+        if not SHUT_IN:
+            raise
+        yield  # the process that this one works for holds it
+        return
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def in_use(root: Path, *, alone: bool = False) -> Iterator[None]:
+    """While snapshots are found and marked as used; ``alone``: nothing finds any meanwhile, so they may go.
+
+    A store that cannot be written cannot be collected either, and needs no lock.
+    """
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):
+            file = stack.enter_context(open(root / "gc.lock", "ab"))
+            fcntl.flock(file, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield
+
+
+def mark_used(path: Path) -> None:
+    """Note on a snapshot's directory that a run read or found it now: what was used lately is not collected."""
+    with contextlib.suppress(OSError):
+        os.utime(path)

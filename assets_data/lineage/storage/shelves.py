@@ -1,0 +1,84 @@
+"""What lies in a store by its id: snapshots and receipts, run directories, and what was moved aside as broken."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from assets_data.lineage.errors import IntegrityError
+from assets_data.lineage.receipts.byproducts import require_named
+from assets_data.lineage.storage import atomic, locks
+from assets_data.lineage.storage.snapshot import Snapshot
+from assets_data.lineage.storage.tombstones import withdrawn_records
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Shelves:
+    """A store's folders under ``root``, by id. ``withdrawing``: see :class:`assets_data.lineage.Store`."""
+
+    root: Path
+    withdrawing: frozenset[bytes] = dataclasses.field(default=frozenset(), kw_only=True)
+
+    @property
+    def withdrawn(self) -> np.ndarray:
+        """uint8[n, 32], ascending: the records that nothing made here may hold."""
+        return withdrawn_records(self.root, self.withdrawing)
+
+    def snapshot_path(self, snapshot_id: str) -> Path:
+        """Where a snapshot with this id is, or would be."""
+        return self.root / "snapshots" / snapshot_id.removeprefix("sha256:")
+
+    def opened(self, snapshot_id: str) -> Snapshot:
+        """The snapshot in this id's place, its files not yet hashed.
+
+        Raises IntegrityError SNAPSHOT_MISPLACED when it is another one, and RECEIPT_FILES when receipts name other
+        files than it lists: a file of it, or a statistic, was made to look published.
+        """
+        snapshot = Snapshot.open(self.snapshot_path(snapshot_id))
+        if snapshot.id.removeprefix("sha256:") != snapshot_id.removeprefix("sha256:"):
+            raise IntegrityError(
+                "SNAPSHOT_MISPLACED", "another snapshot is in its place", expected=snapshot_id, found=snapshot.id
+            )
+        require_named(snapshot, self.receipts(snapshot_id))
+        return snapshot
+
+    def snapshot(self, snapshot_id: str) -> Snapshot:
+        """The snapshot, every file verified. Raises IntegrityError when it is missing or differs from its id."""
+        snapshot = self.opened(snapshot_id)
+        snapshot.verify()
+        return snapshot
+
+    def receipts(self, snapshot_id: str) -> list[Path]:
+        """Every receipt for this id, by name."""
+        return sorted((self.root / "receipts" / snapshot_id.removeprefix("sha256:")).glob("*.json"))
+
+    def snapshot_ids(self, folder: str = "snapshots") -> list[str]:
+        """Every id that has a folder, sorted; what dead writers left and odd names are none. Likewise ``receipts``."""
+        names = (path.name for path in (self.root / folder).glob("[0-9a-f]*"))
+        return sorted(f"sha256:{name}" for name in names if re.fullmatch("[0-9a-f]{64}", name))
+
+    def run_dir(self, run_id: str) -> Path:
+        """The mutable directory of one training run, made if needed."""
+        path = self.root / "runs" / run_id
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def in_use(self, *, alone: bool = False) -> contextlib.AbstractContextManager[None]:
+        """While snapshots are found and marked as used, or go (``alone``); see :func:`storage.locks.in_use`."""
+        return locks.in_use(self.root, alone=alone)
+
+    def quarantine(self, path: Path, reason: IntegrityError) -> None:
+        """Move a broken directory aside, never to be reused, with the reason beside it."""
+        if path.exists():
+            target = self.root / "quarantine" / f"{path.name[:16]}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.rename(path, target)
+            atomic.write_json(
+                target.with_suffix(".json"), {"code": reason.code, "reason": str(reason), "was": str(path)}
+            )

@@ -1,0 +1,159 @@
+"""A day's questions to one card in one call: ``python -m benchmarks.gpu --budget 540 --out DIR``.
+
+Needs what ``training`` needs and nothing of the other rooms: no Dagster, no Polars. A stage is skipped once the budget
+is gone, and the file says so; it is written after each stage, so a card that is taken away leaves what was measured.
+On a machine without one every stage runs on the CPU, at the demo's size or, for tests, a tiny one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from assets_data.lineage import with_overrides
+from benchmarks.training_loop import Unmeasured
+from benchmarks.training_peers import MadeUpRows, make_config, run_bare
+from training.callbacks import Callback
+from training.checkpoint import read_state
+from training.environment import bit_facts, pick_device
+from training.loop import train
+from training.machine import cuda_devices
+
+TINY = {"model.layers": 1, "model.width": 16, "model.heads": 2, "model.context": 15, "train.batch_rows": 8}
+PACKAGES = ("torch", "numpy", "pyarrow", "safetensors")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """Sizes and place of one call."""
+
+    updates: int
+    changes: dict[str, Any]
+    folder: Path
+
+    def config(self, **changes: Any) -> Any:
+        """The loop benchmark's config, changed."""
+        config = make_config(self.updates)
+        plan = {f"train.{name}": value for name, value in changes.items()}
+        return with_overrides(replace(config, train=replace(config.train, device="auto")), {**self.changes, **plan})
+
+    def run(self, name: str, callbacks: tuple[Callback, ...] = (), **changes: Any) -> dict[str, Any]:
+        """Train in a folder of that name: seconds, updates per second after the first, and the checkpoint's id."""
+        config = self.config(**changes)
+        data = MadeUpRows(config.model.context + 1)
+        done = train(Unmeasured(), config, data, self.folder / name, code="b", callbacks=callbacks)  # type: ignore[arg-type]
+        facts = done.profile.facts()
+        rates = {key: facts[key] for key in ("time_to_first_update_s", "updates_per_s")}
+        return {**rates, "id": read_state(done.final)["checkpoint_id"], "inexact": done.inexact}
+
+
+def environment(bench: Bench) -> dict[str, Any]:
+    """Card, driver and versions."""
+    from training.machine import installed_version
+
+    device = pick_device(bench.config().train)
+    versions = {package: installed_version(package) for package in PACKAGES}
+    return {"bits": bit_facts(device), "cards": cuda_devices(), "python": platform.python_version(), **versions}
+
+
+def loop(bench: Bench) -> dict[str, Any]:
+    """Precision none and bf16, compiled and not."""
+    return {
+        f"{precision}{'_compiled' if compiled else ''}": bench.run(
+            f"loop-{precision}-{compiled}", precision=precision, compile=compiled
+        )
+        for precision in ("none", "bf16")
+        for compiled in (False, *([True] if torch.cuda.is_available() else []))
+    }
+
+
+def peers(bench: Bench) -> dict[str, Any]:
+    """The bare loop beside Stemma's, in full precision: seconds of each. On a CPU only, where the bare loop runs."""
+    config = bench.config(precision="none", device="cpu")
+    data = MadeUpRows(config.model.context + 1)
+    begun = time.perf_counter()
+    run_bare(config, data)
+    bare = time.perf_counter() - begun
+    begun = time.perf_counter()
+    bench.run("peers", precision="none", device="cpu")
+    return {"bare_s": bare, "stemma_s": time.perf_counter() - begun}
+
+
+def optimizers(bench: Bench) -> dict[str, Any]:
+    """Torch's own, fused."""
+    return {name: bench.run(f"optimizer-{name}", **{"optimizer.name": name, "optimizer.kwargs": {}}) for name in OWN}
+
+
+OWN = ("AdamW", "Adam", "SGD")
+
+
+def bits(bench: Bench) -> dict[str, Any]:
+    """The same run twice, once killed half-way and resumed; then by lanes, each twice."""
+
+    class Cut(Callback):
+        def step_end(self, run: Any) -> None:
+            if run.update == bench.updates // 2:
+                run.save()
+                raise KeyboardInterrupt
+
+    ids = {name: bench.run(f"bits-{name}")["id"] for name in ("once", "again")}
+    try:
+        bench.run("bits-cut", (Cut(),))
+    except KeyboardInterrupt:
+        ids["resumed"] = bench.run("bits-cut")["id"]
+    lanes = {n: {bench.run(f"bits-{n}-{time}", lanes=n)["id"] for time in (1, 2)} for n in (1, 2, 4)}
+    return {"ids": ids, "equal": len(set(ids.values())) == 1, "lanes_equal": {n: len(i) == 1 for n, i in lanes.items()}}
+
+
+def save(bench: Bench) -> dict[str, Any]:
+    """Seconds of a run's checkpoints: every update against none but the last."""
+    often = bench.run("save-often", checkpoint_every=1, log_every=1)
+    seldom = bench.run("save-seldom", checkpoint_every=bench.updates, log_every=1)
+    return {"every_update": often, "at_the_end": seldom}
+
+
+STAGES: tuple[Callable[[Bench], dict[str, Any]], ...] = (environment, bits, loop, peers, optimizers, save)
+
+
+def measure(bench: Bench, budget: float, out: Path) -> dict[str, Any]:
+    """Every stage that begins within ``budget`` seconds; the document, as it lies in ``out/gpu.json``."""
+    begun, found = time.monotonic(), {"budget_s": budget, "stages": {}, "skipped": []}
+    out.mkdir(parents=True, exist_ok=True)
+    for stage in STAGES:
+        since = time.monotonic()
+        if since - begun >= budget:
+            found["skipped"].append(stage.__name__)
+        else:
+            figures = stage(bench)
+            found["stages"][stage.__name__] = {"seconds": time.monotonic() - since, "figures": figures}
+        (out / "gpu.json").write_text(json.dumps(found, indent=2) + "\n")
+    return found
+
+
+def main() -> None:
+    """Parse, measure, say what was skipped."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.gpu", description="Measure what fits a budget of seconds."
+    )
+    parser.add_argument("--budget", type=float, default=540.0, help="seconds after which no stage begins")
+    parser.add_argument("--out", type=Path, required=True, help="folder of gpu.json")
+    parser.add_argument("--updates", type=int, default=100)
+    parser.add_argument("--tiny", action="store_true", help="a model of a few thousand parameters, for tests")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(updates=chosen.updates, changes=TINY if chosen.tiny else {}, folder=Path(folder))
+        found = measure(bench, chosen.budget, chosen.out)
+    print(f"{len(found['stages'])} stages, skipped: {', '.join(found['skipped']) or 'none'}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""What lanes and exact sums cost: Stemma's loop on two processes against a bare DDP loop, and on one by lanes.
+
+The model and batch of ``training_loop`` (walk_lm's demo), the same rows, optimizer, clipping and one thread a process,
+in turn, several rounds, each round beginning with another one; compared are the seconds within a round. On two
+processes each takes half of a batch; on one process rank 0 works alone while rank 1 waits. Stemma's loop writes
+checkpoints, metrics and digests; the bare loops write nothing. ``python -m benchmarks.parallel [updates]``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from benchmarks.result import save
+from benchmarks.training_loop import Unmeasured
+from benchmarks.training_peers import MadeUpRows, batches, make_config, make_model, make_optimizer, next_token_loss
+from training.environment import reproducible
+from training.loop import train
+from training.parallel.world import ALONE, World, joined
+from training.recipes.walk_lm.config import WalkLmConfig
+
+ROUNDS, PROCESSES = 8, 2
+Contender = Callable[[WalkLmConfig, MadeUpRows, World], None]
+
+
+def run_bare(config: WalkLmConfig, data: MadeUpRows, world: World) -> None:
+    """Forward, backward, clip, step; in a world of several processes torch's DDP as its tutorial has it."""
+    model = make_model(config).train()
+    replica = nn.parallel.DistributedDataParallel(model) if world.size > 1 else model
+    optimizer = make_optimizer(model, config)
+    for tokens_BT in batches(config, data):
+        next_token_loss(replica, tokens_BT.chunk(world.size)[world.rank]).backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+
+def stemma(lanes: int, reduction: str = "exact") -> Contender:
+    """Stemma's loop with so many lanes."""
+
+    def run(config: WalkLmConfig, data: MadeUpRows, world: World) -> None:
+        changed = replace(config, train=replace(config.train, lanes=lanes))
+        given = replace(world, reduction=reduction)
+        with tempfile.TemporaryDirectory() as folder:
+            shared = Path(world.tell(folder))  # rank 0's
+            train(Unmeasured(), changed, data, shared, code="benchmark", world=given)  # type: ignore[arg-type]
+            world.any(False)  # none leaves while another is still in rank 0's folder
+
+    return run
+
+
+TOGETHER: dict[str, Contender] = {
+    "bare_ddp": run_bare,
+    "lanes_2_exact": stemma(2),
+    "lanes_4_exact": stemma(4),
+    "lanes_2_fast": stemma(2, "fast"),
+}
+BY_ITSELF: dict[str, Contender] = {"bare": run_bare, "lanes_1": stemma(1), "lanes_2": stemma(2), "lanes_4": stemma(4)}
+
+
+def measure(contenders: dict[str, Contender], config: WalkLmConfig, data: MadeUpRows, world: World) -> dict:
+    """Seconds of every contender, round by round."""
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    warm_up = replace(config, train=replace(config.train, updates=4, checkpoint_every=2))
+    for run in contenders.values():
+        run(warm_up, data, world)
+    for number, place in itertools.product(range(ROUNDS), range(len(contenders))):
+        name = list(contenders)[(number + place) % len(contenders)]
+        world.any(False)
+        begun = time.perf_counter()
+        contenders[name](config, data, world)
+        seconds[name].append(time.perf_counter() - begun)
+    return seconds
+
+
+def compared(seconds: dict[str, list[float]], floor: str, updates: int) -> dict:
+    """Updates per second, and of every contender's seconds over the floor's in the same round the quartiles."""
+    names, shares = ("lower_quartile", "median", "upper_quartile"), (0.25, 0.5, 0.75)
+    ratios = {name: np.divide(taken, seconds[floor]) for name, taken in seconds.items() if name != floor}
+    over = {
+        name: {label: round(float(np.quantile(ratio, share)), 4) for label, share in zip(names, shares, strict=True)}
+        for name, ratio in ratios.items()
+    }
+    rates = {name: round(updates / float(np.median(taken)), 2) for name, taken in seconds.items()}
+    return {"updates_per_s": rates, f"seconds_over_{floor}": over}
+
+
+def main(updates: int) -> None:
+    """Measure in every process; rank 0 saves."""
+    logging.disable(logging.WARNING)
+    config = make_config(updates)
+    config = replace(config, train=replace(config.train, threads=1))
+    data = MadeUpRows(config.model.context + 1)
+    with joined() as world, reproducible(config.train), contextlib.redirect_stdout(sys.stderr):
+        torch.set_num_threads(1)
+        together = measure(TOGETHER, config, data, world)
+        alone = measure(BY_ITSELF, config, data, ALONE) if world.leads else {}
+        world.any(False)
+    if world.leads:
+        figures = {
+            "model": {"preset": "demo", "parameters": sum(p.numel() for p in make_model(config).parameters())},
+            "updates": updates,
+            "rounds": ROUNDS,
+            "two_processes": compared(together, "bare_ddp", updates),
+            "one_process": compared(alone, "bare", updates),
+        }
+        save("parallel", ["torch", "numpy"], figures)
+
+
+if __name__ == "__main__":
+    if "WORLD_SIZE" in os.environ:
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else 30)
+    else:
+        launcher = ["torch.distributed.run", "--nproc-per-node", str(PROCESSES), "-m", "benchmarks.parallel"]
+        sys.exit(subprocess.run([sys.executable, "-m", *launcher, *sys.argv[1:]]).returncode)

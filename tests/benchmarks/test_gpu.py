@@ -1,0 +1,29 @@
+"""The benchmark for a card, on a CPU at a tiny size: what it answers, what it skips, and what it needs."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.gpu import STAGES, TINY, Bench, measure
+
+
+def test_every_stage_answers_and_equal_runs_are_found_equal(tmp_path):
+    found = measure(Bench(updates=4, changes=TINY, folder=tmp_path / "runs"), 600.0, tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "gpu.json").read_text()).keys() == found.keys()
+    assert found["skipped"] == [] and list(found["stages"]) == [stage.__name__ for stage in STAGES]
+    bits = found["stages"]["bits"]["figures"]
+    assert set(bits["ids"]) == {"once", "again", "resumed"} and bits["equal"] and all(bits["lanes_equal"].values())
+    ids = {name: figures["id"] for name, figures in found["stages"]["optimizers"]["figures"].items()}
+    assert len(set(ids.values())) == len(ids) == 3
+
+
+def test_what_the_budget_does_not_reach_is_named(tmp_path):
+    found = measure(Bench(updates=4, changes=TINY, folder=tmp_path / "runs"), 0.0, tmp_path / "out")
+    assert found["stages"] == {} and found["skipped"] == [stage.__name__ for stage in STAGES]
+
+
+def test_it_needs_neither_dagster_nor_polars():
+    code = "import sys, benchmarks.gpu; print(*{'dagster', 'polars', 'pandera'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.split() == [], done.stderr

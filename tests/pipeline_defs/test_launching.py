@@ -1,0 +1,65 @@
+"""A checkpoint that its asset has trained in a job: the same id as in the asset's own process, and trained once."""
+
+import json
+from dataclasses import replace
+
+import dagster as dg
+import pytest
+
+from assets_data.lineage import ConfigError, Store, TrainingError
+from pipeline_defs.catalogue import catalogue
+from pipeline_defs.commands.cli import main
+from pipeline_defs.dagster.assets import make_stage
+from pipeline_defs.dagster.launching import is_training, train_in_job
+from pipeline_defs.dagster.resources import StoreResource
+from tests.training.recipes.walk_lm.conftest import tiny
+from tests.training.walks import make_inputs
+from training.launch.handle import read_handle
+from training.launch.jobs import jobs
+from training.stages import make_checkpoint, make_preflight_report
+
+
+def prepared(root, **overrides):
+    """Stage, store and inputs of a tiny walk_lm."""
+    stage, store = catalogue().stage("walk_lm/checkpoint"), Store(root / "store")
+    recipe, inputs = stage.bind["recipe"], make_inputs(store, train=40)
+    return stage, store, {**inputs, "preflight": make_preflight_report(store, recipe, inputs, tiny(**overrides))}
+
+
+def test_a_job_makes_what_the_asset_would_and_is_not_started_twice(tmp_path, monkeypatch, capsys):
+    stage, store, inputs = prepared(tmp_path, **{"train.lanes": 2})
+    for snapshot in inputs.values():
+        store.point(snapshot.kind, snapshot)
+    resource = StoreResource(root=str(store.root), launcher="torchrun", processes=2)
+    with dg.DagsterInstance.ephemeral() as instance:
+        made = make_stage(catalogue(), stage, instance, resource, None, "").snapshot
+    assert made.reused and made.read_json("training.json")["environment"]["parallel"]["world"] == 2
+    [run] = jobs(store.root)
+    handle = read_handle(run)
+    train_in_job(stage, store, inputs, processes=2)
+    assert read_handle(run) == handle
+    stage, alone, inputs = prepared(tmp_path / "alone", **{"train.lanes": 2})
+    preflight = inputs.pop("preflight")
+    assert make_checkpoint(alone, stage.bind["recipe"], inputs, preflight).id == made.id
+    monkeypatch.setenv("STEMMA_ROOT", str(tmp_path))
+    capsys.readouterr()
+    assert main(["jobs", "list", "--json"]) == 0
+    [listed] = json.loads(capsys.readouterr().out)["jobs"]
+    assert (listed["run"], listed["state"], listed["processes"]) == (run.name, "COMPLETED", 2)
+    assert main(["jobs", "status", run.name[:12]]) == 0 and main(["jobs", "cancel", run.name]) == 1
+    assert main(["jobs", "logs", run.name]) == 0 and made.id in capsys.readouterr().out
+    assert main(["jobs", "status", "walk_lm-nothing"]) == 1
+
+
+def test_a_job_that_fails_says_why_and_where_its_log_is(tmp_path):
+    stage, store, inputs = prepared(tmp_path)
+    with pytest.raises(TrainingError, match=r"JOB_FAILED.*LANES_WORLD.*job\.log"):
+        train_in_job(stage, store, inputs, processes=2)
+
+
+def test_only_checkpoints_are_trained_in_jobs_and_none_that_is_sealed(tmp_path):
+    kinds = [kind for kind, stage in catalogue().stages.items() if is_training(stage)]
+    assert set(kinds) == {f"{name}/checkpoint" for name in catalogue().recipes}
+    stage, store, inputs = prepared(tmp_path)
+    with pytest.raises(ConfigError, match="JOB_SEALED"):
+        train_in_job(stage, replace(store, builder=object()), inputs, processes=2)

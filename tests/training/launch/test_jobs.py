@@ -1,0 +1,109 @@
+"""A training in processes of its own: submitted, joined, followed, cancelled, and told from a stranger by its start."""
+
+import os
+import signal
+from dataclasses import asdict
+
+import pytest
+
+from assets_data.lineage import DataError, Store
+from assets_data.lineage.storage import atomic
+from tests.training.recipes.walk_lm.conftest import tiny
+from tests.training.walks import make_inputs
+from training.checkpoint import stored
+from training.launch.handle import HANDLE, JOB, LOG, Request, State, descendants, read_handle, start_time, state_of
+from training.launch.jobs import cancel, follow_log, jobs, submit
+from training.recipe import discover
+from training.run_directory import run_lease
+from training.stages import make_preflight_report
+
+ENDLESS = {"train.updates": 10**6, "train.lanes": 2, "train.log_every": 1, "train.checkpoint_every": 10**5}
+
+
+@pytest.fixture
+def request_of(tmp_path):
+    """A request for two processes, with the store that it is for."""
+    store, recipe = Store(tmp_path / "store"), discover()["walk_lm"]
+    inputs = make_inputs(store, train=40)
+
+    def make(**overrides):
+        preflight = make_preflight_report(store, recipe, inputs, tiny(**overrides))
+        ids = {name: snapshot.id for name, snapshot in inputs.items()}
+        asked = {"inputs": ids, "preflight": preflight.id, "requested": {}, "processes": 2}
+        return Request(store=str(store.root), recipe=recipe.name, **asked)
+
+    return make
+
+
+def first_update(run):
+    """Wait for the job's first word of an update, as its log says it."""
+    next(line for line in follow_log(run) if line.startswith("update ") and "begins" not in line)
+
+
+def require_nobody(run):
+    """The kernel's word that no process holds the run or a rank's part of it."""
+    with run_lease(run), run_lease(run / "ranks" / "1"):
+        pass
+
+
+def test_a_job_is_joined_cancelled_started_again_and_lost(tmp_path, request_of):
+    request, run = request_of(**ENDLESS), None
+    store = Store(tmp_path / "store")
+    run = store.run_dir("walk_lm-endless")
+    handle = submit(run, request)
+    assert state_of(run) in (State.PENDING, State.RUNNING)
+    first_update(store.root / "runs" / "walk_lm-endless")
+    assert state_of(run) is State.RUNNING and submit(run, request) == handle  # joined
+    members = descendants(handle.pid)
+    assert len(members) >= 3
+    assert cancel(run) is State.CANCELLED and not any(map(start_time, members))
+    [directory] = [path for path in store.root.glob("runs/*") if stored(path / "checkpoints")]
+    assert int(stored(directory / "checkpoints")[-1].name) > 0  # SIGTERM saved at the step's edge
+    require_nobody(directory)
+    assert cancel(run) is State.CANCELLED
+    again = submit(run, request)
+    assert again.pid != handle.pid
+    first_update(run)
+    members = descendants(again.pid)
+    os.kill(again.pid, signal.SIGKILL)
+    for pid in members:
+        while start_time(pid):  # the kernel ends them with their agent
+            pass
+    assert state_of(run) is State.FAILED
+    require_nobody(directory)
+    assert jobs(store.root) == [run]
+
+
+@pytest.fixture
+def finished(tmp_path):
+    run = tmp_path / "run"
+    (run / JOB).mkdir(parents=True)
+    return run
+
+
+def write(run, **changes):
+    request = Request(store="s", recipe="walk_lm", inputs={}, preflight="p", requested={})
+    own = {"launcher": "torchrun", "request": asdict(request), "pid": os.getpid(), "submitted": "now"}
+    atomic.write_json(run / JOB / HANDLE, {**own, "started": start_time(os.getpid()), **changes})
+
+
+def test_a_process_id_that_was_used_again_is_no_job(finished):
+    write(finished)
+    assert state_of(finished) is State.PENDING
+    write(finished, started="another boot/1")
+    assert state_of(finished) is State.FAILED
+    assert cancel(finished) is State.FAILED  # and this very process, which has that id, still runs
+
+
+@pytest.mark.parametrize(("status", "state"), [(0, State.COMPLETED), (1, State.FAILED), (75, State.FAILED)])
+def test_how_a_job_ended_is_what_it_noted(finished, status, state):
+    write(finished, started="")
+    atomic.write_json(finished / JOB / "ended.json", {"status": status})
+    assert state_of(finished) is state
+    (finished / JOB / LOG).write_text("one\ntwo")
+    assert list(follow_log(finished)) == ["one", "two"]
+
+
+def test_a_run_without_a_job_is_said_so(tmp_path):
+    with pytest.raises(DataError, match="JOB_UNKNOWN"):
+        read_handle(tmp_path)

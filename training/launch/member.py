@@ -1,0 +1,52 @@
+"""One process of a job: rank 0 makes the checkpoint, the others train what it orders. Ends with the agent."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+from assets_data.lineage import StemmaError, Store
+from training.config import STALLED
+from training.launch.handle import Request, read_handle
+from training.parallel.follow import dismiss, follow
+from training.parallel.world import LOST, World, joined
+from training.recipe import find_recipe
+from training.stages import make_checkpoint
+
+END_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
+
+
+def main(run: Path) -> int:
+    """The exit status, as that of ``python -m training``."""
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(END_WITH_PARENT, signal.SIGKILL)
+    if os.getppid() != parent:
+        return STALLED  # the agent died before the kernel knew
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    request = read_handle(run).request
+    try:
+        with joined(reduction=request.reduction) as world:
+            return train(request, world)
+    except StemmaError as error:
+        print(error, file=sys.stderr)
+        return STALLED if error.code == LOST else 1
+
+
+def train(request: Request, world: World) -> int:
+    """Make the checkpoint with every other process of the group."""
+    store, recipe = Store(Path(request.store), request.requested), find_recipe(request.recipe)
+    if not world.leads:
+        return follow(world, store, recipe)
+    inputs = {name: store.snapshot(key) for name, key in request.inputs.items()}
+    checkpoint = make_checkpoint(store, recipe, inputs, store.snapshot(request.preflight), world=world)
+    dismiss(world)
+    print(f"{recipe.name}/checkpoint {checkpoint.id}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
