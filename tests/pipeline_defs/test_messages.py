@@ -78,6 +78,32 @@ def test_a_setting_given_twice_loses_neither_value_in_silence(tmp_path):
     assert read_settings(file) == {"text.documents.seed": 1}
 
 
+@pytest.mark.parametrize(
+    ("name", "data", "says"),
+    [
+        ("a.json", b'{"a":' * 20_000, "nested too deep"),
+        ("a.toml", b"a = " + b"[" * 20_000, "nested too deep"),
+        ("a.toml", b"[t]\na = " + b"9" * 5000, "an integer is too long"),
+        ("a.json", b'{"t": {"a": ' + b"9" * 5000 + b"}}", "an integer is too long"),
+        ("a.toml", "[text]\nseed = 1".encode("utf-16"), "not UTF-8, but UTF-16 text, little-endian"),
+        ("a.json", b"PAR1\x15\xff\0\0", "not UTF-8, but a parquet file"),
+        ("none.toml", None, "No such file or directory:"),
+    ],
+)
+def test_a_settings_file_that_cannot_be_read_is_told_what_it_is(tmp_path, name, data, says):
+    if data is not None:
+        (tmp_path / name).write_bytes(data)
+    with pytest.raises(ConfigError, match=says) as error:
+        read_settings(tmp_path / name)
+    assert error.value.code == "SETTINGS_FILE"
+    assert not any(word in str(error.value) for word in ("Errno", "codec", "recursion", "sys."))
+
+
+@pytest.mark.parametrize("value", ["[" * 20_000, "9" * 5000])
+def test_a_setting_that_no_reader_takes_is_text(value):
+    assert parse_settings([f"a.b={value}"]) == {"a.b": value}
+
+
 @pytest.mark.parametrize("text", ["abc", "0", "12345"])
 def test_a_beginning_that_is_too_short_is_told_how_long_it_must_be(tmp_path, text):
     with pytest.raises(DataError, match="at least the first 6"):
