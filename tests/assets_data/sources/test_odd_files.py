@@ -232,3 +232,9 @@ def test_a_page_or_a_text_about_pointers_is_a_text_where_texts_are_asked_for(tmp
     (tmp_path / "a.txt").write_bytes(PAGE)
     (tmp_path / "b.txt").write_bytes(b"version https://git-lfs.github.com/spec/v1 is how a pointer begins")
     assert len(texts(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("before", [MARK * 2, MARK * 3 + b"\x1e", b"\x1e\x1e"])
+def test_marks_before_a_row_are_no_content_however_many(tmp_path, before):
+    (tmp_path / "a.jsonl").write_bytes(before + lines("one") + before + lines("two"))
+    assert texts(tmp_path) == ["one", "two"]
