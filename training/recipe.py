@@ -88,7 +88,8 @@ class Recipe:
       in ``folder``. Without it they lie in ``folder`` and are loaded with this recipe's own code.
 
     - ``after_step(model, config, update)``: what follows an optimizer step outside any gradient, such as moving
-      averages; it is part of no loss, so measuring changes nothing. It keeps its state in the model's buffers.
+      averages; it is part of no loss, so measuring changes nothing. It keeps its state in the model's buffers,
+      which a pass must leave alone where ``train.lanes`` is more than 1.
     - ``figures``: ``module:function(gate_report) -> {title: PNG}``: what the UI shows of a verdict besides its curves.
 
     A model may offer ``parameter_groups()``: a list of ``{"params": [...], "rate": share of the run's rate}`` that

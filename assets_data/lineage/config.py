@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import math
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +18,7 @@ from typing import Any, TypeVar
 from assets_data.lineage.errors import ConfigError
 
 T = TypeVar("T")
+_SHOWN = 200  # characters of a value in a message
 
 
 def option(default: Any, doc: str) -> Any:
@@ -154,12 +156,23 @@ def _convert(hint: Any, value: Any, path: str, problems: list[str]) -> Any:
         return value
     if origin in (dict, Mapping) and isinstance(value, Mapping):
         return dict(value)
+    if hint in (int, float) and type(value) in (int, float) and not _is_storable(value):
+        problems.append(f"{path} must be {_STORABLE[hint]}, not {_json_text(value)}")
+        return value
     if hint is float and type(value) is int:
         return float(value)
     if hint is typing.Any or (isinstance(hint, type) and type(value) is hint):
         return value
     problems.append(f"{path} must be {_in_words(hint)}, not {_json_text(value)}")
     return value
+
+
+_STORABLE = {int: "a whole number between -2**53 and 2**53", float: "a finite number"}
+
+
+def _is_storable(value: float) -> bool:
+    """Whether a receipt can hold a number: whole ones as doubles do, none that is infinite or no number."""
+    return abs(value) < 1 << 53 if isinstance(value, int) else math.isfinite(value)
 
 
 def _in_words(hint: Any) -> str:
@@ -178,7 +191,8 @@ def _in_words(hint: Any) -> str:
 
 
 def _json_text(value: Any) -> str:
-    return json.dumps(_to_json(value), ensure_ascii=False, default=repr)
+    text = json.dumps(_to_json(value), ensure_ascii=False, default=repr)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _convert_union(args: tuple[Any, ...], value: Any, path: str, problems: list[str]) -> Any:

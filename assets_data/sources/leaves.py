@@ -73,7 +73,11 @@ def _is_list(kind: pa.DataType) -> bool:
 
 
 def text_type(kind: pa.DataType) -> pa.DataType:
-    """The type with strings in the place of bytes, in lists too; every other type as it is."""
+    """The type with strings in the place of bytes, and values in that of numbers for them, in lists too; every other
+    type as it is.
+    """
+    if pa.types.is_dictionary(kind):
+        return text_type(kind.value_type)
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         inner = text_type(kind.value_type)
         make = pa.list_ if pa.types.is_list(kind) else pa.large_list

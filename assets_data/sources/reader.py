@@ -19,7 +19,7 @@ from assets_data.sources.json_documents import JsonItems
 from assets_data.sources.json_shapes import is_lines
 from assets_data.sources.parts import Part, Record, storable, unreadable
 from assets_data.sources.rows import json_lines, peeked, whole_text
-from assets_data.sources.signature import HEAD_BYTES, looks_like
+from assets_data.sources.signature import HEAD_BYTES, WEB_PAGE, described, looks_like
 from assets_data.sources.tables import table_rows
 from assets_data.sources.unpack import BLOCK_BYTES, between, unpacked
 
@@ -93,8 +93,9 @@ class RowReader:
         """The unpacked file, or its lines that belong to the part; refused when it is no text at all."""
         blocks = unpacked(part.path, *self.caps)
         head, blocks = peeked(blocks, lambda head: len(head) >= HEAD_BYTES)
-        if looks := looks_like(head):
-            action = "convert it to UTF-8" if "UTF" in looks else "name the file after what it is"
+        looks = looks_like(head) or (WEB_PAGE if kind != "txt" and described(head) == WEB_PAGE else "")
+        if looks:
+            action = "convert it to UTF-8" if "UTF" in looks else "name the file after what it is, or fetch it again"
             raise DataError(
                 "FILE_BYTES",
                 "the bytes are not what the file's name says",

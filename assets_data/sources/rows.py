@@ -38,7 +38,7 @@ def json_lines(
     """
     for number, offset, line in _lines(blocks, limit, origin, malformed, start):
         for before in (MARK, SEPARATOR):
-            if line.startswith(before):
+            while line.startswith(before):
                 offset, line = offset + len(before), line[len(before) :]
         if not line.strip():
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 
 HEAD_BYTES = 4096
 _MAGIC = (
@@ -31,6 +32,10 @@ _MAGIC = (
     (codecs.BOM_UTF16_LE, "UTF-16 text, little-endian"),
     (codecs.BOM_UTF16_BE, "UTF-16 text, big-endian"),
 )
+_LFS = b"version https://git-lfs.github.com/spec/"
+_NO_WORDS = re.compile(rb"[\x80-\xff]{4}|[\x81\x8d\x8f\x90\x9d]|[\xc0\xc1][\x80-\xbf]")
+"""Never in such text: runs of high bytes (two bytes make a letter), what Windows-1252 has not, and overlong UTF-8."""
+WEB_PAGE = "a web page"
 _LETTERS = range(0x20, 0x7F)
 
 
@@ -39,6 +44,8 @@ def looks_like(head: bytes) -> str:
     for magic, name in _MAGIC:
         if head.startswith(magic) and (not magic.isalnum() or b"\0" in head):  # a text may begin with such letters
             return name
+    if head.startswith(_LFS) and b"\noid sha256:" in head[:200]:
+        return "a Git LFS pointer: fetch the file itself with `git lfs pull`"
     if head[257:262] == b"ustar" and b"\0" in head:
         return "a tar archive"
     if len(head) >= 4 and head[0] in _LETTERS and head[2] in _LETTERS and not head[1] and not head[3]:
@@ -54,9 +61,7 @@ def described(head: bytes) -> str:
         return name
     start = head.removeprefix(codecs.BOM_UTF8).lstrip()[:64].lower()
     if start.startswith((b"<!doctype html", b"<html")):
-        return "a web page"
-    if start.startswith(b"version https://git-lfs"):
-        return "a Git LFS pointer: fetch the file itself with `git lfs pull`"
+        return WEB_PAGE
     if start.startswith((b"{", b"[")):
         return "JSON text"
     try:
@@ -72,6 +77,6 @@ def one_byte_text(data: bytes) -> str:
     """That bytes which are no UTF-8 look like Latin-1 or Windows-1252, where they do: words with single high bytes."""
     high = [byte for byte in data if byte >= 0x80]
     control = any(byte < 0x20 and byte not in b"\t\n\r\f" for byte in data)
-    if not high or control or len(high) * 2 > len(data):
+    if not high or control or len(high) * 2 > len(data) or _NO_WORDS.search(data):
         return ""
     return "Windows-1252 text" if any(byte < 0xA0 for byte in high) else "Latin-1 (ISO-8859-1) text"

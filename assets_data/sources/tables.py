@@ -57,7 +57,7 @@ def _opened(path: Path, kind: str, fields: Mapping[str, Steps]) -> tuple[pa.Sche
             raise
         _require_kind(path, kind)
         action = "fetch or write the file again and compare its digest with the publisher's"
-        what = f"the file is damaged, or only a part of a {kind} file: {error}"
+        what = f"the {kind} file is damaged, or only a part of one: {error}"
         raise DataError("TABLE_BROKEN", what, where=path, action=action) from error
 
 
@@ -132,9 +132,10 @@ def _values(array: pa.Array | None, rows: int) -> list[Any]:
 
 
 def _stored(array: Any) -> Any:
-    """The values themselves of an array that wraps them: of an extension type, of a dictionary."""
+    """The values themselves of an array that wraps them: of an extension type, of runs, of a dictionary."""
     while isinstance(array.type, pa.BaseExtensionType):
         array = array.storage
+    array = pc.run_end_decode(array) if pa.types.is_run_end_encoded(array.type) else array
     array = array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
     kind = text_type(array.type)  # Spark, Hive and Impala write strings as bytes without a word
     return array if kind == array.type else pc.cast(array, kind, safe=False)  # whether they are UTF-8 is asked later

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from assets_data.lineage import DataError, StemmaError
-from assets_data.lineage.identity.digests import load_json
+from assets_data.lineage.identity.digests import MAX_JSON, load_json
 
 UNDECIDED = 3
 """The exit status of an answer that leaves something to the reader; 2 is argparse's, for unusable arguments."""
@@ -52,9 +52,13 @@ def pretty(document: Any) -> bytes:
 
 
 def read_given(path: Path) -> Any:
-    """The JSON of a file that a person named. Raises DataError FILE_GIVEN where it cannot be read."""
+    """The JSON of a file that a person named; of an endless one no more than a document may have is read.
+
+    Raises DataError FILE_GIVEN where it cannot be read.
+    """
     try:
-        data = path.read_bytes()
+        with open(path, "rb") as file:
+            data = file.read(MAX_JSON + 1)
     except OSError as error:
         what = f"the file cannot be read: {error.strerror or error}"
         raise DataError("FILE_GIVEN", what, where=path, action="name a file that is there") from error

@@ -37,9 +37,17 @@ def default_store() -> Store:
 
 def find_node(node: str) -> Snapshot:
     """The snapshot meant by an id, an unambiguous beginning of one, an asset name, or a directory. Not yet verified."""
-    if (Path(node) / "snapshot.json").is_file():
+    if _is_snapshot(Path(node)):
         return Snapshot.open(Path(node))
     return default_store().opened(find_id(node))
+
+
+def _is_snapshot(path: Path) -> bool:
+    """Whether a snapshot lies there; of what can be no path, a name too long for one, none does."""
+    try:
+        return (path / "snapshot.json").is_file()
+    except OSError:
+        return False
 
 
 def find_id(node: str) -> str:
@@ -48,7 +56,7 @@ def find_id(node: str) -> str:
     Raises DataError NODE_UNKNOWN or NODE_AMBIGUOUS, and STORE_NAME_KIND of a name for something of another kind.
     """
     store = default_store()
-    if (Path(node) / "snapshot.json").is_file():
+    if _is_snapshot(Path(node)):
         return Snapshot.open(Path(node)).id
     if is_name(node) and (entry := store.pointer(node)) is not None:
         with contextlib.suppress(IntegrityError):  # what cannot be opened is found by whoever reads it
@@ -117,7 +125,7 @@ def _beginning(path: Path, prefix: str) -> set[bytes]:
 def find_store(node: str) -> Store:
     """The store that knows a node: where the node is a directory, the one around it, else the default one."""
     path = Path(node).absolute()
-    if (path / "snapshot.json").is_file() and path.parent.name == "snapshots":
+    if _is_snapshot(path) and path.parent.name == "snapshots":
         around = Store(path.parents[1])
         if (around.root / "receipts").is_dir():
             return around

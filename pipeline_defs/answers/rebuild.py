@@ -11,11 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from assets_data.lineage import IntegrityError, Snapshot, StemmaError, Store
+from assets_data.lineage import IntegrityError, Snapshot, StemmaError, StorageError, Store
 from assets_data.lineage.queries.told import Told
 from assets_data.lineage.queries.tree import Node, load_tree
 from assets_data.lineage.receipts.reader import read_receipt
 from assets_data.lineage.receipts.receipt import Receipt
+from assets_data.lineage.storage.atomic import disk_errors
 from pipeline_defs.answers.answer import Answer, plain, short
 from pipeline_defs.answers.difference import environment_changes
 from pipeline_defs.answers.nodes import find_home
@@ -93,7 +94,7 @@ def _again(
     try:
         found = replay.run(receipt, parents)
     except StemmaError as error:
-        if not from_outside:
+        if not from_outside or isinstance(error, StorageError):  # no room to build in says nothing of the source
             raise
         return _taken(replay.store, node), [f"{receipt.arguments.get('slice', node.kind)}: {error}"]
     gone = _moved(receipt, read_receipt(found.receipt)) if from_outside and found.receipt else []
@@ -115,7 +116,9 @@ def _taken(target: Store, node: Node) -> Snapshot:
     if (snapshot := node.snapshot) is None or node.fault:
         raise node.fault or IntegrityError("SNAPSHOT_MISSING", "the store has no copy of it either", found=node.id)
     snapshot.verify(deep=True)
-    shutil.copytree(snapshot.path, target.snapshot_path(node.id), dirs_exist_ok=True)
+    place = target.snapshot_path(node.id)
+    with disk_errors(place):
+        shutil.copytree(snapshot.path, place, dirs_exist_ok=True)
     for receipt in node.receipts:
         copy = target.root / "receipts" / receipt.path.parent.name / receipt.path.name
         copy.parent.mkdir(parents=True, exist_ok=True)

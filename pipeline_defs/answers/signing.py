@@ -74,7 +74,7 @@ def _p256(path: Path, load: Callable[[bytes], Any]) -> Any:
     try:
         key = load(path.read_bytes())
     except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise _unusable(path, error) from error
+        raise _unusable(path, getattr(error, "strerror", None) or error) from error
     curve = getattr(getattr(key, "curve", None), "name", None)
     if curve != "secp256r1":
         raise _unusable(path, f"expected P-256, found {curve or type(key).__name__}")

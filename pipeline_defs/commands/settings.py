@@ -15,6 +15,8 @@ from typing import Any
 
 from assets_data.lineage import ConfigError
 from assets_data.lineage.config import dotted_values, field_names, has_field
+from assets_data.lineage.identity.digests import why_unreadable
+from assets_data.sources.signature import HEAD_BYTES, described
 from assets_data.stage import Stage
 
 Settings = Mapping[str, Any]
@@ -24,14 +26,24 @@ Settings = Mapping[str, Any]
 def read_settings(path: Path) -> dict[str, Any]:
     """The file's settings. Raises ConfigError SETTINGS_FILE when it is not there or says something else."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        data = path.read_bytes()
+        text = data.decode("utf-8-sig")
         document = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text, object_pairs_hook=_only_once)
-    except (OSError, ValueError) as error:  # both parsers' errors, and text that is not UTF-8
-        what = f"cannot read the settings: {error}"
+    except (OSError, ValueError, RecursionError) as error:  # both parsers' errors, and text that is not UTF-8
+        what = f"cannot read the settings: {_why(error)}"
         raise ConfigError("SETTINGS_FILE", what, expected="a .toml or .json file", where=path) from error
     if not isinstance(document, dict) or not all(isinstance(fields, dict) for fields in document.values()):
         raise ConfigError("SETTINGS_FILE", "settings are a table per stage, such as [raw_slice]", where=path)
     return dotted_values(document)
+
+
+def _why(error: Exception) -> str:
+    """What is wrong with a settings file, in words that say nothing of Python."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    if isinstance(error, UnicodeDecodeError):
+        return f"it is not UTF-8, but {described(bytes(error.object)[:HEAD_BYTES])}"
+    return why_unreadable(error)
 
 
 def chosen_settings(file: Path | None, settings: Iterable[str]) -> dict[str, Any]:
@@ -49,7 +61,7 @@ def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
             raise ConfigError("SETTING_SHAPE", what, found=setting)
         try:
             value = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             value = text
         if path in found and found[path] != value:
             what, action = "a setting is given twice, with two values", "leave one of them out"

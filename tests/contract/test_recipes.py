@@ -19,9 +19,10 @@ from pipeline_defs.commands.chain import plan_chain
 from pipeline_defs.commands.cli import main
 from pipeline_defs.definitions import defs
 from tests.chain import stemma
+from tests.training.parallel.launch import launch
 from training.callbacks import Callback
 from training.checkpoint import read_state, stored
-from training.config import TrainConfig
+from training.config import TrainConfig, save_config
 from training.loop import train
 from training.recipe import STAGES, discover
 from training.stages import make_checkpoint, make_gate_report, make_preflight_report
@@ -129,6 +130,28 @@ def test_accumulation_gives_the_same_updates_to_float_tolerance(recipe, config, 
     whole = train(recipe, config, data, tmp_path / "whole", code="c").model.state_dict()
     parts = train(recipe, accumulated, data, tmp_path / "parts", code="c").model.state_dict()
     assert all(torch.allclose(whole[name].float(), parts[name].float(), atol=2e-4) for name in whole)
+
+
+def test_lanes_give_the_same_updates_to_float_tolerance(recipe, config, data, tmp_path):
+    lanes = with_overrides(config, {"train.lanes": 2})
+    whole = train(recipe, config, data, tmp_path / "whole", code="c").model.state_dict()
+    parts = train(recipe, lanes, data, tmp_path / "parts", code="c").model.state_dict()
+    assert all(torch.allclose(whole[name].float(), parts[name].float(), atol=2e-4) for name in whole)
+
+
+@pytest.mark.slow
+def test_two_processes_make_the_checkpoint_of_one(recipe, config, data, make_inputs, tmp_path):
+    store, inputs = make_inputs(recipe)
+    lanes = with_overrides(config, {"train.lanes": 2})
+    save_config(lanes, tmp_path / "config.json")
+    given = [f"--input={name}={snapshot.id}" for name, snapshot in inputs.items()]
+    options = ["--recipe", recipe.name, "--store", store.root, "--config", tmp_path / "config.json", "--skip-gate"]
+    done = launch(2, "training", *options, *given)
+    assert done.returncode == 0, done.stderr
+    alone = train(recipe, lanes, data, tmp_path / "alone", code="c")
+    facts = store.pointed(f"{recipe.name}/checkpoint").read_json("training.json")
+    assert facts["environment"]["parallel"]["world"] == 2
+    assert facts["checkpoint_id"] == read_state(alone.final)["checkpoint_id"]
 
 
 def test_the_training_rows_keys_are_those_of_the_tables(recipe, data, store):

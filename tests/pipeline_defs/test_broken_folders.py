@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -210,11 +211,21 @@ def test_a_root_that_cannot_be_is_refused_with_a_code_of_its_own(root, arguments
     [
         (("check-proof", "missing.json"), "FILE_GIVEN"),
         (("check-bundle", "."), "FILE_GIVEN"),
+        (("check-bundle", "/dev/zero"), "JSON_MALFORMED"),  # no more of it is read than a document may have
+        (("check-proof", sys.executable), "JSON_MALFORMED"),
+        (("show", "n" * 5000), "NODE_UNKNOWN"),
+        (("explain", f"/tmp/{'n' * 300}"), "NODE_UNKNOWN"),
         (("export", NODE, "--format", "in-toto", "--out", "/proc/none/here"), "STORAGE_ENOENT"),
         (("export", NODE, "--format", "croissant", "--out", "/dev/null/here"), "STORAGE_EEXIST"),
+        (("export", NODE, "--format", "in-toto", "--out", "/tmp"), "STORAGE_EISDIR"),
+        (("export", NODE, "--format", "in-toto", "--out", "/proc/here"), "STORAGE_ENOENT"),
+        (("rebuild", NODE, "--into", "/dev/null"), "STORAGE_ENOTDIR"),
+        (("rebuild", NODE, "--into", "/proc/here"), "STORAGE_ENOENT"),
+        (("sign", NODE, "--key", "/tmp"), "KEY_UNUSABLE"),
     ],
 )
 def test_a_file_that_a_person_names_and_that_cannot_be_is_said(whole, arguments, code, monkeypatch, capsys):
     monkeypatch.setenv("STEMMA_ROOT", str(whole))
     assert cli.main(list(arguments)) == 1
-    assert capsys.readouterr().err.startswith(f"[{code}]"), Path.cwd()
+    said = capsys.readouterr().err
+    assert said.startswith(f"[{code}]") and "codec" not in said and "Errno" not in said, Path.cwd()

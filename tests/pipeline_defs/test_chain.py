@@ -166,22 +166,30 @@ def test_verify_says_no_when_another_node_is_in_its_place(finished_chain, tmp_pa
         assert result.returncode == 1 and "SNAPSHOT_MISPLACED" in result.stdout + result.stderr
 
 
+def own_files(folder: Path, *further: str) -> list[str]:
+    """Modules of Python's own library as a file of one's own, and further texts; the settings that read it."""
+    folder.mkdir()
+    texts = [module.read_text() for module in sorted((Path(os.__file__).parent).glob("[a-m]*.py"))]
+    (folder / "docs.jsonl").write_text("\n".join(json.dumps({"body": text}) for text in (*texts, *further)))
+    settings = ["source=files", f"files.root={folder}", 'files.patterns=["*.jsonl"]', 'extract.fields=["body"]']
+    settings += ["shards=1", "parts_per_slice=0"]
+    return [part for setting in settings for part in ("--set", f"raw_slice.{setting}")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("settings", "dropped"), [([], 2), (["--set", "documents.max_word_chars=0"], 0)])
+def test_a_word_of_160_000_letters_holds_up_no_stage_of_a_run(tmp_path, settings, dropped):
+    words = ("a sentence before it " + "ab" * 80_000 + " and one behind", "w" * 160_000)
+    run_chain(tmp_path / "root", *own_files(tmp_path / "mine", *words), *settings)
+    triples = Store(tmp_path / "root" / "store").pointed("text/triples/files-0")
+    assert triples.read_json("dropped.json")["long_word"] == dropped
+    assert triples.stats["documents"] > 100
+
+
 def test_own_files_are_not_mixed_with_slices_of_another_source(finished_chain, tmp_path):
     """The embedded corpus first, then files of one's own, in the same root."""
     shutil.copytree(finished_chain / "store", tmp_path / "root" / "store")
-    (tmp_path / "mine").mkdir()
-    modules = sorted((Path(os.__file__).parent).glob("[a-m]*.py"))
-    lines = [json.dumps({"body": module.read_text()}) for module in modules]
-    (tmp_path / "mine" / "docs.jsonl").write_text("\n".join(lines))
-    settings = [
-        "source=files",
-        f"files.root={tmp_path / 'mine'}",
-        'files.patterns=["*.jsonl"]',
-        'extract.fields=["body"]',
-    ]
-    settings += ["shards=1", "parts_per_slice=0"]
-    arguments = [part for setting in settings for part in ("--set", f"raw_slice.{setting}")]
-    run_chain(tmp_path / "root", *arguments)
+    run_chain(tmp_path / "root", *own_files(tmp_path / "mine"))
     manifest = Store(tmp_path / "root" / "store").pointed("text/dataset_manifest").read_json("manifest.json")
     assert list(manifest["members"]["triples"]) == ["files-0"]
 

@@ -1,6 +1,7 @@
 """A checkpoint that its asset has trained in a job: the same id as in the asset's own process, and trained once."""
 
 import json
+import threading
 from dataclasses import replace
 
 import dagster as dg
@@ -49,6 +50,19 @@ def test_a_job_makes_what_the_asset_would_and_is_not_started_twice(tmp_path, mon
     assert main(["jobs", "status", run.name[:12]]) == 0 and main(["jobs", "cancel", run.name]) == 1
     assert main(["jobs", "logs", run.name]) == 0 and made.id in capsys.readouterr().out
     assert main(["jobs", "status", "walk_lm-nothing"]) == 1
+
+
+def test_an_asset_that_is_executed_while_its_job_runs_joins_it(tmp_path):
+    stage, store, inputs = prepared(tmp_path, **{"train.updates": 60, "train.lanes": 2})
+    ended = []
+    first = threading.Thread(target=lambda: ended.append(train_in_job(stage, store, inputs, processes=2)))
+    first.start()
+    while not jobs(store.root):
+        first.join(0.05)
+        assert not ended
+    train_in_job(stage, store, inputs, processes=2)  # another job would find the run directory held, and fail
+    first.join()
+    assert ended == [None] and stage.call(store, inputs).reused
 
 
 def test_a_job_that_fails_says_why_and_where_its_log_is(tmp_path):

@@ -39,6 +39,14 @@ def test_an_unknown_key_is_answered_with_the_fields_of_its_own_level(cls, values
         ("text.documents", None, "documents must be an object with fields of its own, not null"),
         ("text.duplicates.near", 1, "duplicates.near must be true or false, not 1"),
         ("walk_lm.train.precision", "fp8", 'train.precision must be one of "auto"'),
+        (
+            "text.raw_slice.max_record_bytes",
+            1 << 70,
+            "max_record_bytes must be a whole number between -2**53 and 2**53",
+        ),
+        ("walk_lm.train.seed", -(10**300), "train.seed must be a whole number between"),
+        ("text.documents.min_letter_share", float("nan"), "documents.min_letter_share must be a finite number"),
+        ("walk_lm.train.optimizer.lr", float("inf"), "train.optimizer.lr must be a finite number"),
         ("walk_lm.train.threads", "all", "train.threads must be a whole number or null"),
     ],
 )
@@ -46,7 +54,7 @@ def test_a_type_is_called_what_json_calls_it(path, value, says):
     with pytest.raises(ConfigError) as error:
         plan_chain("walk_lm", "smoke", {path: value})
     said = str(error.value)
-    assert error.value.code == "CONFIG_BAD_VALUE" and says in said
+    assert error.value.code == "CONFIG_BAD_VALUE" and says in said and len(said) < 500
     assert not any(word in said for word in ("tuple", "NoneType", "FilesConfig", "DocumentsConfig", "None", "True"))
 
 
@@ -76,6 +84,32 @@ def test_a_setting_given_twice_loses_neither_value_in_silence(tmp_path):
             read_settings(file)
     file.write_text(json.dumps({"text": {"documents": {"seed": 1}}}))
     assert read_settings(file) == {"text.documents.seed": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "says"),
+    [
+        ("a.json", b'{"a":' * 20_000, "nested too deep"),
+        ("a.toml", b"a = " + b"[" * 20_000, "nested too deep"),
+        ("a.toml", b"[t]\na = " + b"9" * 5000, "an integer is too long"),
+        ("a.json", b'{"t": {"a": ' + b"9" * 5000 + b"}}", "an integer is too long"),
+        ("a.toml", "[text]\nseed = 1".encode("utf-16"), "not UTF-8, but UTF-16 text, little-endian"),
+        ("a.json", b"PAR1\x15\xff\0\0", "not UTF-8, but a parquet file"),
+        ("none.toml", None, "No such file or directory:"),
+    ],
+)
+def test_a_settings_file_that_cannot_be_read_is_told_what_it_is(tmp_path, name, data, says):
+    if data is not None:
+        (tmp_path / name).write_bytes(data)
+    with pytest.raises(ConfigError, match=says) as error:
+        read_settings(tmp_path / name)
+    assert error.value.code == "SETTINGS_FILE"
+    assert not any(word in str(error.value) for word in ("Errno", "codec", "recursion", "sys."))
+
+
+@pytest.mark.parametrize("value", ["[" * 20_000, "9" * 5000])
+def test_a_setting_that_no_reader_takes_is_text(value):
+    assert parse_settings([f"a.b={value}"]) == {"a.b": value}
 
 
 @pytest.mark.parametrize("text", ["abc", "0", "12345"])

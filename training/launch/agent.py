@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -29,22 +28,15 @@ def main(run: Path) -> int:
     for attempt in range(ATTEMPTS):
         if attempt:
             print("a process stalled or was lost; once more from the newest checkpoint", flush=True)
-        status = alone(run) if request.processes == 1 else group(run, request)
+        status = group(run, request)
         if status != STALLED:
             break
     atomic.write_json(run / JOB / ENDED, {"status": status})
     return status
 
 
-def alone(run: Path) -> int:
-    """One member, without a launcher."""
-    child = subprocess.Popen([sys.executable, "-m", MEMBER, str(run)])
-    signal.signal(signal.SIGTERM, lambda *_: child.terminate())
-    return shell_status(child.wait())
-
-
 def group(run: Path, request: Request) -> int:
-    """All members. What the others ended with because one was gone counts only where nothing else did."""
+    """The members' exit status. What others ended with because one was gone counts only where nothing else did."""
     from torch.distributed.elastic.multiprocessing import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
@@ -64,15 +56,10 @@ def group(run: Path, request: Request) -> int:
     except ChildFailedError as error:
         ended = {failure.exitcode for failure in error.failures.values()}
         own = ended - {STALLED, -signal.SIGTERM, -signal.SIGKILL}
-        return shell_status(min(own)) if own else STALLED
+        return max(own, key=abs) if own else STALLED
     except SignalException as error:
         return 128 + int(error.sigval)
     return 0
-
-
-def shell_status(status: int) -> int:
-    """As a shell says it: 128 and the signal's number for a process that one ended."""
-    return status if status >= 0 else 128 - status
 
 
 if __name__ == "__main__":

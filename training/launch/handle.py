@@ -87,7 +87,7 @@ def state_of(run: Path) -> State:
 
 
 def status_of(run: Path) -> int | None:
-    """The exit status that the job noted at its end, or None: it runs, or was killed before it could."""
+    """The exit status that the job noted at its end, or None: it runs, or was killed before."""
     path = run / JOB / ENDED
     return load_json(path.read_bytes(), path)["status"] if path.is_file() else None
 

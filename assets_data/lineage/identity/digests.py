@@ -97,7 +97,16 @@ def load_json(data: bytes, where: object) -> Any:
         hooks: dict[str, Any] = {"object_pairs_hook": _unique_keys, "parse_constant": _no_constant}
         return json.loads(data.decode(), parse_int=_number, **hooks)
     except (ValueError, RecursionError) as error:
-        raise IntegrityError("JSON_MALFORMED", f"not strict JSON: {error}", where=where) from error
+        raise IntegrityError("JSON_MALFORMED", f"not strict JSON: {why_unreadable(error)}", where=where) from error
+
+
+def why_unreadable(error: Exception) -> str:
+    """Why a reader of JSON or TOML stopped; in other words than Python's where those are about Python."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {error.start} is not UTF-8"
+    if isinstance(error, RecursionError):
+        return "nested too deep"
+    return "an integer is too long" if "int_max_str_digits" in str(error) else str(error)
 
 
 def array_key64(rows: np.ndarray) -> np.ndarray:

@@ -36,7 +36,9 @@ def disk_errors(where: Path) -> Iterator[None]:
         if error.errno not in _DISK_ERRORS:
             action = "name a place where a file or folder can be"
             code = f"STORAGE_{errno.errorcode[error.errno or 0]}"
-            raise StorageError(code, f"cannot write: {error.strerror}", where=error.filename, action=action) from error
+            raise StorageError(
+                code, f"cannot write: {error.strerror}", where=error.filename2 or error.filename, action=action
+            ) from error
         parent = next((p for p in (where, *where.parents) if p.exists()), Path("/"))
         free = shutil.disk_usage(parent).free
         raise StorageError(
@@ -48,9 +50,12 @@ def disk_errors(where: Path) -> Iterator[None]:
 
 
 def _is_about(error: OSError, where: Path) -> bool:
-    """Whether no such file or folder can be, rather than that something else is not there."""
-    named = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else None
-    return error.errno in _NO_PLACE and named in (where, *where.parents)
+    """Whether no such file or folder can be, rather than that something else is not there. What is written first
+    under another name lies beside it.
+    """
+    names = [Path(os.fsdecode(name)) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
+    beside = [name for name in names if name.parent == where.parent and name.name.startswith(TEMP_MARK)]
+    return error.errno in _NO_PLACE and bool(beside or {*names} & {where, *where.parents})
 
 
 def temp_beside(final: Path) -> Path:

@@ -184,3 +184,57 @@ def test_a_fault_in_a_document_is_told_by_its_character_and_not_by_a_limit(tmp_p
     with pytest.raises(DataError) as error:
         extracted(tmp_path)
     assert says in str(error.value) and "over" not in str(error.value)
+
+
+@pytest.mark.parametrize("suffix", ["arrow", "parquet"])
+@pytest.mark.parametrize("how", ["runs", "lists of a dictionary", "a dictionary in a struct"])
+def test_strings_that_are_stored_as_runs_or_by_number_are_strings(tmp_path, how, suffix):
+    strings = pa.array(["one", "one", "two"])
+    coded = strings.dictionary_encode()
+    column = {
+        "runs": lambda: pa.RunEndEncodedArray.from_arrays([2, 3], ["one", "two"]),
+        "lists of a dictionary": lambda: pa.ListArray.from_arrays([0, 1, 2, 3], coded),
+        "a dictionary in a struct": lambda: pa.StructArray.from_arrays([coded], ["body"]),
+    }[how]()
+    table, path = pa.table({"text": column}), tmp_path / f"a.{suffix}"
+    if suffix == "parquet":
+        if how.startswith("runs"):
+            pytest.skip("parquet has no such column")
+        pq.write_table(table, path)
+    else:
+        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+            writer.write_table(table)
+    settings = {"fields": ("text.body",)} if "struct" in how else {}
+    assert texts(tmp_path, **settings) == ["one", "one", "two"]
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"ab" * 32 + b"\nsize 12345\n"
+PAGE = b"\n<!DOCTYPE html>\n<html><body>404 Not Found</body></html>\n"
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.txt", "a.jsonl.gz", "a.parquet"])
+def test_a_pointer_to_a_large_file_is_not_taken_for_the_file(tmp_path, name):
+    (tmp_path / name).write_bytes(gzip.compress(POINTER) if name.endswith("gz") else POINTER)
+    with pytest.raises(DataError, match="a Git LFS pointer: fetch the file itself") as error:
+        extracted(tmp_path, max_malformed=10)
+    assert error.value.code == "FILE_BYTES"
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
+@pytest.mark.parametrize("page", [PAGE, PAGE.lower().lstrip(), b"<HTML><head></head></HTML>"])
+def test_a_web_page_in_the_place_of_rows_is_called_one(tmp_path, name, page):
+    (tmp_path / name).write_bytes(page)
+    with pytest.raises(DataError, match="found a web page"):
+        extracted(tmp_path, max_malformed=10)
+
+
+def test_a_page_or_a_text_about_pointers_is_a_text_where_texts_are_asked_for(tmp_path):
+    (tmp_path / "a.txt").write_bytes(PAGE)
+    (tmp_path / "b.txt").write_bytes(b"version https://git-lfs.github.com/spec/v1 is how a pointer begins")
+    assert len(texts(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("before", [MARK * 2, MARK * 3 + b"\x1e", b"\x1e\x1e"])
+def test_marks_before_a_row_are_no_content_however_many(tmp_path, before):
+    (tmp_path / "a.jsonl").write_bytes(before + lines("one") + before + lines("two"))
+    assert texts(tmp_path) == ["one", "two"]

@@ -78,3 +78,21 @@ def test_whatever_it_is_it_can_be_said(head, name):
 
 def test_bytes_with_control_characters_are_no_text_of_one_byte_a_letter():
     assert one_byte_text(b"caf\xe9\x00") == "" and one_byte_text(b"plain") == ""
+
+
+@pytest.mark.parametrize("coding", ["shift_jis", "gb18030", "koi8_r", "euc_kr", "big5"])
+def test_text_of_other_codings_is_not_called_what_it_is_not(coding):
+    text = {"koi8_r": "обычный русский текст", "euc_kr": "한국어 문장입니다", "big5": "這是一個中文句子"}
+    data = text.get(coding, "日本語のテキスト").encode(coding)
+    assert one_byte_text(b'{"text": "' + data + b'"}') == ""
+
+
+@pytest.mark.parametrize("data", [b"modified \xc0\x80 UTF-8", b"over\xc1\xbflong"])
+def test_overlong_utf8_is_no_windows_text(data):
+    assert one_byte_text(data) == ""
+
+
+@pytest.mark.parametrize("text", ["déjà vu — là où l’été", "ÄÖÜ und ß", "“quoted” £5 naïve"])
+def test_western_text_still_is(text):
+    assert one_byte_text(text.encode("cp1252")) == "Windows-1252 text" or ("—" not in text and "“" not in text)
+    assert one_byte_text(text.encode("cp1252"))

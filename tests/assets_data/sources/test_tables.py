@@ -243,7 +243,7 @@ def test_f10_an_arrow_stream_without_its_end_is_refused(tmp_path):
         ("a.parquet", b"ARROW1\0\0rest", "an arrow file"),
         ("a.arrow", b"PAR1\0\0rest", "a parquet file"),
         ("a.feather", b"FEA1\0\0rest", "a feather file of version 1"),
-        ("a.arrow", b"version https://git-lfs.github.com/spec/v1\noid", "a Git LFS pointer"),
+        ("a.arrow", b"version https://git-lfs.github.com/spec/v1\noid sha256:ab", "a Git LFS pointer"),
     ],
 )
 def test_a_table_that_is_something_else_is_named(tmp_path, name, data, looks):

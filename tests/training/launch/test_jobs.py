@@ -3,6 +3,7 @@
 import os
 import signal
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
@@ -72,6 +73,18 @@ def test_a_job_is_joined_cancelled_started_again_and_lost(tmp_path, request_of):
     assert state_of(run) is State.FAILED
     require_nobody(directory)
     assert jobs(store.root) == [run]
+
+
+def test_a_job_that_loses_a_process_is_started_once_more_and_completes(tmp_path, request_of):
+    store = Store(tmp_path / "store")
+    run = store.run_dir("walk_lm-robbed")
+    handle = submit(run, request_of(**{**ENDLESS, "train.updates": 500, "train.checkpoint_every": 100}))
+    first_update(run)
+    commands = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in descendants(handle.pid)}
+    os.kill(next(pid for pid, command in commands.items() if b"launch.member" in command), signal.SIGKILL)
+    lines = list(follow_log(run))
+    assert state_of(run) is State.COMPLETED and sum("once more" in line for line in lines) == 1, lines
+    assert lines[-1].startswith("walk_lm/checkpoint sha256:")
 
 
 @pytest.fixture

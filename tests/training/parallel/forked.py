@@ -1,8 +1,9 @@
 """Trains runs in forked processes that talk over gloo: torch is imported once, whatever their number.
 
 A plan is phases joined by commas, one group of processes after the other in one directory: ``4`` is four processes,
-``4k1u5`` four of which rank 1 kills itself (SIGKILL) after update 5, ``2s1u5`` two of which rank 1 stalls there; what
-follows ``@`` only tells plans apart. Prints ``PLAN STATUS...``, a status per process, of every phase.
+``4k1u5`` four of which rank 1 kills itself (SIGKILL) after update 5, ``2s1u5`` two of which rank 1 stalls there, and
+with ``t`` it gets a SIGTERM there. What follows ``@`` only tells plans apart. Prints ``PLAN STATUS...``, a status per
+process, of every phase.
 """
 
 import json
@@ -22,7 +23,7 @@ from training.config import STALLED
 from training.loop import train
 from training.parallel.world import LOST, joined
 
-PHASE = re.compile(r"(?P<world>\d+)(?:(?P<kind>[ks])(?P<rank>\d+)u(?P<update>\d+))?")
+PHASE = re.compile(r"(?P<world>\d+)(?:(?P<kind>[kst])(?P<rank>\d+)u(?P<update>\d+))?")
 
 
 class Fault(Callback):
@@ -31,9 +32,9 @@ class Fault(Callback):
 
     def step_end(self, run) -> None:
         if run.update == self.update:
-            if self.kind == "k":
-                os.kill(os.getpid(), signal.SIGKILL)
-            threading.Event().wait()
+            if self.kind == "s":
+                threading.Event().wait()
+            os.kill(os.getpid(), signal.SIGKILL if self.kind == "k" else signal.SIGTERM)
 
 
 def member(run: tuple[Any, Any, Any], directory: Path, rank: int, phase: re.Match, reduction: str) -> int:

@@ -5,6 +5,7 @@ import random
 import pytest
 
 from tests.training.parallel.launch import drive, launch, outcome
+from training.checkpoint import stored
 from training.run_directory import run_lease
 
 
@@ -41,6 +42,14 @@ def test_a_rank_that_stalls_ends_every_process_with_75(tmp_path):
     assert statuses["2s1u5,2"] == statuses["2s0u5,2"] == [[75, 75], [0, 0]]
     assert outcome(tmp_path / "2s1u5,2") == outcome(tmp_path / "2s0u5,2") == outcome(tmp_path / "2")
     assert "wait" in (tmp_path / "2s1u5,2" / "ranks" / "1" / "stalled.txt").read_text()
+
+
+def test_a_signal_to_one_process_stops_all_at_the_same_update_with_its_state_saved(tmp_path):
+    statuses = drive(tmp_path, ["2", "2t1u5", "2t0u5", "2t1u5,4"])
+    assert statuses["2t1u5"] == statuses["2t0u5"] == [[1, 1]]
+    for plan in ("2t1u5", "2t0u5"):
+        assert [path.name for path in stored(tmp_path / plan / "checkpoints")] == ["00000003", "00000005"]
+    assert outcome(tmp_path / "2t1u5,4") == outcome(tmp_path / "2")
 
 
 def test_torchrun_ends_with_a_killed_rank_and_leaves_no_process_behind(tmp_path):
