@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from assets_data.lineage.config import from_dict
+from assets_data.lineage.identity.digests import is_object
 
 T = TypeVar("T")
 _ABSENT = object()
@@ -30,20 +31,20 @@ def from_recorded(cls: type[T], values: Mapping[str, Any]) -> T:
 
 
 def _copied(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _copied(value) if isinstance(value, Mapping) else value for name, value in values.items()}
+    return {name: _copied(value) if is_object(value) else value for name, value in values.items()}
 
 
 def _taken_out(values: dict[str, Any], dotted: str) -> Any:
     *parents, last = dotted.split(".")
     target: Any = values
     for name in parents:
-        target = target.get(name) if isinstance(target, dict) else None
-    return target.pop(last, _ABSENT) if isinstance(target, dict) else _ABSENT
+        target = target.get(name) if is_object(target) else None
+    return target.pop(last, _ABSENT) if is_object(target) else _ABSENT
 
 
 def _leave_out_gone(cls: Any, values: dict[str, Any]) -> None:
     for name in getattr(cls, "GONE", ()):
         values.pop(name, None)
     for name, kind in typing.get_type_hints(cls).items():
-        if dataclasses.is_dataclass(kind) and isinstance(inner := values.get(name), dict):
+        if dataclasses.is_dataclass(kind) and is_object(inner := values.get(name)):
             _leave_out_gone(kind, inner)

@@ -49,7 +49,8 @@ def find_uses() -> list[Use]:
     """Every use of a code as an error's, an issue's or a contradiction's, in file order."""
     trees = {path: ast.parse(path.read_bytes()) for path in source_files()}
     classes = _error_classes(trees.values())
-    return [use for path, tree in trees.items() for use in _Finder(path, tree, classes).uses()]
+    makers = {_module(path): _makers(tree, classes) for path, tree in trees.items()}
+    return [use for path, tree in trees.items() for use in _Finder(path, tree, classes, makers).uses()]
 
 
 def source_files() -> list[Path]:
@@ -94,14 +95,27 @@ def _raised_with_variable_code(tree: ast.AST, classes: Iterable[str]) -> str | N
     return next((name for name in named if name in classes), None)
 
 
+def _module(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def _makers(tree: ast.Module, classes: Mapping[str, str]) -> dict[str, str]:
+    """The functions of a module that give an error, and its class: what they are called with is its code."""
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.returns]
+    return {n.name: name for n in found if (name := ast.unparse(n.returns)) in classes}  # type: ignore[arg-type]
+
+
 class _Finder:
     """The uses in one module."""
 
-    def __init__(self, path: Path, tree: ast.Module, classes: Mapping[str, str]) -> None:
-        self.module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-        self.tree, self.classes = tree, classes
-        makers = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.returns)
-        self.makers = {n.name: name for n in makers if (name := ast.unparse(n.returns)) in classes}  # type: ignore[arg-type]
+    def __init__(
+        self, path: Path, tree: ast.Module, classes: Mapping[str, str], makers: Mapping[str, Mapping[str, str]]
+    ) -> None:
+        self.module, self.tree, self.classes = _module(path), tree, classes
+        imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+        names = [(alias, makers.get(node.module or "", {})) for node in imports for alias in node.names]
+        imported = {alias.asname or alias.name: made[alias.name] for alias, made in names if alias.name in made}
+        self.makers = {**imported, **makers[self.module]}
 
     def uses(self) -> Iterator[Use]:
         yield from self._below(self.tree, (), self.tree)

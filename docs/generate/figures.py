@@ -69,6 +69,13 @@ GLANCE: tuple[tuple[str, str, str], ...] = (
         "{f[updates_per_s.lightning]:.1f}; {f[updates_per_s.hugging_face]:.1f}",
     ),
     (
+        "parallel",
+        "seconds over bare DDP on two processes, a short run with its checkpoints: exact, 2 lanes; 4 lanes; fast",
+        "{f[two_processes.seconds_over_bare_ddp.lanes_2_exact.median]:.2f}; "
+        "{f[two_processes.seconds_over_bare_ddp.lanes_4_exact.median]:.2f}; "
+        "{f[two_processes.seconds_over_bare_ddp.lanes_2_fast.median]:.2f}",
+    ),
+    (
         "hrm_lm_arithmetic",
         "`hrm_lm` on sums, exact match on held-out pairs, first seed: with its core; without, at the same size",
         "{f[core.0.exact_match]:.2f} in {f[core.0.train_seconds]:.0f} s; "

@@ -11,7 +11,7 @@ import json
 import re
 import struct
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import rfc8785
@@ -83,6 +83,11 @@ def canonical_form(document: Any, where: object) -> bytes:
         return canonical_json(document)
     except ValueError as error:
         raise IntegrityError("JSON_NO_CANONICAL", f"it has no canonical form: {error}", where=where) from error
+
+
+def is_object(value: Any) -> TypeGuard[dict[str, Any]]:
+    """Whether a value of parsed JSON is an object."""
+    return isinstance(value, dict)
 
 
 def load_json(data: bytes, where: object) -> Any:

@@ -104,7 +104,8 @@ def _check_named(store: Store, node: Node, snapshot: Snapshot, nodes: Nodes) -> 
     """Every snapshot that a node's documents name is among its ancestors, or is the former champion that its receipt
     names, from which nothing was learned; a manifest's members are its parents.
     """
-    former = {value for receipt in node.receipts for value in (receipt.arguments.get(FORMER) or {}).values()}
+    promoted: list[Mapping[str, str]] = [receipt.arguments.get(FORMER) or {} for receipt in node.receipts]
+    former = {value for each in promoted for value in each.values()}
     for name in snapshot.files:
         path = snapshot.path / name
         if path.suffix != ".json" or not path.is_file():

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from assets_data.lineage.errors import IntegrityError, StemmaError
-from assets_data.lineage.identity.digests import load_json
+from assets_data.lineage.identity.digests import is_object, load_json
 from assets_data.lineage.queries.tree import Node
 from assets_data.lineage.receipts.reader import parse_bytes
 from assets_data.lineage.storage.store import Store
@@ -41,7 +41,7 @@ def remembered(store: Store, nodes: Collection[str]) -> Iterator[tuple[str, str,
             entry = load_json(path.read_bytes(), path)
         except (OSError, StemmaError):
             continue  # rebuilt by the stage that wrote it; says nothing about a node
-        if isinstance(entry, dict) and entry.get("snapshot") in nodes and entry.get("receipt"):
+        if is_object(entry) and entry.get("snapshot") in nodes and entry.get("receipt"):
             yield entry["snapshot"], Path(entry["receipt"]).stem, path
     for path in sorted((store.root / "receipts").glob("*/*.json")):
         try:

@@ -32,8 +32,8 @@ class Effect:
     node: Node
     how: str
     learned: bool
-    rows: Mapping[str, int] = field(default_factory=dict)
-    through: list[str] = field(default_factory=list)
+    rows: Mapping[str, int] = field(default_factory=dict[str, int])
+    through: list[str] = field(default_factory=list[str])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

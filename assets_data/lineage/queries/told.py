@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from assets_data.lineage.errors import IntegrityError, StemmaError
-from assets_data.lineage.identity.digests import load_json
+from assets_data.lineage.identity.digests import is_object, load_json
 from assets_data.lineage.queries.tree import Node
 from assets_data.lineage.receipts.receipt import Receipt
 from assets_data.lineage.storage.store import Store
@@ -58,5 +58,5 @@ def _named(folder: Path) -> Iterator[str]:
             entry = load_json(path.read_bytes(), path)
         except (OSError, StemmaError):
             continue
-        if isinstance(entry, dict) and isinstance(entry.get("receipt"), str):
+        if is_object(entry) and isinstance(entry.get("receipt"), str):
             yield Path(entry["receipt"]).stem

@@ -31,7 +31,7 @@ class Node:
     id: str
     kind: str
     snapshot: Snapshot | None = None
-    receipts: list[Receipt] = field(default_factory=list)
+    receipts: list[Receipt] = field(default_factory=list[Receipt])
     fault: StemmaError | None = None
     deletion: Mapping[str, Any] | None = None
     extra: frozenset[str] = frozenset()

@@ -26,9 +26,9 @@ class Byproducts:
     """See ``receipt.Receipt`` for each."""
 
     environment: Mapping[str, Any]
-    ended: Mapping[str, Any] = field(default_factory=dict)
+    ended: Mapping[str, Any] = field(default_factory=dict[str, Any])
     replaces: tuple[str, ...] = ()
-    files: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def parse_byproducts(entries: list[Any], schema: int) -> Byproducts:

@@ -215,7 +215,7 @@ def _module_files(name: str, importer: _File) -> list[_File]:
         roots = _plugin_roots(parts[0])
     else:
         return []
-    files = []
+    files = list[_File]()
     for root in roots:
         for end in range(1, len(parts) + 1):
             base = root.joinpath(*parts[:end])

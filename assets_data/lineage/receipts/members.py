@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
+
+from assets_data.lineage.identity.digests import is_object
 
 HEX = {"sha256": re.compile(r"[0-9a-f]{64}\Z"), "gitCommit": re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")}
 
@@ -32,14 +34,15 @@ def whether(value: Any) -> bool | None:
 
 def an_object(value: Any) -> Mapping[str, Any]:
     """An object."""
-    if not isinstance(value, dict):
+    if not is_object(value):
         raise TypeError(f"expected an object, found {value!r}")
     return value
 
 
 def receipt_names(value: Any) -> tuple[str, ...]:
     """The member ``receipts`` of an object that has no other: names of 64 hex characters each."""
-    names = keys(an_object(value), {"receipts"})["receipts"]
-    if not isinstance(names, list) or not all(HEX["sha256"].match(text(name)) for name in names):
+    given: object = keys(an_object(value), {"receipts"})["receipts"]
+    names = tuple(map(text, cast("list[Any]", given))) if isinstance(given, list) else None
+    if names is None or not all(map(HEX["sha256"].match, names)):
         raise ValueError("receipts are named by 64 hex characters each")
-    return tuple(names)
+    return names

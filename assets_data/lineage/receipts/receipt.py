@@ -74,11 +74,11 @@ class Receipt:
     diff: str | None
     lock: str
     environment: Mapping[str, Any]
-    ended: Mapping[str, Any] = field(default_factory=dict)
+    ended: Mapping[str, Any] = field(default_factory=dict[str, Any])
     started: str
     finished: str
     schema: int = 1
-    files: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict[str, str])
     replaces: tuple[str, ...] = ()
     made: str = ""
 

@@ -113,7 +113,7 @@ def write_receipt(folder: Path, said: Mapping[str, Any], result: Snapshot) -> Pa
 
 def _outdated(folder: Path, result: Snapshot) -> list[str]:
     """Receipts in a folder that name other files than the result's."""
-    found, files = [], file_digests(result)
+    found, files = list[str](), file_digests(result)
     for path in sorted(folder.glob("*.json")):
         with contextlib.suppress(IntegrityError):  # what cannot be read speaks for nothing
             receipt = read_receipt(path)

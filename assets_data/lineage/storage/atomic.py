@@ -12,7 +12,7 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,7 +26,7 @@ _NO_PLACE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno
 
 
 @contextlib.contextmanager
-def disk_errors(where: Path) -> Iterator[None]:
+def disk_errors(where: Path) -> Generator[None, None, None]:
     """Turn the disk's own refusals into a StorageError that says what was free; other errors pass through."""
     try:
         yield
@@ -72,7 +72,7 @@ def sweep_temps(final: Path) -> list[Path]:
 
 
 @contextlib.contextmanager
-def open_for_writing(final: Path) -> Iterator[IO[bytes]]:
+def open_for_writing(final: Path) -> Generator[IO[bytes], None, None]:
     """A binary file that becomes ``final`` when the block ends without an error, and vanishes when it does not."""
     temp = temp_beside(final)
     with disk_errors(final):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from assets_data.lineage.errors import StorageError
@@ -14,7 +14,7 @@ from assets_data.lineage.storage.sealing import SHUT_IN
 
 
 @contextlib.contextmanager
-def lease(path: Path) -> Iterator[None]:
+def lease(path: Path) -> Generator[None, None, None]:
     """Hold an exclusive lock on ``path``; waits for another holder, and ends with the process however it dies."""
     try:
         with atomic.disk_errors(path):
@@ -31,7 +31,7 @@ def lease(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def in_use(root: Path, *, alone: bool = False) -> Iterator[None]:
+def in_use(root: Path, *, alone: bool = False) -> Generator[None, None, None]:
     """While snapshots are found and marked as used; ``alone``: nothing finds any meanwhile, so they may go.
 
     A store that cannot be written cannot be collected either, and needs no lock.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from assets_data.lineage.errors import DataError, IntegrityError
-from assets_data.lineage.identity.digests import load_json
+from assets_data.lineage.identity.digests import is_object, load_json
 
 _ID = re.compile("sha256:[0-9a-f]{64}")
 PINS = "pins/"
@@ -49,7 +49,7 @@ def read_pointer(path: Path) -> dict[str, Any]:
         document = load_json(path.read_bytes(), path)
     except OSError as error:
         raise _no_pointer(path, str(error)) from error
-    if not isinstance(document, dict) or document.keys() != {"snapshot", "receipt"}:
+    if not is_object(document) or document.keys() != {"snapshot", "receipt"}:
         raise _no_pointer(path, document)
     snapshot, receipt = document["snapshot"], document["receipt"]
     if not (isinstance(snapshot, str) and _ID.fullmatch(snapshot) and (receipt is None or isinstance(receipt, str))):

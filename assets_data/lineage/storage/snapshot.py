@@ -124,10 +124,6 @@ class Snapshot:
             raise broken("SNAPSHOT_CONTENT", "the parts do not say what the identity says", self.path)
 
 
-_STATE = ("stats", "found", "environment", "splits")
-"""What a writer keeps as mappings besides its files."""
-
-
 def _part_digest(path: Path) -> Any:
     try:
         return logical_digest(path)

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from assets_data.lineage.errors import IntegrityError
-from assets_data.lineage.identity.digests import canonical_form, load_json
+from assets_data.lineage.identity.digests import canonical_form, is_object, load_json
 
 SCHEMA = 1
 MANIFEST = "snapshot.json"
@@ -25,8 +25,8 @@ def read_manifest(path: Path) -> Mapping[str, Any]:
         raise broken("SNAPSHOT_EMPTY", "snapshot.json is empty", manifest)
     document = load_json(raw, manifest)
     canonical_form(document, manifest)  # an identity without a canonical form has no digest
-    if isinstance(document, dict) and isinstance(document.get("content"), dict):
-        if (version := document["content"].get("schema")) != SCHEMA:
+    if is_object(document) and is_object(said := document.get("content")):
+        if (version := said.get("schema")) != SCHEMA:
             raise broken("SNAPSHOT_VERSION", "written by another schema version", manifest, SCHEMA, version)
     if problem := next(_shape_problems(document), None):
         raise broken("SNAPSHOT_SHAPE", f"snapshot.json is not what a snapshot writes: {problem}", manifest)
@@ -35,7 +35,7 @@ def read_manifest(path: Path) -> Mapping[str, Any]:
 
 def _shape_problems(document: Any) -> Iterator[str]:
     """What of ``snapshot.json`` has another shape than :meth:`SnapshotWriter.finish` gives it."""
-    if not isinstance(document, dict) or set(document) - {"made"} != {"content", "files", "id", "stats"}:
+    if not is_object(document) or set(document) - {"made"} != {"content", "files", "id", "stats"}:
         yield "it does not have the expected members"
         return
     if "made" in document and not re.fullmatch("sha256:[0-9a-f]{64}", str(document["made"])):
@@ -43,14 +43,14 @@ def _shape_problems(document: Any) -> Iterator[str]:
     kinds = {"content": dict, "files": dict, "id": str, "stats": dict}
     yield from (f"{name} is of another type" for name, kind in kinds.items() if not isinstance(document[name], kind))
     content, files = document["content"], document["files"]
-    if not isinstance(content, dict) or set(content) != {"kind", "schema", "parts", "splits", "records"}:
+    if not is_object(content) or set(content) != {"kind", "schema", "parts", "splits", "records"}:
         yield "the content does not have the five expected members"
     else:
         yield from _content_problems(content)
-    for name, entry in files.items() if isinstance(files, dict) else ():
+    for name, entry in files.items() if is_object(files) else ():
         if not _is_inside(name):
             yield f"{name!r} lies outside the snapshot"
-        if not isinstance(entry, dict) or {k: type(v) for k, v in entry.items()} != _ENTRY or entry["bytes"] < 0:
+        if not is_object(entry) or {k: type(v) for k, v in entry.items()} != _ENTRY or entry["bytes"] < 0:
             yield f"the entry of {name!r} is not a size, a digest and whether it is a part"
 
 
@@ -58,10 +58,10 @@ def _content_problems(content: Mapping[str, Any]) -> Iterator[str]:
     splits, records = content["splits"], content["records"]
     if not isinstance(content["kind"], str) or not isinstance(content["parts"], dict):
         yield "the content's kind or parts are of another type"
-    if not isinstance(splits, dict) or not all(type(rows) is int for rows in splits.values()):
+    if not is_object(splits) or not all(type(rows) is int for rows in splits.values()):
         yield "the splits are not numbers of rows"
     if records is not None and not (
-        isinstance(records, dict)
+        is_object(records)
         and set(records) == {"count", "root"}
         and type(records["count"]) is int
         and isinstance(records["root"], str)

@@ -90,10 +90,11 @@ class SnapshotWriter:
             "splits": self.splits,
             "records": self._records,
         }
-        document = {"content": content, "files": files, "id": digest_json(content), "stats": self.stats}
+        snapshot_id = digest_json(content)
+        document = {"content": content, "files": files, "id": snapshot_id, "stats": self.stats}
         document |= {"made": made} if made else {}
         atomic.write_json(self.path / MANIFEST, document)
-        return document["id"]
+        return snapshot_id
 
     def _entry(self, name: str, is_part: bool) -> dict[str, Any]:
         path = self.path / name

@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from assets_data.lineage.config import to_dict
 from assets_data.lineage.errors import DataError, IntegrityError
@@ -40,7 +40,7 @@ class Store(StageRecords):
     ``only_find`` a stage is found or refused, never made.
     """
 
-    requested: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    requested: Mapping[str, Any] = dataclasses.field(default_factory=dict[str, Any])
     only_find: bool = False
     builder: Builder | None = None
 
@@ -69,7 +69,7 @@ class Store(StageRecords):
         work = Build(
             stage=name,
             code_version=code_version(*((module,) if isinstance(module, str) else module)),
-            config=dict(config) if isinstance(config, Mapping) else to_dict(config),
+            config=dict(cast("Mapping[str, Any]", config)) if isinstance(config, Mapping) else to_dict(config),
             arguments=dict(arguments or {}),
             requested=self.requested,
             parents={k: [v] if isinstance(v, Snapshot) else list(v) for k, v in parents.items()},
