@@ -6,7 +6,7 @@ PRESET ?= demo
 
 BENCHMARKS := walk_generator orchestration loading chain fetch cleaning triples random_access memory training_loop \
   optimizers resume checkpoint_io collapse lineage_order lineage_proofs lineage_hashing lineage_status lineage_cost \
-  lineage_attacks lineage_uses json_depth hashing inputs sealed parallel
+  lineage_attacks lineage_uses json_depth hashing inputs sealed slices parallel
 
 .PHONY: run ui test test-slow test-all check docs bench screenshots clean
 

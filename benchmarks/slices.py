@@ -2,7 +2,8 @@
 
 CPU seconds of the process and its children, for on a shared machine those of the clock say little; the clock's beside
 them. ``made`` is a run in an empty root up to the dataset manifest, ``no_op`` the same again, ``one_more`` after one
-file was added; their Dagster runs are counted. The exponent is of the growth from the second largest N to the largest.
+file was added; their Dagster runs are counted. Every step has a cost of its own at the smallest N, mostly imports; the
+exponent is of what the two largest N cost above that, and null where that is too little to tell from noise.
 
     python -m benchmarks.slices [N ...]
 """
@@ -25,7 +26,8 @@ from typing import Any
 from assets_data.lineage.receipts.code import ROOT
 from benchmarks.result import save
 
-SIZES = (100, 1000)
+SIZES = (4, 100, 1000)
+NOISE_S = 0.5  # CPU seconds by which two runs of one step may differ
 WORDS = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "omicron")
 MANIFEST = "text/dataset_manifest"
 
@@ -122,20 +124,21 @@ def step(name: str, folder: Path) -> None:
     print(f"\n{json.dumps({**facts, 'peak_mib': spent[0].ru_maxrss // 1024})}")
 
 
-def exponents(found: dict[int, dict[str, Any]]) -> dict[str, float]:
-    """Of the CPU seconds over those of loading alone, from the second largest size to the largest."""
-    small, large = sorted(found)[-2:]
-    growth = {}
-    for name in (name for name in STEPS if name != "loading"):
-        low, high = (max(0.01, found[n][name]["cpu_s"] - found[n]["loading"]["cpu_s"]) for n in (small, large))
-        growth[name] = round(math.log(high / low) / math.log(large / small), 2)
+def exponents(found: dict[int, dict[str, Any]]) -> dict[str, float | None]:
+    """Of the CPU seconds of each step, at the two largest sizes and above those at the smallest; 1 is linear growth."""
+    least, *_, small, large = sorted(found)
+    growth: dict[str, float | None] = {}
+    for name in STEPS:
+        low, high = (found[size][name]["cpu_s"] - found[least][name]["cpu_s"] for size in (small, large))
+        sizes = math.log((large - least) / (small - least))
+        growth[name] = round(math.log(high / low) / sizes, 2) if min(low, high) > NOISE_S else None
     return growth
 
 
 def main(sizes: list[int]) -> None:
-    """Measure every size and save; one that is measured later is added to the others."""
+    """Measure every size and save; with fewer than three there is no exponent."""
     found = {size: measure(size) for size in sizes}
-    growth = exponents(found) if len(found) > 1 else {}
+    growth = exponents(found) if len(found) > 2 else {}
     figures = {"slices": {str(size): steps for size, steps in found.items()}, "exponent": growth}
     save("slices", ["dagster", "polars", "pyarrow"], figures)
 

@@ -7,12 +7,13 @@ made under another preflight is not judged, and a preflight whose bytes changed 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assets_data.lineage import GateError, IntegrityError, Snapshot, SnapshotWriter, Store, from_recorded
 from assets_data.lineage.queries.explain import ORIGIN
+from assets_data.lineage.queries.tree import load_tree
 from assets_data.lineage.receipts.code import code_version, environment
 from assets_data.lineage.receipts.reader import read_receipt
 from assets_data.lineage.storage.sealing import Outside
@@ -89,10 +90,6 @@ def make_preflight_report(store: Store, recipe: Recipe, inputs: Mapping[str, Sna
     """
     chosen = named_inputs(recipe, inputs)
     _require_whole(store, recipe, chosen, config)
-    manifests = [
-        snapshot.read_json("manifest.json") for snapshot in chosen.values() if "manifest.json" in snapshot.files
-    ]
-    members = [store.snapshot_path(key) for document in manifests for key in _ids(document.get("members", {}))]
 
     def build(writer: SnapshotWriter) -> None:
         from training.machine import Probes
@@ -113,7 +110,7 @@ def make_preflight_report(store: Store, recipe: Recipe, inputs: Mapping[str, Sna
             parents=chosen,
             arguments={"machine": _machine(), "attempt": attempt},
             build=build,
-            outside=Outside(reads=members),
+            outside=Outside(reads=_ancestors(store, chosen)),
         )
         if not snapshot.reused or snapshot.read_json(REGISTRATION)["ok"]:
             break
@@ -188,8 +185,18 @@ def make_gate_report(
         config=config,
         parents={**job.parents, "checkpoint": checkpoint},
         build=build,
-        outside=Outside(writes=[run] if run.is_dir() else []),
+        outside=Outside(reads=_ancestors(store, job.parents), writes=[run] if run.is_dir() else []),
     )
+
+
+def _ancestors(store: Store, inputs: Mapping[str, Snapshot]) -> list[Path]:
+    """All that the inputs stand on, with receipts, for a process that is shut in: each is asked whether a learner
+    saw what is held out, and an encoder is judged as it was registered.
+    """
+    if not store.builder:
+        return []
+    tree = load_tree(store, [snapshot.id for snapshot in inputs.values()])
+    return [path for key in tree for path in (store.snapshot_path(key), store.root / "receipts" / key[7:])]
 
 
 def preflight_code(recipe: Recipe) -> tuple[str, ...]:
@@ -234,20 +241,11 @@ def _check(name: str, says: str) -> Check:
     return Check(name=name, run=f"training.stage_checks:{name}", says=says)
 
 
-def _ids(members: Any) -> Iterator[str]:
-    """Every snapshot that a manifest names, however deep: its content says which, and its id covers that."""
-    if isinstance(members, str):
-        yield members
-    elif isinstance(members, Mapping | list):
-        for member in members.values() if isinstance(members, Mapping) else members:
-            yield from _ids(member)
-
-
 def _run_folder(job: Job, code: str, published: Snapshot | None, state: Path | None, reset_progress: bool) -> Outside:
     """The run's own directory, and the state it takes over."""
     origin = _origin(published, None, reset_progress) if published else None
     run = job.store.root / "runs" / run_name(job, code, origin.facts() if origin else {})
-    return Outside(writes=[run], reads=[state] if state else [])
+    return Outside(writes=[run], reads=[*_ancestors(job.store, job.parents), *([state] if state else [])])
 
 
 def _origin(published: Snapshot | None, state: Path | None, reset_progress: bool) -> Origin | None:

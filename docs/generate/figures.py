@@ -139,6 +139,11 @@ GLANCE: tuple[tuple[str, str, str], ...] = (
         "{f[found]} of {f[faults]}; {f[right node]}; {f[false_alarms]} in {f[clean_checks]:,} clean checks",
     ),
     (
+        "lineage_attacks",
+        "attacks on every file, field and column of a signed chain, in four depths: by signature alone; unfound",
+        "{f[attacks]:,}; {f[by_signature_alone]}; {f[unfound]}",
+    ),
+    (
         "lineage_withdrawals_walk_lm",
         "withdrawals whose checkpoint is bit-equal to a run that never held the record; nodes missed; surplus",
         "{f[bit_equal_checkpoints]} of {f[withdrawals]}; {f[affected_nodes_missed]}; {f[affected_nodes_surplus]}",

@@ -97,13 +97,14 @@ class Sealing(Builder):
             folders = [str(writer.path), own, *(str(path) for path in outside.writes)]
             gpu = (Path("/dev"),) if any(Path("/dev").glob("nvidia*")) else ()
             rules = Rules(
-                parents=(*(str(path) for path in (*parents, *receipts)), *found, withdrawn),
+                parents=(*(str(path) for path in (*parents, *_named(store, parents), *receipts)), *found, withdrawn),
                 outside=tuple(str(path) for path in reads),
                 listed=tuple(str(path) for path in (*outside.lists, *offer_places(), *gpu)),
                 own=tuple(folders),
                 network=outside.network,
             )
             kept = kept_variables()
+            secrets = {name: os.environ[name] for name in outside.secrets if name in os.environ}
             request = {
                 **self.call,
                 "root": str(store.root),
@@ -116,15 +117,16 @@ class Sealing(Builder):
                 "into": str(writer.path),
                 "own": own,
                 "rules": dataclasses.asdict(rules),
-                "dropped": dropped_variables(kept),
+                "dropped": dropped_variables({**kept, **secrets}),
             }
-            answer = _answer(request, kept, self.libraries)
+            answer = _answer(request, {**kept, **secrets}, self.libraries)
         writer.adopt(answer["writer"])
         variables = {name: digest_json(value)[7:19] for name, value in sorted(kept.items())}
         return {
             "landlock_abi": self.abi,
             "rules": rules.digest,
             "variables": variables,
+            "secrets": sorted(secrets),
             "network": "through the address filter" if outside.network else "none",
             "devices": [
                 path for path in rules.devices if "nvidia" in path or path.startswith(("/dev/dri", "/dev/kfd"))
@@ -149,6 +151,34 @@ def _answer(request: Mapping[str, Any], kept: Mapping[str, str], libraries: Sequ
 
 def _members(error: Mapping[str, Any]) -> dict[str, Any]:
     return {name: error[name] for name in ("expected", "found", "where", "action")}
+
+
+def _named(store: Store, parents: Sequence[Path]) -> Iterator[Path]:
+    """What a manifest among the parents names as its members, and what their layouts name, as an index does the slices
+    with its rows: the content says which, and the ids cover that.
+    """
+    for path in [parent for parent in parents if (parent / "manifest.json").is_file()]:
+        for member in _ids_in(_document(path / "manifest.json").get("members")):
+            yield store.snapshot_path(member)
+            layout = _document(store.snapshot_path(member) / "layout.json")
+            yield from (store.snapshot_path(key) for key in _ids_in(layout))
+
+
+def _document(path: Path) -> Any:
+    """A file of JSON; empty where there is none, or none that can be read: the stage itself says so."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+
+
+def _ids_in(document: Any) -> Iterator[str]:
+    """Every snapshot's id in a document, however deep."""
+    if isinstance(document, str) and document.startswith("sha256:"):
+        yield document
+    elif isinstance(document, Mapping | list):
+        for value in document.values() if isinstance(document, Mapping) else document:
+            yield from _ids_in(value)
 
 
 def _ids(given: Any) -> Any:

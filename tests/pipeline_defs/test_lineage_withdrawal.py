@@ -7,16 +7,20 @@ import sys
 
 import pytest
 
-from assets_data.lineage import Store
+from assets_data.domains.text.manifest import make_dataset_manifest
+from assets_data.lineage import StemmaError, Store
 from assets_data.lineage.queries.tree import load_node, newest
 from assets_data.lineage.receipts.code import ROOT
 from assets_data.lineage.storage.redaction import redact
 from pipeline_defs.answers.trained import TrainedRows
+from pipeline_defs.answers.withdrawal.apply import apply_plan
 from pipeline_defs.answers.withdrawal.plan import KEEP, REBUILD, make_plan
 from pipeline_defs.commands.cli import main
 from pipeline_defs.locks import ROOT_LOCK, hold
+from tests.assets_data.domains.text.corpora import TEXT, chain_of
 from tests.assets_data.lineage.mini_chain import MODULE, make_chain, make_corpus, make_raw, record_id, texts
 from tests.chain import environment
+from tests.pipeline_defs.text_chain import make_raw as make_text_slice
 
 ALL = {name: texts(name) for name in ("a", "b")}
 WITHDRAWALS = [(text,) for text in texts("a")] + list(itertools.combinations(texts("a")[:3] + texts("b")[:2], 2))
@@ -113,6 +117,37 @@ def test_applying_waits_for_whoever_moves_names_and_plans_what_stands_there_then
     answer = json.loads(said)
     assert withdrawing.returncode == 0 and answer["affected"] and answer["remake"] == {} and "applied" not in answer
     assert store.pointed("text/raw_slice/a").id == without.id
+
+
+@pytest.mark.parametrize("command", ["uses", "withdraw"])
+def test_where_the_holder_cannot_be_read_the_answer_is_not_no(tmp_path, monkeypatch, capsys, command):
+    monkeypatch.setenv("STEMMA_ROOT", str(tmp_path))
+    raw = make_raw(Store(tmp_path / "store"), "a", texts("a"))
+    (raw.path / "snapshot.json").write_text("{")
+    assert main([command, record_id(texts("a")[0])]) == 1
+    said = capsys.readouterr().out
+    assert (
+        "UNKNOWN" in said and raw.id.removeprefix("sha256:")[:12] in said and "nothing in this store holds" not in said
+    )
+
+
+def test_a_withdrawal_that_leaves_no_data_is_refused_with_nothing_marked_and_no_name_moved(tmp_path):
+    """All records of the only slice: what stands above it cannot be made without them."""
+    store, only = (
+        Store(tmp_path / "store"),
+        [f"one story of number {n}, of rivers, bridges and mills" for n in range(12)],
+    )
+    raw = make_text_slice(store, tmp_path / "in", only, ())
+    chain = chain_of(store, {"files-0": raw}, TEXT)
+    nodes = {"text/raw_slice/files-0": raw, "text/tokenizer": chain.tokenizer}
+    nodes["text/dataset_manifest"] = make_dataset_manifest(store, chain.triples, chain.tokenizer)
+    for name, snapshot in nodes.items():
+        store.point(name, snapshot)
+    every = {bytes.fromhex(one) for one in raw.table("records.parquet")["record_id"].to_pylist()}
+    with pytest.raises(StemmaError):
+        apply_plan(store, make_plan(store, every, REBUILD))
+    assert not len(store.withdrawn) and not list((store.root / "withdrawals").glob("*"))
+    assert {name: store.pointed(name).id for name in nodes} == {name: one.id for name, one in nodes.items()}
 
 
 def test_what_was_redacted_is_not_reached_any_more_and_holds_the_rest(tmp_path):

@@ -11,11 +11,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from assets_data.lineage import Store
+from assets_data.lineage import StemmaError, Store
 from assets_data.lineage.receipts.code import ROOT
 from assets_data.lineage.receipts.reader import read_receipt
+from pipeline_defs.catalogue import catalogue
 from pipeline_defs.sealed import landlock
+from pipeline_defs.sealed.launch import seal
+from tests.assets_data.sources.http.corpus import config_of, put_corpus, texts_of
 from tests.chain import environment, published_ids, run_chain, stemma
+from tests.loopback import serving
 
 pytestmark = pytest.mark.skipif(landlock.abi() < landlock.LEAST_ABI, reason="this kernel has no Landlock to seal with")
 
@@ -221,6 +225,30 @@ def test_what_was_declared_is_read_and_the_receipt_says_what_was_enforced(site, 
     assert enforced["rules"].startswith("sha256:") and "PLANTED" not in enforced["variables"]
     assert "PATH" in enforced["variables"] and enforced["devices"] == []
     assert not list((tmp_path / "store" / "snapshots").glob("*sealed*"))
+
+
+def test_a_slice_is_fetched_sealed_through_the_address_filter_and_the_receipt_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("CORPUS_AUTH", "Bearer s3cret")
+    with serving() as server:
+        put_corpus(server, 2)
+        stage, fetched = catalogue().stages["text/raw_slice"], {}
+        for name, sealed in (("open", False), ("shut", True)):
+            store = Store(tmp_path / name / "store")
+            config = config_of(server, auth_env="CORPUS_AUTH", allowed_hosts=(f"127.0.0.1:{server.server_port}",))
+            fetched[name] = stage.call(seal(store) if sealed else store, {}, config, "http-0")
+        asked = [headers.get("authorization") for path, headers in server.requests if path.startswith("/corpus/train")]
+        refused = stage_error(stage, seal(Store(tmp_path / "other" / "store")), config_of(server, private_hosts=()))
+    assert fetched["open"].id == fetched["shut"].id and texts_of(fetched["shut"])
+    assert set(asked) == {"Bearer s3cret"} and refused == "FETCH_PRIVATE"
+    enforced = read_receipt(fetched["shut"].receipt).environment["sealed"]
+    assert enforced["network"] == "through the address filter" and enforced["secrets"] == ["CORPUS_AUTH"]
+    assert "CORPUS_AUTH" not in enforced["variables"]
+
+
+def stage_error(stage, store, config):
+    with pytest.raises(StemmaError) as refused:
+        stage.call(store, {}, config, "http-0")
+    return refused.value.code
 
 
 ENDINGS = """

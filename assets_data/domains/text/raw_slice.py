@@ -58,17 +58,19 @@ def make_raw_slice(store: Store, slice_name: str, config: SourceConfig) -> Snaps
         seeds={"shuffle": config.seed},
         sources=[SourcePart(part.origin, part.sha256.removeprefix("sha256:"), part.url) for part in parts if part.url],
         build=lambda writer: _build(writer, source, slice_name, parts, config, store.withdrawn),
-        outside=_outside(source, parts),
+        outside=_outside(source, parts, config),
     )
     record_source(store, config)
     return snapshot
 
 
-def _outside(source: Source, parts: list[Part]) -> Outside:
-    """The files that were digested, the folder they were found in, and of a source that fetches its ledger."""
+def _outside(source: Source, parts: list[Part], config: SourceConfig) -> Outside:
+    """The files that were digested and the folder they were found in; of a source that fetches its ledger and login."""
     ledger = [source.ledger.root] if isinstance(source, Fetching) else []
     found_in = [source.root] if isinstance(source, Rooted) else []
-    return Outside(reads=[part.path for part in parts], lists=found_in, writes=ledger, network=bool(ledger))
+    login = [config.http.auth_env] if ledger and config.http.auth_env else []
+    reads = [part.path for part in parts]
+    return Outside(reads=reads, lists=found_in, writes=ledger, network=bool(ledger), secrets=login)
 
 
 def arguments_now(config: SourceConfig, arguments: Mapping[str, Any]) -> dict[str, Any]:

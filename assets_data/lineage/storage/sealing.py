@@ -23,13 +23,14 @@ SEALED = "sealed"  # the member of a receipt's environment that says what was en
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outside:
     """What a build reaches besides its parents: files it reads, folders whose names it lists, folders it writes (a run
-    directory, a ledger), and whether it fetches.
+    directory, a ledger), whether it fetches, and the variables with secrets that its settings name.
     """
 
     reads: Sequence[Path] = ()
     lists: Sequence[Path] = ()
     writes: Sequence[Path] = ()
     network: bool = False
+    secrets: Sequence[str] = ()
 
 
 NOTHING = Outside()

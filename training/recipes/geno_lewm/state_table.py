@@ -16,7 +16,9 @@ import pyarrow as pa
 from assets_data.domains.genome.read import SPLITS, STEPS, open_members, open_trajectories
 from assets_data.lineage import DataError, Snapshot, SnapshotWriter, Store, to_dict
 from assets_data.lineage.identity.digests import digest_json
+from assets_data.lineage.receipts.code import code_version
 from assets_data.lineage.storage import atomic
+from assets_data.lineage.storage.sealing import Outside
 from assets_data.stage import ROWS, Check, One, Outcome, Stage
 from training.recipes.geno_lewm.config import STATES, StatesConfig
 
@@ -49,17 +51,25 @@ def make_state_table(store: Store, manifest: Snapshot, encoder: Snapshot, config
     ``state_3``) and ``encoder.json``. Raises DataError ENCODER_UNSTABLE, STATES_NOT_FINITE.
     """
     trajectories = open_members(store, manifest)["trajectories"]
+    folder = _shards(store, encoder, config)
     return store.run_stage(
         name=STATE_TABLE.kind,
         module=STATE_TABLE.modules,
         config=config,
         parents={"manifest": manifest, "encoder": encoder, "trajectories": trajectories},
-        build=lambda writer: _build(writer, store, trajectories, encoder, config),
+        build=lambda writer: _build(writer, folder, trajectories, encoder, config),
+        outside=Outside(writes=[folder]),
     )
 
 
+def _shards(store: Store, checkpoint: Snapshot, config: StatesConfig) -> Path:
+    """Where a run leaves its shards, for one that goes on: of the same encoder, config and code."""
+    key = digest_json([checkpoint.id, to_dict(config), code_version(*STATE_TABLE.modules)])
+    return store.root / "cache" / "states" / key.removeprefix("sha256:")
+
+
 def _build(
-    writer: SnapshotWriter, store: Store, trajectories: Snapshot, checkpoint: Snapshot, config: StatesConfig
+    writer: SnapshotWriter, folder: Path, trajectories: Snapshot, checkpoint: Snapshot, config: StatesConfig
 ) -> None:
     from training.config import TrainConfig
     from training.environment import reproducible
@@ -71,7 +81,6 @@ def _build(
     with reproducible(TrainConfig(threads=1)) as device:
         encoder = open_encoder(checkpoint, config, device)
         require_stable(encoder, distinct, config)
-        folder = store.root / "cache" / "states" / encoder.id.removeprefix("sha256:")
         found = _sharded(encoder, distinct, config, folder)
     if not np.isfinite(found).all():
         raise DataError("STATES_NOT_FINITE", "the encoder gives numbers that are not finite", where=checkpoint.path)
