@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from assets_data.domain import find_domains
-from assets_data.lineage import StemmaError
+from assets_data.lineage import ConfigError, StemmaError
 from assets_data.stage import load
 from pipeline_defs.answers.answer import plain
 from pipeline_defs.commands import embed, generate, help, keeping, new
@@ -20,8 +20,10 @@ from pipeline_defs.commands import lineage as lineage_command
 from pipeline_defs.commands.help import GroupedParser, RunParser, completion
 from pipeline_defs.commands.tools import Tools
 
-UNUSABLE = ("SETTING_SHAPE",)
+UNUSABLE = ("SETTING_SHAPE", "ARGUMENT_EMPTY")
 """Codes of arguments that are none, whatever is in the store."""
+FREE = ("prompt", "reason", "arguments")
+"""Arguments that may be empty: text for a model or for people, and what is passed on to another program."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = make_parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
+        _require_words(options)
         return command(options)
     except StemmaError as error:
         print(plain(error), file=sys.stderr)
@@ -38,6 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         print(plain(_unexpected(error)), file=sys.stderr)
     return 1
+
+
+def _require_words(options: argparse.Namespace) -> None:
+    """Raise ConfigError ARGUMENT_EMPTY for an empty word, such as an unset variable of a script gives."""
+    for name, value in vars(options).items():
+        if name not in FREE and "" in (value if isinstance(value, list) else [value]):
+            what = "this argument is empty"
+            raise ConfigError("ARGUMENT_EMPTY", what, found=name, action="leave it out, or say what is meant")
 
 
 def _unexpected(error: Exception) -> StemmaError:

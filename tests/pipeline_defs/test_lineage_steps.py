@@ -99,6 +99,12 @@ def test_what_is_remembered_on_disk_gives_the_same_answers_and_a_flipped_byte_is
     assert [TrainedRows(store, chain["toy/checkpoint"]).uses(record) for record in records] == expected
 
 
+def test_a_slice_without_the_columns_that_are_searched_is_named(chain, capsys):
+    assert main(["find", "x"]) == 1
+    said = capsys.readouterr().err
+    assert "[RECORDS_COLUMNS]" in said and said.count("'prompt'") == 2
+
+
 def test_find_and_uses_say_what_the_source_says_of_a_record(tmp_path, monkeypatch, capsys):
     from assets_data.domains.text.raw_slice import make_raw_slice
     from assets_data.lineage import Store

@@ -107,3 +107,21 @@ def test_a_reader_that_has_enough_ends_a_command_without_a_word(tmp_path):
     command += f"{sys.executable} -m pipeline_defs.commands.cli status --json | true"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120, env=dict(os.environ))
     assert "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr
+
+
+EMPTY = [
+    (("hold", ""), "node"),
+    (("export", NODE, "--format", "in-toto", "--output", ""), "output"),
+    (("verify", NODE, "--key", ""), "key"),
+    (("rebuild", NODE, "--into", ""), "into"),
+    (("withdraw", RECORD, ""), "records"),
+    (("promote", "walk_lm", "--checkpoint="), "checkpoint"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "name"), EMPTY)
+def test_an_empty_word_is_never_taken_for_one_left_out(arguments, name, tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("STEMMA_ROOT", str(tmp_path))
+    assert cli.main(list(arguments)) == 2
+    said = capfd.readouterr()
+    assert "[ARGUMENT_EMPTY]" in said.err and f"found {name}" in said.err and not said.out

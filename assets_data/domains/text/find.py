@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from assets_data.lineage import Snapshot
+from assets_data.lineage import IntegrityError, Snapshot
 
+COLUMNS = ("record_id", "origin", "prompt", "text")
 AROUND = 40  # characters shown before and behind what was found
 
 
 def find_text(snapshots: Iterable[Snapshot], wanted: str) -> dict[bytes, tuple[str, str]]:
     """Record -> ``(origin, excerpt)`` of every raw record whose text or prompt holds ``wanted``, letter by letter.
 
-    Raises IntegrityError for a slice whose records are not what was published.
+    Raises IntegrityError for a slice whose records are not what was published, or RECORDS_COLUMNS.
     """
     found: dict[bytes, tuple[str, str]] = {}
     for snapshot in snapshots:
@@ -23,11 +24,18 @@ def find_text(snapshots: Iterable[Snapshot], wanted: str) -> dict[bytes, tuple[s
             continue
         snapshot.check_file("records.parquet", again=False)
         with pq.ParquetFile(snapshot.file("records.parquet")) as file:
-            for batch in file.iter_batches(columns=["record_id", "origin", "prompt", "text"]):
+            _require_columns(snapshot, file.schema_arrow.names)
+            for batch in file.iter_batches(columns=list(COLUMNS)):
                 hits = [pc.match_substring(batch.column(name), wanted) for name in ("prompt", "text")]  # type: ignore[attr-defined]
                 for row in batch.filter(pc.or_(*hits)).to_pylist():  # type: ignore[attr-defined]
                     found[bytes.fromhex(row["record_id"])] = (row["origin"], _excerpt(row, wanted))
     return found
+
+
+def _require_columns(snapshot: Snapshot, names: Sequence[str]) -> None:
+    if missing := [name for name in COLUMNS if name not in names]:
+        what = "the records of this slice have no such column, so nothing can be found in them"
+        raise IntegrityError("RECORDS_COLUMNS", what, expected=COLUMNS, found=f"no {missing}", where=snapshot.path)
 
 
 def _excerpt(row: dict[str, str], wanted: str) -> str:
