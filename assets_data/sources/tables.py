@@ -135,7 +135,8 @@ def _stored(array: Any) -> Any:
     """The values themselves of an array that wraps them: of an extension type, of runs, of a dictionary."""
     while isinstance(array.type, pa.BaseExtensionType):
         array = array.storage
-    array = pc.run_end_decode(array) if pa.types.is_run_end_encoded(array.type) else array
+    if pa.types.is_run_end_encoded(array.type):
+        array = pc.run_end_decode(array)  # type: ignore[attr-defined]
     array = array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
     kind = text_type(array.type)  # Spark, Hive and Impala write strings as bytes without a word
     return array if kind == array.type else pc.cast(array, kind, safe=False)  # whether they are UTF-8 is asked later

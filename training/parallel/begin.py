@@ -48,4 +48,5 @@ def _follow(run: Run, directory: Path, begun: bool, update: int, origin: Origin 
 
 def _digests(model: nn.Module) -> dict[str, str]:
     tensors = {name: cpu_copy(value) for name, value in model.named_parameters()}
-    return {name: hashlib.sha256(checkpoint.tensor_bytes(value)).hexdigest() for name, value in tensors.items()}
+    parts = {name: checkpoint.tensor_bytes(value).data for name, value in tensors.items()}
+    return {name: hashlib.sha256(part).hexdigest() for name, part in parts.items()}

@@ -83,7 +83,7 @@ def over_processes(world: World, parameters: Sequence[nn.Parameter], share: Shar
     numbers, *summed = world.sum([torch.cat([share.numbers, has.double()]), *flat])
     sizes = [[g.numel() for g in filled if g.dtype == kind] for kind in kinds]
     parts = {kind: iter(whole.split(size)) for kind, whole, size in zip(kinds, summed, sizes, strict=True)}
-    torch._foreach_copy_(filled, [next(parts[g.dtype]).view(g.shape) for g in filled])  # laid out as one process has it
+    torch._foreach_copy_(filled, [next(parts[g.dtype]).view(g.shape) for g in filled])  # type: ignore[attr-defined] - laid out as one process has it
     reached = (numbers[len(share.numbers) :] > 0).tolist()
     gradients = [gradient if known else None for gradient, known in zip(filled, reached, strict=True)]
     return Share(gradients, numbers[: len(share.numbers)], share.names)
@@ -135,7 +135,7 @@ def _add(one: Share, other: Share) -> Share:
     pairs = list(zip(one.gradients, other.gradients, strict=True))
     both = [(a, b) for a, b in pairs if a is not None and b is not None]
     if both:
-        torch._foreach_add_([a for a, _ in both], [b for _, b in both])
+        torch._foreach_add_([a for a, _ in both], [b for _, b in both])  # type: ignore[attr-defined]
     return Share([b if a is None else a for a, b in pairs], one.numbers + other.numbers, one.names)
 
 
