@@ -65,3 +65,14 @@ def test_nothing_is_taken_while_the_source_is_what_it_was(made):
     store, folder, nodes = made
     steps = list(rebuild_nodes(store, Store(folder / "again"), nodes["text/dataset_manifest"].id))
     assert all(step["same"] and not step["source_gone"] for step in steps)
+
+
+def test_what_killed_runs_left_in_either_store_stops_no_rebuild(made):
+    store, folder, nodes = made
+    again = Store(folder / "again")
+    for place in (store.root, again.root):
+        for kind in ("snapshots", "receipts", "stages"):
+            (place / kind / ".tmp-0123456789" / "half").mkdir(parents=True)
+            (place / kind / ".tmp-9876543210").write_bytes(b"half a")
+    steps = list(rebuild_nodes(store, again, nodes["text/dataset_manifest"].id))
+    assert steps[-1]["kind"] == "text/dataset_manifest" and all(step["same"] for step in steps)

@@ -69,7 +69,7 @@ def demo_tdmpc() -> WorldModelConfig:
     return WorldModelConfig(
         model="tdmpc",
         planner=PlannerConfig(horizon=12, iterations=2, context=1),
-        train=_training(500),
+        train=_training(1_000),
         gate=GateConfig(),
     )
 
