@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from assets_data.documents import read_manifest
 from assets_data.lineage import ConfigError, IntegrityError, Snapshot, Store
 from training.config import OptimizerConfig, TrainConfig
 from training.data import Data
@@ -58,7 +59,7 @@ def input_issues(store: Store, inputs: Mapping[str, Snapshot], plan: TrainConfig
             yield Issue("INPUT_BROKEN", "error", f"inputs.{name}", str(error))
             continue
         if "manifest.json" in snapshot.files and not snapshot.kind.endswith("/checkpoint"):
-            yield from _manifest_issues(store, snapshot.read_json("manifest.json"), plan)
+            yield from _manifest_issues(store, read_manifest(snapshot), plan)
 
 
 def _manifest_issues(store: Store, document: Mapping[str, Any], plan: TrainConfig) -> Iterator[Issue]:

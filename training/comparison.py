@@ -11,12 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from assets_data.documents import read_facts, read_registration, read_result
 from assets_data.lineage import GateError, Snapshot
 from training.data import fixed_members
 from training.gate import judge
-from training.job import REGISTRATION, Job
-
-RESULT = "result.json"
+from training.job import Job
 
 
 def shared_criteria(job: Job, champion: Snapshot, champion_report: Snapshot, champion_preflight: Snapshot) -> Any:
@@ -26,8 +25,8 @@ def shared_criteria(job: Job, champion: Snapshot, champion_report: Snapshot, cha
     if evaluation_digest(champion_preflight) == evaluation_digest(job.preflight) and same_rows(
         champion_preflight, job.preflight
     ):
-        return champion_report.read_json(RESULT)["gate"]["criteria"], "both were judged by the same registration"
-    facts, registered = champion.read_json("training.json"), job.registration
+        return read_result(champion_report)["gate"]["criteria"], "both were judged by the same registration"
+    facts, registered = read_facts(champion), job.registration
     members = fixed_members(job.data)
     theirs = {name: facts["corpus"].get(name) for name in members}
     if facts["model_inputs"] != registered["model_inputs"] or theirs != members:
@@ -51,13 +50,13 @@ def compare(champion: Sequence[Mapping[str, Any]], challenger: Sequence[Mapping[
 
 def evaluation_digest(preflight: Snapshot) -> str:
     """The digest over thresholds, prompts and seeds that a preflight registered."""
-    return preflight.read_json(REGISTRATION)["evaluation"]["digest"]
+    return read_registration(preflight)["evaluation"]["digest"]
 
 
 def same_rows(one: Snapshot, other: Snapshot) -> bool:
     """Whether two preflights registered the same tables of prompts, and read the same inputs."""
     parts = [{k: v for k, v in each.content["parts"].items() if k != "registration"} for each in (one, other)]
-    inputs = [each.read_json(REGISTRATION)["inputs"] for each in (one, other)]
+    inputs = [read_registration(each)["inputs"] for each in (one, other)]
     return parts[0] == parts[1] and inputs[0] == inputs[1]
 
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from assets_data.documents import FACTS, MANIFEST, REGISTRATION, RESULT
 from assets_data.lineage import Snapshot
 from assets_data.lineage.queries.tree import Node
 from assets_data.lineage.receipts.receipt import Receipt
-from training.job import REGISTRATION
 from training.recipe import PROMOTED
 
 Nodes = Mapping[str, Node]
-PREFLIGHT, MANIFEST = "preflight", "manifest.json"
+PREFLIGHT = "preflight"
 
 
 def contradictions(node: Node, nodes: Nodes) -> Iterator[str]:
@@ -60,7 +60,7 @@ def _registered(receipt: Receipt, nodes: Nodes) -> Iterator[str]:
 def _repeated(snapshot: Snapshot, receipt: Receipt, nodes: Nodes) -> list[str]:
     """What the files of a checkpoint or a report say otherwise than one receipt."""
     parents = {parent.id for parent in receipt.parents}
-    facts, result = _typed(snapshot, "training.json"), _typed(snapshot, "result.json")
+    facts, result = _typed(snapshot, FACTS), _typed(snapshot, RESULT)
     found: list[str] = []
     for name, config in (("config.json", _document(snapshot, "config.json")), ("result.json", result.get("config"))):
         if config and (facts or result) and config != receipt.config:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from assets_data.documents import Registration, read_registration
 from assets_data.lineage import ConfigError, DataError, Snapshot, Store, digest_json, from_recorded
 from training.data import Data
 from training.recipe import Recipe
-
-REGISTRATION = "registration.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,13 +23,13 @@ class Job:
     preflight: Snapshot
 
     @cached_property
-    def registration(self) -> dict[str, Any]:
+    def registration(self) -> Registration:
         """What the preflight registered, after checking it to the last value.
 
         Raises ConfigError PREFLIGHT_OTHER_DATA, or PREFLIGHT_NOT_OK listing the errors.
         """
         self.preflight.verify(deep=True)
-        registration = self.preflight.read_json(REGISTRATION)
+        registration = read_registration(self.preflight)
         expected = {name: snapshot.id for name, snapshot in self.inputs.items()}
         if (found := registration["inputs"]) != expected:
             raise ConfigError("PREFLIGHT_OTHER_DATA", "made for other data", expected=expected, found=found)

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from assets_data.documents import REGISTRATION, VERSIONS
 from assets_data.lineage import ConfigError, DataError, IntegrityError, Snapshot, Store, digest_json, to_dict
 from assets_data.lineage.queries.leaks import Leak
 from training import machine
@@ -23,8 +24,6 @@ from training.leaks import leak_issues, learner_leaks
 from training.machine import Probes
 from training.recipe import Findings, Issue, Recipe
 from training.run import build_module
-
-SCHEMA = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +84,7 @@ def _registration(
     """What training and gate read. The evaluation's digest covers thresholds, prompts and seeds together."""
     evaluation = {"thresholds": dict(findings.thresholds), **findings.evaluation} if findings else {}
     return {
-        "schema_version": SCHEMA,
+        "schema_version": VERSIONS[REGISTRATION],
         "recipe": recipe.name,
         "ok": not any(issue.severity == "error" for issue in issues),
         "errors": [[issue.code, issue.path, issue.message] for issue in issues if issue.severity == "error"],

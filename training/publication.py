@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from assets_data.documents import FACTS, RESULT, VERSIONS, read_facts, read_manifest
 from assets_data.lineage import Snapshot, SnapshotWriter, Store, to_dict
 from assets_data.lineage.queries.explain import ORIGIN
 from assets_data.lineage.receipts.code import commit
@@ -30,8 +31,6 @@ from training.parallel.follow import order
 from training.parallel.world import ALONE, World
 from training.run import Run
 from training.run_directory import CHECKPOINTS, LOG, METRICS, PASSED, TIMINGS
-
-FACTS_SCHEMA, RESULT_SCHEMA = 2, 2
 
 
 def train_and_publish(
@@ -66,9 +65,9 @@ def train_and_publish(
         shutil.copyfile(run.directory / name, writer.sidecar(name))
     writer.write_json("config.json", to_dict(job.config), sidecar=True)
     if "manifest" in job.inputs:
-        writer.write_json("manifest.json", job.inputs["manifest"].read_json("manifest.json"), sidecar=True)
+        writer.write_json("manifest.json", read_manifest(job.inputs["manifest"]), sidecar=True)
     training = _training_facts(run, run_id, job)
-    writer.write_json("training.json", training, sidecar=True)
+    writer.write_json(FACTS, training, sidecar=True)
     writer.environment |= world.facts()
     if run.taken_over:  # the same weights may be published already, with another run's training.json
         writer.found["taken_over"] = dict(run.taken_over)
@@ -85,7 +84,7 @@ def judge_and_publish(writer: SnapshotWriter, job: Job, checkpoint: Snapshot) ->
             evaluation = recipe.evaluate(model, data, config, job.preflight)
     registered = job.registration["evaluation"]
     verdict = judge(evaluation.measurements, registered["thresholds"])
-    training = checkpoint.read_json("training.json")
+    training = read_facts(checkpoint)
     passed = sum(criterion["verdict"] == "pass" for criterion in verdict["criteria"])
     headline = f"gate: {verdict['verdict']} ({passed} of {len(verdict['criteria'])} criteria)"
     if verdict["verdict"] == "pass":
@@ -93,7 +92,7 @@ def judge_and_publish(writer: SnapshotWriter, job: Job, checkpoint: Snapshot) ->
     inputs = {name: snapshot.id for name, snapshot in job.inputs.items()}
     ids = {**inputs, "preflight_report": job.preflight.id, "checkpoint": checkpoint.id, **data.members}
     document = {
-        "schema_version": RESULT_SCHEMA,
+        "schema_version": VERSIONS[RESULT],
         "config": to_dict(config),
         "metrics": {
             "scalars": {"gate_passed": verdict["verdict"] == "pass", **finite(evaluation.scalars)},
@@ -104,7 +103,7 @@ def judge_and_publish(writer: SnapshotWriter, job: Job, checkpoint: Snapshot) ->
         "metadata": {"run_id": training["run_id"], "recipe": recipe.name, **ids},
         "summary": [headline, *evaluation.summary, *verdict["reasons"]],
     }
-    writer.write_json("result.json", document)
+    writer.write_json(RESULT, document)
     writer.stats |= {"verdict": verdict["verdict"], "criteria": len(verdict["criteria"])}
 
 
@@ -128,7 +127,7 @@ def _training_facts(run: Run, run_id: str, job: Job) -> dict[str, Any]:
         "run_id": run_id,
         "recipe": run.recipe.name,
         "task": run.recipe.task,
-        "schema_version": FACTS_SCHEMA,
+        "schema_version": VERSIONS[FACTS],
         "inputs": {name: snapshot.id for name, snapshot in job.inputs.items()},
         "preflight": job.preflight.id,
         "origin": run.fingerprint["origin"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from assets_data.documents import read_facts, read_result
 from assets_data.lineage import IntegrityError, Snapshot, Store
 from assets_data.stage import Outcome
 from training.recipe import find_recipe
@@ -33,7 +34,7 @@ def loads_and_rehashes(_store: Store, checkpoint: Snapshot) -> Outcome:
 
 def no_collapse(_store: Store, checkpoint: Snapshot) -> Outcome:
     """No criterion of the collapse monitor was met at the end of the training. A warning: the gate decides."""
-    result = checkpoint.read_json("training.json")["result"]
+    result = read_facts(checkpoint)["result"]
     met = {name: int(value) for name, value in result.items() if name.rpartition("/")[2] == "collapse_alerts" and value}
     failures = [{"state": name.rpartition("/")[0], "criteria met": value} for name, value in met.items()]
     facts = {"collapse_alerts": sum(met.values())}
@@ -55,7 +56,7 @@ def lineage_intact(store: Store, checkpoint: Snapshot) -> Outcome:
 
 def gate(_store: Store, report: Snapshot) -> Outcome:
     """The registered thresholds are met. "Undetermined" does not pass."""
-    verdict = report.read_json("result.json")["gate"]
+    verdict = read_result(report)["gate"]
     facts: dict[str, Any] = {"verdict": verdict["verdict"], "criteria": len(verdict["criteria"])}
     for criterion in verdict["criteria"]:
         if criterion["value"] is not None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from assets_data.documents import REGISTRATION, read_facts, read_registration
 from assets_data.lineage import GateError, IntegrityError, Snapshot, SnapshotWriter, Store, from_recorded
 from assets_data.lineage.queries.explain import ORIGIN
 from assets_data.lineage.queries.tree import load_tree
@@ -19,7 +20,7 @@ from assets_data.lineage.receipts.reader import read_receipt
 from assets_data.lineage.storage.sealing import Outside
 from assets_data.stage import NOTHING, Check, One, Stage
 from training.config import derived_seeds
-from training.job import REGISTRATION, Job, named_inputs, run_name
+from training.job import Job, named_inputs, run_name
 from training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def make_preflight_report(store: Store, recipe: Recipe, inputs: Mapping[str, Sna
             build=build,
             outside=Outside(reads=_ancestors(store, chosen)),
         )
-        if not snapshot.reused or snapshot.read_json(REGISTRATION)["ok"]:
+        if not snapshot.reused or read_registration(snapshot)["ok"]:
             break
     return snapshot
 
@@ -178,7 +179,7 @@ def make_gate_report(
 
         judge_and_publish(writer, job, checkpoint)
 
-    run = store.root / "runs" / checkpoint.read_json("training.json")["run_id"]
+    run = store.root / "runs" / read_facts(checkpoint)["run_id"]
     return store.run_stage(
         name=f"{recipe.name}/gate_report",
         module=training_code(recipe),
@@ -214,7 +215,7 @@ def load_model(recipe: Recipe, checkpoint: Snapshot) -> nn.Module:
     from safetensors.torch import load_file
 
     config = from_recorded(recipe.config_type, checkpoint.read_json("config.json"))
-    model = recipe.build_model(config, checkpoint.read_json("training.json")["model_inputs"])
+    model = recipe.build_model(config, read_facts(checkpoint)["model_inputs"])
     model.load_state_dict(load_file(checkpoint.file("model.safetensors")))
     return model.eval()
 

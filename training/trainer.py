@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from assets_data.documents import Result, read_facts, read_result
 from assets_data.lineage import Snapshot, Store, resolve
 from training.recipe import Recipe, find_recipe
 from training.stages import make_checkpoint, make_gate_report, make_preflight_report
@@ -75,11 +76,11 @@ class Trainer:
         )
         return self._point("checkpoint", self.checkpoint)
 
-    def evaluate(self) -> dict[str, Any]:
+    def evaluate(self) -> Result:
         """The gate's ``result.json`` for the checkpoint, training it first if need be."""
         checkpoint, preflight = self._trained()
         report = make_gate_report(self.store, self.recipe, self.inputs, preflight, checkpoint)
-        return self._point("gate_report", report).read_json("result.json")
+        return read_result(self._point("gate_report", report))
 
     def evaluate_loss(
         self, split: Literal["train", "validation"] = "validation", max_rows: int = 2048
@@ -95,7 +96,7 @@ class Trainer:
 
     def runtime_profile(self) -> dict[str, Any]:
         """Seconds to the first update, seconds, updates per second: of the process that finished the training."""
-        return self._trained()[0].read_json("training.json")["profile"]
+        return read_facts(self._trained()[0])["profile"]
 
     def _trained(self) -> tuple[Snapshot, Snapshot]:
         """Checkpoint and preflight."""

@@ -7,6 +7,7 @@ from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from assets_data.documents import read_facts, read_result
 from assets_data.lineage import IntegrityError, Snapshot
 from assets_data.lineage.queries.freshness import differing
 from assets_data.lineage.queries.tree import Node, load_tree, published_by
@@ -83,7 +84,7 @@ def _trained_in(snapshot: Snapshot | None) -> dict[str, Any]:
     """The environment that a training wrote down; empty when there is none to read."""
     if snapshot and "training.json" in snapshot.files:
         with contextlib.suppress(OSError, IntegrityError):
-            facts = snapshot.read_json("training.json")
+            facts = read_facts(snapshot)
             return facts.get("environment", {}) if isinstance(facts, dict) else {}
     return {}
 
@@ -96,6 +97,6 @@ def _metrics(snapshot: Snapshot | None) -> dict[str, Any]:
     """The numbers a node published about itself; seconds and rates are the machine's, not the result's."""
     if snapshot is None:
         return {}
-    scalars = snapshot.read_json("result.json")["metrics"]["scalars"] if "result.json" in snapshot.files else {}
+    scalars = read_result(snapshot)["metrics"]["scalars"] if "result.json" in snapshot.files else {}
     stats = {k: v for k, v in snapshot.stats.items() if "second" not in k and not k.endswith("_per_s")}
     return {**stats, **scalars}

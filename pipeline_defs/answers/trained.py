@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from assets_data.documents import read_facts
 from assets_data.lineage import DataError, Snapshot, Store
 from assets_data.lineage.identity.record_ids import record_columns
 from assets_data.lineage.queries.remembered import Memory, SortedEpochs
@@ -104,7 +105,7 @@ def _hex(record: str | bytes) -> str:
 
 def read_order(checkpoint: Snapshot) -> dict[str, Any]:
     """The order record of a checkpoint."""
-    record = checkpoint.read_json("training.json").get("order") if "training.json" in checkpoint.files else None
+    record = read_facts(checkpoint).get("order") if "training.json" in checkpoint.files else None
     if record is None:
         trained = checkpoint.kind.endswith("/checkpoint")
         action = (

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from assets_data.documents import read_facts
 from assets_data.lineage import ConfigError, Snapshot
 from pipeline_defs.answers.answer import plain
 
@@ -43,7 +44,7 @@ def embed(checkpoint: Snapshot, source: Path, target: Path, settings: Mapping[st
         what = "this node holds no weights"
         raise ConfigError("EMBED_UNSUPPORTED", what, expected="*/checkpoint", found=checkpoint.kind)
     checkpoint.verify()
-    training = checkpoint.read_json("training.json")
+    training = read_facts(checkpoint)
     recipe = find_recipe(training["recipe"])
     owners = {given.kind.partition("/")[0] for given in recipe.inputs.values()}
     readers = [domain.embed for name, domain in find_domains().items() if name in owners and domain.embed]

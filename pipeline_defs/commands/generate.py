@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from assets_data.documents import read_facts, read_result
 from assets_data.lineage import ConfigError, Snapshot, Store
 from assets_data.lineage.identity.digests import load_json
 from pipeline_defs.answers.answer import plain
@@ -57,7 +58,7 @@ def generate(store: Store, checkpoint: Snapshot, prompt: str, sampling: Any) -> 
             "GENERATE_NO_CHECKPOINT", "this node holds no weights", expected="*/checkpoint", found=checkpoint.kind
         )
     checkpoint.verify()
-    facts = checkpoint.read_json("training.json")
+    facts = read_facts(checkpoint)
     recipe = find_recipe(facts["recipe"])
     write = recipe.generate
     if write is None:
@@ -96,7 +97,7 @@ def verdicts(store: Store, recipe: str, checkpoint_id: str) -> list[str]:
     for record in sorted((store.root / "stages").glob("*.json")):
         entry = load_json(record.read_bytes(), record)
         if entry["stage"] == f"{recipe}/gate_report" and store.snapshot_path(entry["snapshot"]).is_dir():
-            result = store.snapshot(entry["snapshot"]).read_json("result.json")
+            result = read_result(store.snapshot(entry["snapshot"]))
             if result["metadata"]["checkpoint"] == checkpoint_id:
                 found.add(result["gate"]["verdict"])
     return sorted(found)

@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 
+from assets_data.documents import read_result
 from assets_data.lineage import Snapshot, Store
 from pipeline_defs.commands.chain import Chain, plan_chain, run_chain
 from pipeline_defs.commands.runs import ChainFailure
@@ -86,5 +87,5 @@ def print_summary(store: Store, chain: Chain, seconds: float, failure: str | Non
 def print_verdict(report: Snapshot) -> None:
     """The lines the recipe wrote for people when it judged."""
     print()
-    for line in report.read_json("result.json")["summary"]:
+    for line in read_result(report)["summary"]:
         print(line)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from assets_data.documents import read_registration, read_result
 from assets_data.domain import MANIFEST
 from assets_data.lineage import Snapshot, StemmaError, Store, with_overrides
 from assets_data.lineage.receipts.reader import read_receipt
@@ -119,12 +120,12 @@ def _stages(recipe: Recipe, store: Store, inputs: Mapping[str, Snapshot], config
     from training.stages import make_checkpoint, make_gate_report, make_preflight_report
 
     preflight = make_preflight_report(store, recipe, inputs, config)
-    if not preflight.read_json("registration.json")["ok"]:
+    if not read_registration(preflight)["ok"]:
         yield f"the preflight complains: {preflight.read_json('preflight.json')['issues']}"
         return
     checkpoint = make_checkpoint(store, recipe, inputs, preflight)
     report = make_gate_report(store, recipe, inputs, preflight, checkpoint)
-    result = report.read_json("result.json")
+    result = read_result(report)
     if not result["gate"]["criteria"] or result["metadata"]["checkpoint"] != checkpoint.id:
         yield "the gate report judges nothing, or another checkpoint"
     read = {parent.id for parent in read_receipt(checkpoint.receipt or Path()).parents}

@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 
+from assets_data.documents import read_facts, read_result
 from assets_data.lineage import Snapshot, Store
 from assets_data.stage import Stage
 from pipeline_defs.answers.explain import lineage_markdown
@@ -26,9 +27,9 @@ def recipe_metadata(stage: Stage, store: Store, snapshot: Snapshot) -> dict[str,
 
     tree = {"lineage": dg.MetadataValue.md(lineage_markdown(store, snapshot.id))}
     if stage.name == "checkpoint":
-        training = snapshot.read_json("training.json")
+        training = read_facts(snapshot)
         return {**training_numbers(training), "curves": picture(training_figure(snapshot), "training curves"), **tree}
-    result = snapshot.read_json("result.json")
+    result = read_result(snapshot)
     from pipeline_defs.answers.report.command import write_page
     from pipeline_defs.answers.report.facts import gather
 

@@ -15,6 +15,7 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
+from assets_data.documents import read_result
 from assets_data.lineage import Snapshot
 from assets_data.lineage.identity.tables import iter_batches, table_schema
 from assets_data.lineage.receipts.reader import read_receipt
@@ -112,7 +113,7 @@ def rows_table(rows: Sequence[Mapping[str, Any]], most: int = CELL) -> str:
 
 def report_tables(report: Snapshot) -> dict[str, dg.MarkdownMetadataValue]:
     """What a gate report measured, for the UI: its scalars, and the first rows of every table its recipe wrote."""
-    metrics = report.read_json("result.json")["metrics"]
+    metrics = read_result(report)["metrics"]
     scalars = [{"name": name, "value": value} for name, value in metrics["scalars"].items()]
     tables = {"scalars": scalars, **{name: rows for name, rows in metrics.items() if isinstance(rows, list) and rows}}
     shown = {name: _markdown(list(rows[0]), rows[:REPORT_ROWS]) for name, rows in tables.items() if rows}

@@ -8,6 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from assets_data.documents import read_result
 from assets_data.lineage import Snapshot
 from assets_data.pictures import png
 from training.metrics import LOSS, curves
@@ -27,7 +28,7 @@ def training_figure(checkpoint: Snapshot) -> bytes:
 
 def gate_figure(report: Snapshot) -> bytes:
     """The training's curves, and each judged measurement with its 95% interval and its registered threshold."""
-    result = report.read_json("result.json")
+    result = read_result(report)
     criteria = result["gate"]["criteria"]
     figure = Figure(figsize=(13, max(4, 0.4 * len(criteria))), layout="constrained")
     loss, measured, judged = figure.subplots(1, 3)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from assets_data.documents import read_facts
 from assets_data.lineage import Snapshot, TrainingError
 from training.recipe import Loading
 
@@ -77,7 +78,7 @@ def write_causal_lm(
     """
     from safetensors.torch import save_file
 
-    inputs = checkpoint.read_json("training.json")["model_inputs"]
+    inputs = read_facts(checkpoint)["model_inputs"]
     ids = {f"{name}_token_id": inputs[name] for name in ("pad", "bos", "eos")}
     config = {"vocab_size": inputs["vocab_size"], **ids, "dtype": "float32", **architecture}
     (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")

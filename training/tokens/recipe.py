@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from assets_data.documents import read_registration
 from assets_data.lineage import Snapshot, Store
 from assets_data.stage import One
 from training.generation import Sampling
@@ -101,7 +102,7 @@ class TokenRecipe(Recipe):
         from training.tokens.inspection import registered_rows
 
         rows = registered_rows(preflight, data)
-        lines = preflight.read_json("registration.json")["evaluation"]["baselines"]
+        lines = read_registration(preflight)["evaluation"]["baselines"]
         return evaluate(self, model, data, config, rows, lines)
 
     def _room(self, config: Any) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from assets_data.documents import read_manifest
 from assets_data.domains.cells.read import SPLITS
 from assets_data.lineage import Snapshot, Store
 from assets_data.stage import Outcome
@@ -62,7 +63,7 @@ def check_rows(store: Store, matrix: Snapshot) -> Outcome:
 
 
 def _matrices(store: Store, manifest: Snapshot) -> Mapping[str, Snapshot]:
-    members = manifest.read_json("manifest.json")["members"]["matrix"]
+    members = read_manifest(manifest)["members"]["matrix"]
     return {name: store.snapshot(key) for name, key in members.items()}
 
 

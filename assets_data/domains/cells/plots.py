@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 from matplotlib.figure import Figure
 
+from assets_data.documents import read_result
 from assets_data.domains.cells.quality_summary import TOTAL
 from assets_data.lineage import Snapshot
 from assets_data.pictures import png
@@ -41,7 +42,7 @@ def quality_figures(summary: Snapshot) -> dict[str, bytes]:
 
 def gate_figures(report: Snapshot) -> dict[str, bytes]:
     """``{title: PNG}``: the judged cells on the first two components of what stands for them, coloured by label."""
-    cells = report.read_json("result.json")["metrics"].get("cells")
+    cells = read_result(report)["metrics"].get("cells")
     if not cells:
         return {}
     labels = sorted({cell["label"] for cell in cells})

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from assets_data.documents import read_manifest
 from assets_data.lineage import Snapshot, Store, mix64
 
 SPLITS = ("train", "validation", "test")
@@ -116,7 +117,7 @@ def open_vocabulary(snapshot: Snapshot) -> Vocabulary:
 
 def open_members(store: Store, manifest: Snapshot) -> tuple[Snapshot, dict[str, Snapshot]]:
     """``(vocabulary, matrices by dataset)``, verified."""
-    members = manifest.read_json("manifest.json")["members"]
+    members = read_manifest(manifest)["members"]
     return store.snapshot(members["vocabulary"]), {n: store.snapshot(key) for n, key in members["matrix"].items()}
 
 

@@ -8,6 +8,7 @@ import pandera.polars as pa
 import polars as pl
 
 from assets_data.columns import column_failures
+from assets_data.documents import read_manifest
 from assets_data.domains.cells.quality_summary import MEASURES, QUANTILES
 from assets_data.domains.cells.raw_cells import CELLS, GENES, REPEATS
 from assets_data.domains.cells.read import SPLITS
@@ -92,7 +93,7 @@ def _quality(snapshot: Snapshot) -> list[dict[str, Any]]:
 
 
 def _manifest(snapshot: Snapshot) -> list[dict[str, Any]]:
-    document = snapshot.read_json("manifest.json")
+    document = read_manifest(snapshot)
     members = [document["members"]["vocabulary"], *document["members"]["matrix"].values()]
     columns = {"id": pa.Column(pl.String, pa.Check.str_matches(r"^sha256:[0-9a-f]{64}$"))}
     failed = [check for check in document["checks"] if not check["passed"]]

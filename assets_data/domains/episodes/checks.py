@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from assets_data.documents import read_manifest
 from assets_data.domains.episodes.collect import collect_one, open_simulator
 from assets_data.domains.episodes.config import SourceConfig
 from assets_data.domains.episodes.read import SPLITS
@@ -41,7 +42,7 @@ def check_recollects(store: Store, raw_slice: Snapshot) -> Outcome:
 
 def check_splits(store: Store, manifest: Snapshot) -> Outcome:
     """No episode is in two splits of the sequences that a manifest names."""
-    sequences = store.snapshot(manifest.read_json("manifest.json")["members"]["sequences"])
+    sequences = store.snapshot(read_manifest(manifest)["members"]["sequences"])
     found = split_overlaps(sequences)
     return Outcome(passed=not found, facts={"in_two_splits": len(found)}, failures=found)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from assets_data.documents import read_result
 from assets_data.domains.episodes.raw_slice import iter_episodes
 from assets_data.domains.episodes.record import Episode
 from assets_data.lineage import Snapshot
@@ -31,7 +32,7 @@ def episode_figures(raw_slice: Snapshot) -> dict[str, bytes]:
 
 def gate_figures(report: Snapshot) -> dict[str, bytes]:
     """Of a gate report: error by horizon beside baselines, one prediction against the truth, one planned episode."""
-    metrics = report.read_json("result.json")["metrics"]
+    metrics = read_result(report)["metrics"]
     found: dict[str, bytes] = {}
     if rows := metrics.get("open_loop_by_horizon"):
         found["open loop, error by horizon"] = _horizons(rows)

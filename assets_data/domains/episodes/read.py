@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from assets_data.documents import read_manifest
 from assets_data.lineage import Snapshot, Store, uniform01
 
 SPLITS = ("train", "validation", "test")
@@ -193,7 +194,7 @@ class Replay:
 
 def open_replay(store: Store, manifest: Snapshot) -> Replay:
     """Verified and memory-mapped. Raises IntegrityError when a member is gone or changed."""
-    members = manifest.read_json("manifest.json")["members"]
+    members = read_manifest(manifest)["members"]
     sequences, statistics = (store.snapshot(members[name]) for name in ("sequences", "statistics"))
     layout = sequences.read_json("layout.json")
     slices = {entry["name"]: store.snapshot(entry["id"]) for entry in layout["slices"]}

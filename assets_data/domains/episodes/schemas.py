@@ -9,6 +9,7 @@ import pandera.polars as pa
 import polars as pl
 
 from assets_data.columns import column_failures
+from assets_data.documents import read_manifest
 from assets_data.domains.episodes.raw_slice import iter_episodes
 from assets_data.domains.episodes.read import SPLITS, open_steps
 from assets_data.domains.episodes.record import record_id
@@ -111,7 +112,7 @@ def _sequences(snapshot: Snapshot) -> list[dict[str, Any]]:
 
 
 def _manifest(snapshot: Snapshot) -> list[dict[str, Any]]:
-    document = snapshot.read_json("manifest.json")
+    document = read_manifest(snapshot)
     members = document["members"]
     ids = [members["sequences"], members["statistics"]]
     schema = pa.DataFrameSchema({"id": pa.Column(pl.String, _DIGEST, unique=True)})

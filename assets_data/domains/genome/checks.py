@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from assets_data.documents import read_manifest
 from assets_data.domains.genome.alleles import normalize, record_id
 from assets_data.domains.genome.near import near_rows
 from assets_data.domains.genome.read import SPLITS, open_trajectories, open_windows
@@ -89,7 +90,7 @@ CHECKS: tuple[Check, ...] = (shared_bases, near_windows, labelled_rows, odd_alle
 
 def check_splits(store: Store, manifest: Snapshot) -> Outcome:
     """Every check above, of a published manifest."""
-    members = {name: store.snapshot(key) for name, key in manifest.read_json("manifest.json")["members"].items()}
+    members = {name: store.snapshot(key) for name, key in read_manifest(manifest)["members"].items()}
     slices = {name: snapshot for name, snapshot in members.items() if name.startswith("variants/")}
     findings = [check(members, slices) for check in CHECKS]
     failures = [{"check": f.check, "examples": str(f.examples)} for f in findings if f.count]

@@ -8,6 +8,7 @@ import pandera.polars as pa
 import polars as pl
 
 from assets_data.columns import column_failures
+from assets_data.documents import read_manifest
 from assets_data.domains.genome.calls import LABELS
 from assets_data.domains.genome.read import ALLELE, EMPTY, KINDS, SPLITS, STEPS, N
 from assets_data.lineage import Snapshot, Store
@@ -130,7 +131,7 @@ def _trajectories(snapshot: Snapshot) -> list[dict[str, Any]]:
 
 
 def _manifest(snapshot: Snapshot) -> list[dict[str, Any]]:
-    document = snapshot.read_json("manifest.json")
+    document = read_manifest(snapshot)
     members = pl.DataFrame({"id": list(document["members"].values())})
     failed = [check for check in document["checks"] if not check["passed"]]
     return column_failures("manifest.json", members, pa.DataFrameSchema({"id": pa.Column(pl.String, _SHA)})) + failed

@@ -14,6 +14,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from assets_data.documents import read_manifest
 from assets_data.domains.text.read import SPLITS
 from assets_data.domains.text.windows import SPECIALS_PER_ROW
 from assets_data.finding import Finding
@@ -55,7 +56,7 @@ def check_label_leaks(_store: Store, triples: Snapshot) -> Outcome:
 
 def check_splits(store: Store, manifest: Snapshot) -> Outcome:
     """:func:`split_overlaps` as a check of a dataset manifest."""
-    members = manifest.read_json("manifest.json")["members"]["triples"]
+    members = read_manifest(manifest)["members"]["triples"]
     found = split_overlaps([store.snapshot(member) for member in members.values()])
     facts = {"documents": found.rows, "in_two_splits": found.count}
     return Outcome(passed=found.passed, facts=facts, failures=found.examples)

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from assets_data.documents import read_manifest
 from assets_data.domains.text.mapped import MappedRows
 from assets_data.domains.text.mix_config import MixConfig
 from assets_data.domains.text.quotas import apportion, choose, distinct_keys, largest_total
@@ -53,7 +54,7 @@ def make_mix(store: Store, sources: Mapping[str, Sequence[Snapshot]], config: Mi
 def _members(store: Store, source: Snapshot) -> list[Snapshot]:
     if source.kind != "text/dataset_manifest":
         return [source]
-    return [store.opened(member) for member in source.read_json("manifest.json")["members"]["triples"].values()]
+    return [store.opened(member) for member in read_manifest(source)["members"]["triples"].values()]
 
 
 def _build(writer: SnapshotWriter, members: dict[str, list[Snapshot]], config: MixConfig) -> None:

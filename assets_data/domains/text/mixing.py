@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from assets_data.documents import read_manifest
 from assets_data.lineage import DataError, Snapshot, Store
 
 
@@ -25,7 +26,7 @@ def find_sources(store: Store, nodes: Mapping[str, Sequence[str]]) -> dict[str, 
     Raises DataError STORE_NOTHING_THERE, or MIX_SOURCES where a node has no place in a mix.
     """
     if not nodes:
-        members = store.pointed("text/dataset_manifest").read_json("manifest.json")["members"]["triples"]
+        members = read_manifest(store.pointed("text/dataset_manifest"))["members"]["triples"]
         grouped: dict[str, list[str]] = defaultdict(list)
         for name, member in members.items():
             grouped[name.rpartition("-")[0] or name].append(member)

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from assets_data.documents import read_manifest
 from assets_data.lineage import DataError, Snapshot, Store
 from assets_data.lineage.identity.tables import read_table
 
@@ -89,7 +90,7 @@ class TripleTable:
 
 def open_slices(store: Store, manifest: Snapshot) -> dict[str, Snapshot]:
     """The triples of every slice that a dataset manifest names, verified. Raises DataError MANIFEST_NO_MEMBER."""
-    members = manifest.read_json("manifest.json")["members"]
+    members = read_manifest(manifest)["members"]
     if not members.get("triples"):
         what = "a recipe on text needs triples"
         raise DataError("MANIFEST_NO_MEMBER", what, expected="triples", found=sorted(members))

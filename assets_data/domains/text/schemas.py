@@ -12,6 +12,7 @@ import pandera.polars as pa
 import polars as pl
 
 from assets_data.columns import column_failures
+from assets_data.documents import read_manifest
 from assets_data.domains.text import table_schemas as schemas
 from assets_data.domains.text.read import SPLITS
 from assets_data.domains.text.walks.schemas import schema_problems
@@ -91,7 +92,7 @@ def _summary_tables(snapshot: Snapshot) -> Iterator[Table]:
 
 
 def _manifest_tables(snapshot: Snapshot) -> Iterator[Table]:
-    manifest = snapshot.read_json("manifest.json")
+    manifest = read_manifest(snapshot)
     members = [(role, "", value) for role, value in manifest["members"].items() if role != "triples"]
     members += [("triples", name, value) for name, value in manifest["members"]["triples"].items()]
     yield "manifest.json", pl.DataFrame(members, schema=["role", "slice", "id"], orient="row"), schemas.members_schema()

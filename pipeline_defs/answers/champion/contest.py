@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from assets_data.documents import read_result
 from assets_data.lineage import GateError, Snapshot, Store
 from assets_data.lineage.queries.explain import explain
 from assets_data.lineage.queries.tree import load_node, newest
 from assets_data.lineage.storage.tombstones import read_tombstones
 from pipeline_defs.answers.champion.standing import Promotion
-from training.comparison import RESULT, compare, shared_criteria
+from training.comparison import compare, shared_criteria
 from training.job import Job
 from training.recipe import find_recipe
 
@@ -36,7 +37,7 @@ class Challenger:
     @property
     def result(self) -> Mapping[str, Any]:
         """The report's document."""
-        return self.report.read_json(RESULT)
+        return read_result(self.report)
 
 
 def find_challenger(

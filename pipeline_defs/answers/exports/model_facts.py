@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from assets_data.documents import read_facts, read_result
 from assets_data.lineage import Snapshot, StemmaError, Store
 from assets_data.lineage.queries.tree import Node, published_by
 
@@ -33,7 +34,7 @@ def model_facts(tree: Mapping[str, Node], root: str) -> ModelFacts:
     """The facts of the checkpoint ``root``."""
     node = tree[root]
     receipt, snapshot = published_by(node), node.snapshot
-    training = snapshot.read_json("training.json") if snapshot and "training.json" in snapshot.files else {}
+    training = read_facts(snapshot) if snapshot and "training.json" in snapshot.files else {}
     parents = [tree[parent.id] for parent in receipt.parents if not parent.kind.endswith("/preflight_report")]
     recipe = node.kind.partition("/")[0]
     metrics, verdict = _judgement(snapshot, recipe, root)
@@ -43,7 +44,7 @@ def model_facts(tree: Mapping[str, Node], root: str) -> ModelFacts:
 
 def _judgement(checkpoint: Snapshot | None, recipe: str, root: str) -> tuple[dict[str, Any], str]:
     report = _report(Store(checkpoint.path.parents[1]), recipe) if checkpoint else None
-    document = report.read_json("result.json") if report and "result.json" in report.files else {}
+    document = read_result(report) if report and "result.json" in report.files else {}
     if document.get("metadata", {}).get("checkpoint") != root:
         return {}, "not judged"
     scalars = {k: v for k, v in document["metrics"]["scalars"].items() if isinstance(v, int | float | str)}

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from assets_data.documents import read_facts
 from assets_data.lineage import Snapshot
 from assets_data.lineage.queries.tree import Node
 from pipeline_defs.answers.answer import pretty
@@ -45,5 +46,5 @@ def write_tokenizer(tree: Mapping[str, Node], checkpoint: Snapshot, folder: Path
 
 
 def _model_inputs(checkpoint: Snapshot) -> Mapping[str, Any]:
-    facts = checkpoint.read_json("training.json") if "training.json" in checkpoint.files else {}
+    facts = read_facts(checkpoint) if "training.json" in checkpoint.files else {}
     return facts.get("model_inputs", {})

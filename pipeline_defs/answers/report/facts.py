@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from assets_data.documents import read_facts, read_registration, read_result
 from assets_data.lineage import Snapshot, Store
 from assets_data.lineage.queries.explain import Tree, explain
 from assets_data.lineage.queries.tree import load_tree, newest
 from pipeline_defs.answers.champion.contest import Challenger, find_challenger
 from pipeline_defs.answers.champion.standing import champion
 from pipeline_defs.answers.explain import tree_lines
-from training.comparison import RESULT, compare, evaluation_digest, same_rows
+from training.comparison import compare, evaluation_digest, same_rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,7 @@ def gather(store: Store, report: Snapshot, *, hashed: bool = True) -> Facts:
     """The facts of a gate report's snapshot; with ``hashed`` every byte of the lineage is hashed again."""
     recipe = report.kind.partition("/")[0]
     challenger = find_challenger(store, recipe, _checkpoint_of(store, report), report.id)
-    result, training = challenger.result, challenger.checkpoint.read_json("training.json")
+    result, training = challenger.result, read_facts(challenger.checkpoint)
     tree = (
         explain(store, report.id)
         if hashed
@@ -100,7 +101,7 @@ def _against_champion(store: Store, challenger: Challenger) -> tuple[list[dict[s
             f"the champion {standing.checkpoint[7:19]} was judged by another registration: "
             "`stemma promote` judges it again",
         )
-    rows = compare(report.read_json(RESULT)["gate"]["criteria"], challenger.result["gate"]["criteria"])
+    rows = compare(read_result(report)["gate"]["criteria"], challenger.result["gate"]["criteria"])
     return rows, f"against the champion {standing.checkpoint[7:19]}, by the same registration"
 
 
@@ -126,7 +127,7 @@ def _data(tree: Tree, preflight: Snapshot) -> list[tuple[str, str]]:
         )
         for kind, count in kinds.items()
     ]
-    dataset = preflight.read_json("registration.json")["dataset"]
+    dataset = read_registration(preflight)["dataset"]
     return rows + [(k, f"{v:,}") for k, v in sorted(dataset.items()) if isinstance(v, int | float)]
 
 

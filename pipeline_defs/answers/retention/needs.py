@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from assets_data.documents import read_facts
 from assets_data.lineage import Store
 from assets_data.lineage.errors import StemmaError
 from assets_data.lineage.identity.digests import load_json
@@ -109,7 +110,7 @@ def needed_runs(nodes: Mapping[str, Node], kept: Iterable[str]) -> set[str]:
     for key in kept:
         node = nodes.get(key)
         if node and node.snapshot and "training.json" in node.snapshot.files:
-            found.add(node.snapshot.read_json("training.json")["run_id"])
+            found.add(read_facts(node.snapshot)["run_id"])
     return found
 
 

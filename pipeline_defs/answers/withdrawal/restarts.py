@@ -8,6 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from assets_data.documents import read_facts
 from assets_data.lineage import Store, digest_file
 from assets_data.lineage.errors import StemmaError
 from assets_data.lineage.identity.digests import load_json
@@ -23,7 +24,7 @@ def find_restart(
     ``changed`` are the snapshots that will be made again; ``rebuilt``: so will whatever learned from the records. Where
     a text comes back that one of the records had kept out, an earlier state may be needed: the new rows tell.
     """
-    facts = effect.node.snapshot.read_json("training.json") if effect.node.snapshot else {}
+    facts = read_facts(effect.node.snapshot) if effect.node.snapshot else {}
     updates, seconds = facts.get("updates", 0), facts.get("seconds", 0.0)
     if rebuilt and effect.learned:
         says = "an ancestor of it learned from them and is made again"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 
+from assets_data.documents import read_facts
 from assets_data.domains.cells.read import Cells, Vocabulary, open_cells, open_members, open_vocabulary
 from assets_data.lineage import DataError, Snapshot, Store, from_recorded
 from training.data import TableRef
@@ -56,7 +57,7 @@ def open_data(store: Store, inputs: Mapping[str, Snapshot], config: FinetuneConf
     """
     learned, matrices = open_members(store, inputs["manifest"])
     checkpoint = store.snapshot(inputs["pretrained"].id)
-    facts = checkpoint.read_json("training.json")["model_inputs"]
+    facts = read_facts(checkpoint)["model_inputs"]
     pretrained_config = checkpoint.read_json("config.json")
     here, known = open_vocabulary(learned), model_vocabulary(facts)
     pretrained = from_recorded(CellMlmConfig, pretrained_config)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from assets_data.documents import read_registration
 from assets_data.lineage import GateError, Snapshot
 from training.findings import Evaluation, Findings, Issue, Measurement
 from training.recipes.cell_finetune.config import FinetuneConfig
@@ -63,7 +64,7 @@ def evaluate(model: object, data: FinetuneData, config: FinetuneConfig, prefligh
         score, name = (predicted.argmax(1) == targets).astype(np.float64), "accuracy"
     else:
         score, name = -np.square(predicted[:, 0].astype(np.float64) - targets), "minus_squared_error"
-    registered = preflight.read_json("registration.json")["evaluation"]
+    registered = read_registration(preflight)["evaluation"]
     unit, of = units(table["group"].to_pylist())
     bounds = interval(score - baseline, unit, registered["resamples"], registered["seed"])
     gain = Measurement(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from assets_data.documents import read_registration
 from assets_data.lineage import Snapshot
 from training.findings import Evaluation, Measurement
 from training.recipes.cell_mlm.config import CellMlmConfig
@@ -29,7 +30,7 @@ MOST_WATCHED = 500
 
 def evaluate(model: CellModel, data: CellData, config: CellMlmConfig, preflight: Snapshot) -> Evaluation:
     """Held-out prediction and the linear probe, as far as the config asks for them."""
-    registered = preflight.read_json("registration.json")["evaluation"]
+    registered = read_registration(preflight)["evaluation"]
     rows = registered_rows(data.test, preflight.table(CELLS)["row_key"].to_numpy())
     found: list[Found] = []
     pictures: list[dict[str, Any]] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from assets_data.documents import read_facts
 from assets_data.lineage import Snapshot
 from training.recipe import Loading
 
@@ -29,7 +30,7 @@ genes = json.loads(Path("genes.json").read_text())["genes"]  # row i of the embe
 
 def export(checkpoint: Snapshot, folder: Path) -> Loading:
     """Write ``genes.json`` and say how the model is loaded."""
-    inputs = checkpoint.read_json("training.json")["model_inputs"]
+    inputs = read_facts(checkpoint)["model_inputs"]
     genes = [{"name": n, "median": m} for n, m in zip(inputs["genes"], inputs["medians"], strict=True)]
     tokens = checkpoint.read_json("config.json")["tokens"]
     document = {"genes": genes, "vocabulary": inputs["vocabulary"], "tokens": tokens}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from assets_data.documents import read_registration
 from assets_data.domains.genome.read import blocks
 from assets_data.lineage import GateError, Snapshot
 from training.findings import Evaluation, Measurement
@@ -19,7 +20,7 @@ def evaluate(model: DnaEncoder, data: WindowData, preflight: Snapshot) -> Evalua
     """Two measurements: by how many nats per base the model beats frequencies, and the best context counts; of each the
     lower bound of the 95% interval is judged. Raises GateError GATE_OTHER_ROWS.
     """
-    registered = preflight.read_json("registration.json")["evaluation"]
+    registered = read_registration(preflight)["evaluation"]
     table = preflight.table(ASKED)
     row, place = _rows(data, table["window_key"].to_numpy()), table["place"].to_numpy()
     device = next(model.parameters()).device

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from assets_data.documents import read_registration
 from assets_data.lineage import Snapshot, StemmaError, Store
 from assets_data.lineage.receipts.reader import read_receipt
 
@@ -22,7 +23,7 @@ def judge_encoder(store: Store, manifest: Snapshot, checkpoint: Snapshot) -> tup
         return "undetermined", ["no receipt of it names a preflight"]
     try:
         preflight = store.snapshot(f"sha256:{found[-1].removeprefix('sha256:')}")
-        registered = preflight.read_json("registration.json")["evaluation"]
+        registered = read_registration(preflight)["evaluation"]
         model: Any = load_model(RECIPE, checkpoint)
         config = RECIPE.presets["demo"]()
         data = RECIPE.open_data(store, {"manifest": manifest}, config)

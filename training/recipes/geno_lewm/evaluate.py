@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from assets_data.documents import read_registration
 from assets_data.domains.genome.read import KINDS, blocks
 from assets_data.lineage import GateError, Snapshot
 from training.findings import Evaluation, Measurement
@@ -36,7 +37,7 @@ def evaluate(model: Predictor, data: GenoData, preflight: Snapshot) -> Evaluatio
     """Skill over no change and gain over the best baseline, of rows of 1 and of 3 edits; gain over the class mean of
     every kind of single edit. The lower bound of each 95% interval is judged. Raises GateError GATE_OTHER_ROWS.
     """
-    registered = preflight.read_json("registration.json")["evaluation"]
+    registered = read_registration(preflight)["evaluation"]
     table, test = preflight.table(BASELINES), data.test
     if not np.array_equal(table["row_key"].to_numpy(), test.row_keys):
         raise GateError("GATE_OTHER_ROWS", "the registered test rows are not those of the data")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from assets_data.documents import read_facts
 from assets_data.domains.genome.read import KINDS, Trajectories
 from assets_data.lineage import DataError, Snapshot, Store, from_recorded
 from assets_data.lineage.receipts.reader import read_receipt
@@ -44,7 +45,7 @@ def open_scorer(store: Store, checkpoint: Snapshot) -> Callable[[Trajectories], 
     from training.recipes.geno_lewm import RECIPE
 
     model: Any = load_model(RECIPE, checkpoint)
-    sigma = np.array(checkpoint.read_json("training.json")["model_inputs"]["sigma"], np.float32)
+    sigma = np.array(read_facts(checkpoint)["model_inputs"]["sigma"], np.float32)
 
     def score(rows: Trajectories) -> dict[str, np.ndarray]:
         both = np.stack([states(opened, rows.windows_RSW[:, state], config) for state in (0, 1)], 1)

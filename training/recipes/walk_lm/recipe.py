@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from assets_data.documents import read_registration
 from assets_data.lineage import Snapshot, Store
 from assets_data.stage import One
 from training.recipe import Evaluation, Findings, Issue, Recipe
@@ -90,7 +91,7 @@ class WalkLm(Recipe):
         from training.recipes.walk_lm.evaluate import evaluate
         from training.recipes.walk_lm.prompts import read_prompts
 
-        registered = preflight.read_json("registration.json")
+        registered = read_registration(preflight)
         return evaluate(
             model,
             data.graph,

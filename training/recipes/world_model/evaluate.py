@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from assets_data.documents import read_registration
 from assets_data.lineage import ConfigError, GateError, Snapshot
 from training.findings import Evaluation, Measurement
 from training.recipes.world_model.baselines import KNN, NO_CHANGE, RIDGE
@@ -33,7 +34,7 @@ CHUNK = 256
 
 def evaluate(model: Any, data: WorldData, config: WorldModelConfig, preflight: Snapshot) -> Evaluation:
     """Everything that was registered, and beside it what was not judged. Raises GateError GATE_OTHER_ROWS."""
-    registered = preflight.read_json("registration.json")["evaluation"]
+    registered = read_registration(preflight)["evaluation"]
     found: dict[str, tuple[float, Interval, int]] = {}
     scalars: dict[str, Any] = {"parameters": sum(p.numel() for p in model.parameters() if p.requires_grad)}
     tables: dict[str, Any] = {}

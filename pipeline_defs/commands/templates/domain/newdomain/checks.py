@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from assets_data.documents import read_manifest
 from assets_data.lineage import Snapshot, Store
 from assets_data.stage import Outcome
 from newdomain.read import SPLITS
@@ -24,7 +25,7 @@ def split_overlaps(rows: Iterable[Snapshot]) -> list[dict[str, Any]]:
 
 def check_splits(store: Store, manifest: Snapshot) -> Outcome:
     """:func:`split_overlaps` as a check of a dataset manifest."""
-    document = manifest.read_json("manifest.json")
+    document = read_manifest(manifest)
     found = split_overlaps(store.snapshot(member) for member in document["members"]["rows"].values())
     return Outcome(passed=not found, facts={"in_two_splits": len(found)}, failures=found)
 

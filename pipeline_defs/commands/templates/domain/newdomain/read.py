@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from assets_data.documents import read_manifest
 from assets_data.lineage import Snapshot, Store
 
 SPLITS = ("train", "validation", "test")
@@ -29,7 +30,7 @@ class Rows:
 
 def open_slices(store: Store, manifest: Snapshot) -> dict[str, Snapshot]:
     """Slice name -> verified rows. Raises IntegrityError when a member is gone or changed."""
-    members: Mapping[str, str] = manifest.read_json("manifest.json")["members"]["rows"]
+    members: Mapping[str, str] = read_manifest(manifest)["members"]["rows"]
     return {name: store.snapshot(member) for name, member in members.items()}
 
 

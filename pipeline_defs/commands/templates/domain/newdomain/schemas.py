@@ -7,6 +7,7 @@ from typing import Any
 import pandera.polars as pa
 import polars as pl
 
+from assets_data.documents import read_manifest
 from assets_data.lineage import Snapshot, Store
 from assets_data.stage import Outcome
 from newdomain.raw_slice import IDS, record_id
@@ -76,7 +77,7 @@ def _scaler(snapshot: Snapshot) -> list[dict[str, Any]]:
 
 
 def _manifest(snapshot: Snapshot) -> list[dict[str, Any]]:
-    document = snapshot.read_json("manifest.json")
+    document = read_manifest(snapshot)
     members = [document["members"]["scaler"], *document["members"]["rows"].values()]
     schema = pa.DataFrameSchema({"id": pa.Column(pl.String, pa.Check.str_matches(r"^sha256:[0-9a-f]{64}$"))})
     failed = [check for check in document["checks"] if not check["passed"]]

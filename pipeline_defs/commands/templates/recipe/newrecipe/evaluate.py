@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from assets_data.documents import read_registration
 from assets_data.lineage import Snapshot, mix64
 from newdomain.read import Rows
 from newrecipe.data import RegressionData
@@ -22,7 +23,7 @@ def predict(model: Network, rows: Rows) -> np.ndarray:
 
 def evaluate(model: Network, data: RegressionData, preflight: Snapshot) -> Evaluation:
     """One measurement, "below": the ratio of the two mean squared errors, with its 95% bootstrap interval."""
-    registered = preflight.read_json("registration.json")["evaluation"]
+    registered = read_registration(preflight)["evaluation"]
     baseline_N = preflight.table(BASELINE)["prediction"].to_numpy()
     squared_2N = np.stack([predict(model, data.test) - data.test.target_N, baseline_N - data.test.target_N]) ** 2
     ours, theirs = (float(value) for value in squared_2N.mean(1))
