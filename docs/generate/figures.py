@@ -48,6 +48,15 @@ GLANCE: tuple[tuple[str, str, str], ...] = (
         "{f[overhead_s.median]:.1f} s; {f[overhead_s.max]:.1f} s",
     ),
     (
+        "slices",
+        "CPU seconds over 100 and over 1,000 slices: all made; nothing changed; one more; `status`; `explain`",
+        "{f[slices.100.made.cpu_s]:.0f}, {f[slices.1000.made.cpu_s]:.0f}; "
+        "{f[slices.100.no_op.cpu_s]:.1f}, {f[slices.1000.no_op.cpu_s]:.1f}; "
+        "{f[slices.100.one_more.cpu_s]:.0f}, {f[slices.1000.one_more.cpu_s]:.0f}; "
+        "{f[slices.100.status.cpu_s]:.1f}, {f[slices.1000.status.cpu_s]:.1f}; "
+        "{f[slices.100.explain.cpu_s]:.1f}, {f[slices.1000.explain.cpu_s]:.1f}",
+    ),
+    (
         "resume",
         "first batch after a resume at update 10; at update 10 million",
         "{f[first_batch_ms.10.median]:.0f} ms; {f[first_batch_ms.10000000.median]:.0f} ms",
