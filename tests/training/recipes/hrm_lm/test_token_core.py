@@ -10,11 +10,11 @@ from assets_data.lineage import ConfigError, with_overrides
 from tests.training.recipes.hrm_lm.conftest import build, tiny
 from training.findings import Evaluation
 from training.gate import judge
+from training.recipes.hrm_lm import RECIPE
 from training.recipes.hrm_lm.answers import agreed, answer_maze, exact, measure_flood
 from training.recipes.hrm_lm.config import DataConfig, HrmLmConfig
 from training.recipes.hrm_lm.flood import VOCABULARY, FloodRows, draw, flood_splits
 from training.recipes.hrm_lm.losses import losses
-from training.recipes.hrm_lm.recipe import RECIPE
 from training.recipes.hrm_lm.token_core import trained_segments
 from training.tokens.rows import pad_batch
 
