@@ -10,6 +10,7 @@ from torch import nn
 from assets_data.lineage import option, with_overrides
 from training.config import TrainConfig
 from training.tokens import CausalRecipe, TokenGate
+from training.tokens.config import TokenLoss
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +19,7 @@ class TableConfig:
 
     context: int = option(32, "most tokens the model sees")
     train: TrainConfig = option(TrainConfig(updates=4, batch_rows=8, threads=1, device="cpu"), "training run")
+    loss: TokenLoss = option(TokenLoss(), "loss over token labels")
     gate: TokenGate = option(TokenGate(rows=20, samples=3, sample_tokens=6), "gate")
 
 
