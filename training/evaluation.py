@@ -7,12 +7,12 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from assets_data.lineage import ConfigError, Snapshot, Store, from_recorded, keyed_order
+from assets_data.lineage import ConfigError, Snapshot, Store, keyed_order
 from training.callbacks import evaluating
 from training.config import derived_seed
 from training.environment import autocast, reproducible
 from training.recipe import Recipe
-from training.stages import load_model
+from training.stages import config_of, load_model
 
 
 def mean_losses(
@@ -22,7 +22,7 @@ def mean_losses(
 
     Raises ConfigError SPLIT_EMPTY where the split has no row.
     """
-    config = from_recorded(recipe.config_type, checkpoint.read_json("config.json"))
+    config = config_of(recipe, checkpoint)
     data = recipe.open_data(store, inputs, config)
     rows = {"train": data, "validation": data.validation}.get(split)
     if rows is None or not len(rows.row_keys):

@@ -210,11 +210,16 @@ def training_code(recipe: Recipe) -> tuple[str, ...]:
     return ("training.publication", recipe.package)
 
 
+def config_of(recipe: Recipe, checkpoint: Snapshot) -> Any:
+    """The config that a published checkpoint was trained with, of this or an older version."""
+    return from_recorded(recipe.config_type, checkpoint.read_json("config.json"))
+
+
 def load_model(recipe: Recipe, checkpoint: Snapshot) -> nn.Module:
     """The model of a published checkpoint, on the CPU and in evaluation mode."""
     from safetensors.torch import load_file
 
-    config = from_recorded(recipe.config_type, checkpoint.read_json("config.json"))
+    config = config_of(recipe, checkpoint)
     model = recipe.build_model(config, read_facts(checkpoint)["model_inputs"])
     model.load_state_dict(load_file(checkpoint.file("model.safetensors")))
     return model.eval()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from assets_data.lineage import DataError, StemmaError
+from assets_data.lineage.config import dotted_values
 from assets_data.lineage.identity.digests import MAX_JSON, load_json
 
 UNDECIDED = 3
@@ -49,6 +50,11 @@ def short(digest: str | None) -> str:
 def pretty(document: Any) -> bytes:
     """A JSON file for other tools: indented, members sorted, a newline at the end; one spelling per document."""
     return (json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def settings_in_words(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Each setting by its dotted name, its value as JSON."""
+    return ((name, json.dumps(value, ensure_ascii=False)) for name, value in dotted_values(fields).items())
 
 
 def read_given(path: Path) -> Any:

@@ -84,8 +84,7 @@ def _trained_in(snapshot: Snapshot | None) -> dict[str, Any]:
     """The environment that a training wrote down; empty when there is none to read."""
     if snapshot and "training.json" in snapshot.files:
         with contextlib.suppress(OSError, IntegrityError):
-            facts = read_facts(snapshot)
-            return facts.get("environment", {}) if isinstance(facts, dict) else {}
+            return read_facts(snapshot).get("environment", {})
     return {}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from argparse import Namespace
 from collections import Counter
@@ -10,12 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from assets_data.lineage import Store
-from assets_data.lineage.config import dotted_values
 from assets_data.lineage.queries.evidence import binding
 from assets_data.lineage.queries.explain import Tree, explain, total_bytes
 from assets_data.lineage.queries.tree import Node, load_tree, was_sealed
 from assets_data.lineage.receipts.receipt import Receipt
-from pipeline_defs.answers.answer import Answer, fault_document, plain, short
+from pipeline_defs.answers.answer import Answer, fault_document, plain, settings_in_words, short
 from pipeline_defs.answers.nodes import find_home
 from training.evidence import contradictions
 
@@ -140,15 +138,12 @@ def _foundation_lines(tree: Tree) -> Iterator[str]:
     for fact in dict.fromkeys(_wish(receipt) for receipt in receipts if receipt.requested):
         yield f"asked        {fact}"
     for receipt in tree.nodes[tree.root].receipts[-1:]:
-        for name, value in dotted_values(receipt.config).items():
-            yield f"config       {name} = {json.dumps(value, ensure_ascii=False)}"
+        for name, value in settings_in_words(receipt.config):
+            yield f"config       {name} = {value}"
 
 
 def _wish(receipt: Receipt) -> str:
-    overrides = ", ".join(
-        f"{name}={json.dumps(value, ensure_ascii=False)}"
-        for name, value in dotted_values(receipt.requested.get("overrides", {})).items()
-    )
+    overrides = ", ".join("=".join(setting) for setting in settings_in_words(receipt.requested.get("overrides", {})))
     return f"{receipt.stage}: preset {receipt.requested.get('preset')}  {overrides}".rstrip()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 from argparse import Namespace
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -14,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from assets_data.lineage import DataError, IntegrityError, Snapshot, StemmaError, Store
-from assets_data.lineage.config import dotted_values
 from assets_data.lineage.identity.merkle import WIDTH
 from assets_data.lineage.identity.record_ids import iter_records
 from assets_data.lineage.queries.evidence import binding, check_evidence
@@ -24,7 +22,7 @@ from assets_data.lineage.receipts.reader import check_statement, read_document
 from assets_data.lineage.storage.deletions import find_deletion
 from assets_data.lineage.storage.names import is_name, require_kind
 from assets_data.lineage.storage.records import parse_record, record_tables
-from pipeline_defs.answers.answer import Answer
+from pipeline_defs.answers.answer import Answer, settings_in_words
 from pipeline_defs.home import stemma_root
 
 SHOWN = 10  # names in a message
@@ -222,8 +220,8 @@ def node_lines(description: dict[str, Any]) -> Iterator[str]:
         yield f"  made by {build['externalParameters']['stage']} at {started}"
         for entry in build["resolvedDependencies"]:
             yield f"    from  {entry['name']:<44}{' '.join(f'{k}:{v[:16]}' for k, v in entry['digest'].items())}"
-        for key, value in dotted_values(build["externalParameters"]["config"]).items():
-            yield f"    with  {key:<24}{json.dumps(value, ensure_ascii=False)}"
+        for key, value in settings_in_words(build["externalParameters"]["config"]):
+            yield f"    with  {key:<24}{value}"
 
 
 def verification_lines(report: dict[str, Any]) -> Iterator[str]:

@@ -35,10 +35,9 @@ def embed(checkpoint: Snapshot, source: Path, target: Path, settings: Mapping[st
     Raises ConfigError EMBED_UNSUPPORTED for a node that holds no weights, or a recipe or domain that does not embed.
     """
     from assets_data.domain import find_domains
-    from assets_data.lineage import from_recorded
     from assets_data.stage import load
     from training.recipe import find_recipe
-    from training.stages import load_model
+    from training.stages import config_of, load_model
 
     if not checkpoint.kind.endswith("/checkpoint"):
         what = "this node holds no weights"
@@ -52,8 +51,7 @@ def embed(checkpoint: Snapshot, source: Path, target: Path, settings: Mapping[st
     if vectors_of is None or not readers:
         what = "neither this recipe nor its data say how rows of a file are embedded"
         raise ConfigError("EMBED_UNSUPPORTED", what, found=recipe.name)
-    model = load_model(recipe, checkpoint)
-    config = from_recorded(recipe.config_type, checkpoint.read_json("config.json"))
+    model, config = load_model(recipe, checkpoint), config_of(recipe, checkpoint)
     facts = {"checkpoint": checkpoint.id, "recipe": recipe.name}
     inputs = training["model_inputs"]
     done = load(readers[0])(source, target, lambda rows: vectors_of(model, config, inputs, rows), settings, facts)

@@ -6,7 +6,7 @@ from argparse import Namespace
 
 from pipeline_defs.answers.answer import Answer
 from pipeline_defs.answers.champion.command import promote_command
-from pipeline_defs.answers.champion.standing import PROMOTED
+from pipeline_defs.answers.champion.standing import promoted_name
 from pipeline_defs.answers.nodes import default_store
 from pipeline_defs.home import prepare_home, stemma_root
 
@@ -23,7 +23,8 @@ def _tell_dagster(recipe: str) -> None:
     import dagster as dg
 
     from pipeline_defs.dagster.history import report_again
+    from pipeline_defs.dagster.names import asset_key
 
     prepare_home(stemma_root())
     with dg.DagsterInstance.get() as instance:
-        report_again(instance, default_store(), dg.AssetKey([recipe, PROMOTED]))
+        report_again(instance, default_store(), asset_key(promoted_name(recipe)))

@@ -221,7 +221,7 @@ def _asked_by_covered_code() -> bool:
     """Whether the first frame that is not the mapping itself is of this project or of a plug-in, and speaks of the
     environment: a compiled library that asks has no frame of its own, and its caller is not to blame.
     """
-    from assets_data.lineage.receipts.code import ROOMS, ROOT, plugin_folders
+    from pipeline_defs.sealed.rules import covered_folders
 
     frame: Any = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename in (*_PASSED, "<frozen _collections_abc>", "<frozen os>"):
@@ -229,4 +229,4 @@ def _asked_by_covered_code() -> bool:
     if frame is None or not {"environ", "getenv"} & set(frame.f_code.co_names):
         return False
     file = Path(frame.f_code.co_filename)
-    return any(file.is_relative_to(folder) for folder in (*(ROOT / room for room in ROOMS), *plugin_folders()))
+    return any(file.is_relative_to(folder) for folder in covered_folders())
