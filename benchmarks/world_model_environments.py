@@ -1,6 +1,6 @@
 """Five environments that no threshold was chosen on, from collection to gate, whatever the figures say.
 
-Small: a few hundred episodes, 200 updates of ``rssm``, five planned starts of at most 100
+Small: a few hundred episodes, the demo's ``rssm`` and number of updates, five planned starts of at most 100
 steps. CartPole-v1 ends early and has a known controller; Acrobot-v1 and MountainCarContinuous-v0 hardly ever see their
 reward under such a policy; MiniGrid shows uint8 grids; HalfCheetah-v5 stands at its baselines, as its model is trained
 on a GPU. An environment whose package is not installed is said to be missing.
@@ -36,7 +36,6 @@ TABLES = EpisodesConfig(
     split=SplitConfig(validation_share=0.2, test_share=0.2, least=10), sequences=SequencesConfig(length=16, stride=8)
 )
 SMALL = {
-    "train.updates": 200,
     "train.max_val_samples": 64,
     "planner.horizon": 12,
     "gate.planning": "reported",
