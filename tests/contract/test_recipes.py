@@ -195,7 +195,11 @@ def leaves(cls, skip=(TrainConfig,)):
 
 
 def test_every_field_of_a_recipes_own_config_is_documented_and_read_in_its_folder(recipe):
-    folders = (FOLDER / recipe.name, ROOT / "training" / "tokens")  # a gate derived from the shared one is read there
+    owners = [
+        cls.__module__.split(".") for cls in type(recipe).__mro__ if cls.__module__.startswith("training.recipes.")
+    ]
+    folders = [FOLDER / parts[2] for parts in owners]
+    folders += [ROOT / "training" / "tokens"]  # a gate derived from the shared one is read there
     sources = [p for folder in folders for p in folder.glob("*.py") if p.name not in ("config.py", "presets.py")]
     read = {
         node.attr

@@ -58,15 +58,17 @@ class EncoderVerdict:
     reasons: Sequence[str]
 
 
-def open_data(store: Store, inputs: Mapping[str, Snapshot]) -> GenoData:
-    """Every row, verified. Raises DataError ENCODER_CHANGED where the table was made by another encoder, and
-    STATE_MISSING where it is of other rows.
+def open_data(store: Store, inputs: Mapping[str, Snapshot], judged: EncoderVerdict | None = None) -> GenoData:
+    """Every row, verified; without ``judged``, the encoder is judged by its own gate.
+
+    Raises DataError ENCODER_CHANGED where the table was made by another encoder, and STATE_MISSING where it is of
+    other rows.
     """
     trajectories = open_members(store, inputs["manifest"])["trajectories"]
     table = store.snapshot(inputs["state_table"].id)
     made_by = table.read_json("encoder.json")["checkpoint"]
     if made_by != inputs["encoder"].id:
-        what, action = "the state table was made by another encoder", "materialise geno_lewm/state_table again"
+        what, action = "the state table was made by another encoder", f"materialise {table.kind} again"
         raise DataError("ENCODER_CHANGED", what, expected=made_by, found=inputs["encoder"].id, action=action)
     train = open_trajectories(trajectories, "train")
     states = read_states(table, "train", train.row_keys)
@@ -84,7 +86,7 @@ def open_data(store: Store, inputs: Mapping[str, Snapshot]) -> GenoData:
         tables=[TableRef(trajectories.id, "train.arrow")],
         validation=rows("validation"),
         test=rows("test"),
-        encoder=_judged(store, inputs),
+        encoder=judged or _judged(store, inputs),
     )
 
 

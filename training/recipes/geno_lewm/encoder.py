@@ -39,16 +39,27 @@ def open_encoder(checkpoint: Snapshot, config: StatesConfig, device: torch.devic
     Raises DataError ENCODER_LAYER for a layer that it does not have.
     """
     model: Any = load_model(DNA_LM, checkpoint).to(device).float().eval().requires_grad_(False)
-    layer = model.layers if config.layer == -1 else config.layer
-    if not 0 <= layer <= model.layers:
-        raise DataError("ENCODER_LAYER", "no such layer", expected=f"-1 to {model.layers}", found=config.layer)
-    contract = {name: value for name, value in to_dict(config).items() if name not in ("batch", "shard")}
+    layer = layer_of(config, model.layers)
     return Encoder(
-        id=digest_json({"encoder": checkpoint.id, "contract": {**contract, "layer": layer}}),
+        id=encoder_id(checkpoint, config, layer),
         hidden=lambda codes: model.hidden(codes, layer),
         token=lambda width: width // 2,
         device=device,
     )
+
+
+def layer_of(config: StatesConfig, layers: int) -> int:
+    """The layer that is read, as a number from 0. Raises DataError ENCODER_LAYER where there is none such."""
+    layer = layers if config.layer == -1 else config.layer
+    if not 0 <= layer <= layers:
+        raise DataError("ENCODER_LAYER", "no such layer", expected=f"-1 to {layers}", found=config.layer)
+    return layer
+
+
+def encoder_id(checkpoint: Snapshot, config: StatesConfig, layer: int) -> str:
+    """A digest of what identifies the snapshot of the weights, and of how states are made with them."""
+    contract = {name: value for name, value in to_dict(config).items() if name not in ("batch", "shard")}
+    return digest_json({"encoder": checkpoint.id, "contract": {**contract, "layer": layer}})
 
 
 def states(encoder: Encoder, windows: np.ndarray, config: StatesConfig) -> np.ndarray:

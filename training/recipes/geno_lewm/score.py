@@ -15,12 +15,14 @@ from assets_data.documents import read_facts
 from assets_data.domains.genome.read import KINDS, Trajectories
 from assets_data.lineage import DataError, Snapshot, Store, from_recorded
 from assets_data.lineage.receipts.reader import read_receipt
+from assets_data.stage import load
 from training.recipes.dna_lm import RECIPE as DNA_LM
 from training.recipes.dna_lm.model import MASK
 from training.recipes.geno_lewm.config import StatesConfig
 from training.recipes.geno_lewm.data import Rows
-from training.recipes.geno_lewm.encoder import open_encoder, states
+from training.recipes.geno_lewm.encoder import states
 from training.recipes.geno_lewm.evaluate import predict
+from training.recipes.geno_lewm.state_table import OPENER
 from training.stages import load_model
 
 SCORES = {
@@ -31,17 +33,29 @@ SCORES = {
 }
 
 
-def open_scorer(store: Store, checkpoint: Snapshot) -> Callable[[Trajectories], dict[str, np.ndarray]]:
+Score = Callable[[Trajectories], dict[str, np.ndarray]]
+
+
+def open_scorer(store: Store, checkpoint: Snapshot) -> Score:
     """``score(rows) -> {name: float64[R]}`` of rows of one edit each; ``llr`` is NaN for all but single bases.
+
+    Raises what :func:`open_lengths` raises.
+    """
+    lengths = open_lengths(store, checkpoint, OPENER)
+    base_model: Any = load_model(DNA_LM, parent_of(store, checkpoint, "encoder"))
+    return lambda rows: {**lengths(rows), "llr": log_ratio(base_model, rows)}
+
+
+def open_lengths(store: Store, checkpoint: Snapshot, opener: str) -> Score:
+    """The scores that are lengths of changes of a state.
 
     Encoder, and how states are made, are those of the checkpoint's receipt. Raises DataError SCORE_PARENTS where it
     names none, and what reading them raises.
     """
-    encoder, table = (_parent(store, checkpoint, name) for name in ("encoder", "state_table"))
+    encoder, table = (parent_of(store, checkpoint, name) for name in ("encoder", "state_table"))
     contract = {name: value for name, value in table.read_json("encoder.json")["contract"].items() if name != "dims"}
     config = from_recorded(StatesConfig, contract)
-    opened = open_encoder(encoder, config, torch.device("cpu"))
-    base_model: Any = load_model(DNA_LM, encoder)
+    opened = load(opener)(encoder, config, torch.device("cpu"))
     from training.recipes.geno_lewm import RECIPE
 
     model: Any = load_model(RECIPE, checkpoint)
@@ -53,8 +67,7 @@ def open_scorer(store: Store, checkpoint: Snapshot) -> Callable[[Trajectories], 
         stated = Rows(**known, states_RSD=np.concatenate([both, both[:, 1:], both[:, 1:]], 1), sigma_D=sigma)
         change, predicted = stated.change_RKD[:, 0], predict(model, stated)[:, 0]
         lengths = {"change": change, "predicted": predicted, "surprise": predicted - change}
-        found = {name: np.linalg.norm(value.astype(np.float64), axis=1) for name, value in lengths.items()}
-        return {**found, "llr": log_ratio(base_model, rows)}
+        return {name: np.linalg.norm(value.astype(np.float64), axis=1) for name, value in lengths.items()}
 
     return score
 
@@ -76,7 +89,7 @@ def log_ratio(model: Any, rows: Trajectories, batch: int = 256) -> np.ndarray:
     return found
 
 
-def _parent(store: Store, checkpoint: Snapshot, name: str) -> Snapshot:
+def parent_of(store: Store, checkpoint: Snapshot, name: str) -> Snapshot:
     """The newest receipt's parent of that name."""
     parents = [parent for path in store.receipts(checkpoint.id) for parent in read_receipt(path).parents]
     found = [parent.id for parent in parents if parent.input == name]

@@ -19,10 +19,11 @@ from assets_data.lineage.identity.digests import digest_json
 from assets_data.lineage.receipts.code import code_version
 from assets_data.lineage.storage import atomic
 from assets_data.lineage.storage.sealing import Outside
-from assets_data.stage import ROWS, Check, One, Outcome, Stage
+from assets_data.stage import ROWS, Check, One, Outcome, Stage, load
 from training.recipes.geno_lewm.config import STATES, StatesConfig
 
 HERE = "training.recipes.geno_lewm.state_table"
+OPENER = "training.recipes.geno_lewm.encoder:open_encoder"
 STATE_TABLE = Stage(
     kind="geno_lewm/state_table",
     make=f"{HERE}:make_state_table",
@@ -47,39 +48,48 @@ COLUMNS = ("row_key", "record_id", *(f"record_id_{step}" for step in range(1, ST
 
 
 def make_state_table(store: Store, manifest: Snapshot, encoder: Snapshot, config: StatesConfig) -> Snapshot:
+    """The table of a dna_lm checkpoint; see :func:`make_states`."""
+    return make_states(store, STATE_TABLE, OPENER, manifest, encoder, config)
+
+
+def make_states(
+    store: Store, stage: Stage, opener: str, manifest: Snapshot, encoder: Snapshot, config: StatesConfig
+) -> Snapshot:
     """Publish (or reuse) ``train.arrow``, ``validation.arrow``, ``test.arrow`` (``COLUMNS`` and ``state_0`` to
-    ``state_3``) and ``encoder.json``. Raises DataError ENCODER_UNSTABLE, STATES_NOT_FINITE.
+    ``state_3``) and ``encoder.json``. ``opener`` names the ``(snapshot, config, device) -> Encoder`` of this kind.
+
+    Raises DataError ENCODER_UNSTABLE, STATES_NOT_FINITE.
     """
     trajectories = open_members(store, manifest)["trajectories"]
-    folder = _shards(store, encoder, config)
+    key = digest_json([encoder.id, to_dict(config), code_version(*stage.modules)])
+    folder = store.root / "cache" / "states" / key.removeprefix("sha256:")  # a killed run's shards, for the next
     return store.run_stage(
-        name=STATE_TABLE.kind,
-        module=STATE_TABLE.modules,
+        name=stage.kind,
+        module=stage.modules,
         config=config,
         parents={"manifest": manifest, "encoder": encoder, "trajectories": trajectories},
-        build=lambda writer: _build(writer, folder, trajectories, encoder, config),
+        build=lambda writer: _build(writer, folder, trajectories, encoder, opener, config),
         outside=Outside(writes=[folder]),
     )
 
 
-def _shards(store: Store, checkpoint: Snapshot, config: StatesConfig) -> Path:
-    """Where a run leaves its shards, for one that goes on: of the same encoder, config and code."""
-    key = digest_json([checkpoint.id, to_dict(config), code_version(*STATE_TABLE.modules)])
-    return store.root / "cache" / "states" / key.removeprefix("sha256:")
-
-
 def _build(
-    writer: SnapshotWriter, folder: Path, trajectories: Snapshot, checkpoint: Snapshot, config: StatesConfig
+    writer: SnapshotWriter,
+    folder: Path,
+    trajectories: Snapshot,
+    checkpoint: Snapshot,
+    opener: str,
+    config: StatesConfig,
 ) -> None:
     from training.config import TrainConfig
     from training.environment import reproducible
-    from training.recipes.geno_lewm.encoder import open_encoder, require_stable
+    from training.recipes.geno_lewm.encoder import require_stable
 
     rows = {split: open_trajectories(trajectories, split) for split in SPLITS}
     windows = np.concatenate([r.windows_RSW.reshape(-1, r.windows_RSW.shape[2]) for r in rows.values()])
     distinct, place = np.unique(windows, axis=0, return_inverse=True)
     with reproducible(TrainConfig(threads=1)) as device:
-        encoder = open_encoder(checkpoint, config, device)
+        encoder = load(opener)(checkpoint, config, device)
         require_stable(encoder, distinct, config)
         found = _sharded(encoder, distinct, config, folder)
     if not np.isfinite(found).all():
@@ -137,7 +147,7 @@ def read_states(table: Snapshot, split: str, row_keys: np.ndarray) -> np.ndarray
     """float32[R, 4, D] for these rows of the trajectories. Raises DataError STATE_MISSING for a table of others."""
     found = table.table(f"{split}.arrow")
     if not np.array_equal(found["row_key"].to_numpy(), row_keys):
-        action = "materialise geno_lewm/state_table again"
+        action = f"materialise {table.kind} again"
         raise DataError("STATE_MISSING", "the table is of other trajectories", where=table.path, action=action)
     columns = [found[f"state_{state}"].combine_chunks() for state in range(STEPS + 1)]
     return np.stack([column.flatten().to_numpy().reshape(len(row_keys), -1) for column in columns], 1)

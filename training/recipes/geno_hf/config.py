@@ -1,0 +1,28 @@
+"""Which directory the encoder is, and presets. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from assets_data.lineage import option
+from training.recipes.geno_lewm.config import PRESETS as PREDICTORS
+from training.recipes.geno_lewm.config import GenoLewmConfig, StatesConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryConfig:
+    """Where the encoder lies."""
+
+    directory: str = option(
+        "", "a local Hugging Face directory of a Llama on 6-mers; without one a small untrained model is made, to try"
+    )
+
+
+def carbon() -> GenoLewmConfig:
+    """A real encoder's states, on a GPU."""
+    return PREDICTORS["demo"]()
+
+
+PRESETS = {"smoke": PREDICTORS["smoke"], "carbon": carbon}
+DIRECTORIES = {"smoke": DirectoryConfig, "carbon": DirectoryConfig}
+STATES = {"smoke": StatesConfig, "carbon": lambda: StatesConfig(batch=8, shard=256)}
