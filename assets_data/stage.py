@@ -26,7 +26,20 @@ from typing import Any
 from assets_data.lineage import ConfigError, Snapshot, Store, from_recorded, read_sections, resolve
 from assets_data.lineage.queries.reach import EVERYTHING, NOTHING, ROWS, SPLIT
 
-__all__ = ["EVERYTHING", "NOTHING", "ROWS", "Check", "Input", "Many", "One", "Outcome", "Stage", "learns_from", "load"]
+__all__ = [
+    "EVERYTHING",
+    "NOTHING",
+    "ROWS",
+    "Check",
+    "Input",
+    "Many",
+    "One",
+    "Outcome",
+    "Part",
+    "Stage",
+    "learns_from",
+    "load",
+]
 
 
 def learns_from(split: str) -> str:
@@ -40,19 +53,32 @@ def learns_from(split: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """The part of an input that counts for one slice, by two functions named as ``module:function``.
+
+    - ``digest(read, slice_name) -> str``: the same for two snapshots whose part is the same. The stage's own function
+      hands it to ``Store.run_stage``, so that a slice is not made again while its part stays as it is.
+    - ``changes(read, own, records) -> bool``: whether taking records out of ``read`` changes the part for the snapshot
+      ``own``.
+    """
+
+    digest: str
+    changes: str
+
+
+@dataclass(frozen=True, slots=True)
 class Input:
     """A kind of snapshot that a stage reads: one of it, or (``many``) those of every slice at hand, by slice name.
 
-    ``part`` is set where only a part of what is read counts: ``module:function(read, own, records) -> bool`` says
-    whether taking records out of ``read`` changes that part for the snapshot ``own``.
+    ``part`` is set where only a part of what is read counts.
     """
 
     kind: str
     many: bool = False
-    part: str = ""
+    part: Part | None = None
 
 
-def One(kind: str, part: str = "") -> Input:
+def One(kind: str, part: Part | None = None) -> Input:
     """One snapshot of a kind; for a sliced stage that reads a sliced one, that of the same slice."""
     return Input(kind, part=part)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from assets_data.domain import Domain, broken_plugins, find_domains
 from assets_data.lineage import ConfigError
-from assets_data.lineage.queries.reach import Part, Rules
+from assets_data.lineage.queries.reach import PartChanges, Rules
 from assets_data.stage import Stage, load
 from training.recipe import Recipe, broken_recipes, discover
 from training.stages import recipe_stages
@@ -76,9 +76,9 @@ class Catalogue:
             return "nothing"
         return self.stages[kind].learns if kind in self.stages else None
 
-    def _part(self, kind: str, name: str) -> Part | None:
+    def _part(self, kind: str, name: str) -> PartChanges | None:
         given = self.stages[kind].inputs.get(name) if kind in self.stages else None
-        return load(given.part) if given and given.part else None
+        return load(given.part.changes) if given and given.part else None
 
 
 @functools.cache

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -104,13 +105,26 @@ def _expect(
             arguments = {**receipt.arguments, **now}
         except (StemmaError, OSError) as error:
             content = f"its source: {error}"
+    parents = names.read_by(name, receipt, stage)
     return Expectation(
         config=config,
         code_version=None if stage.pin else _code(stage),  # what is pinned is returned whatever its code became
         arguments=arguments,
-        parents=names.read_by(name, receipt, stage),
+        parents=parents,
+        parts=dict(_parts(store, name, stage, parents, names)),
         content=content,
     )
+
+
+def _parts(
+    store: Store, name: str, stage: Stage, parents: Mapping[str, Sequence[str]], names: Names
+) -> Iterator[tuple[str, str]]:
+    """By input of which only a part counts, the digest of that part today; nothing for one that cannot be read."""
+    for key, given in stage.inputs.items():
+        if given.part and len(read := parents.get(key, [])) == 1:
+            with contextlib.suppress(OSError, StemmaError):  # what is wrong with it is said of it
+                snapshot = store.opened(names.receipts[read[0]][0])
+                yield key, load(given.part.digest)(snapshot, name.removeprefix(f"{stage.kind}/"))
 
 
 def _by_request(receipt: Receipt) -> bool:

@@ -31,7 +31,9 @@ def stage_declarations(stages: Iterable[Stage]) -> Iterator[str]:
     for stage in stages:
         addresses = {name: getattr(stage, name) for name in ("make", "schema", "without", "now", "figures")}
         addresses |= {f"check {check.name}": check.run for check in stage.checks}
-        addresses |= {f"part of {name}": given.part for name, given in stage.inputs.items()}
+        parts = {name: given.part for name, given in stage.inputs.items() if given.part}
+        addresses |= {f"digest of {name}": part.digest for name, part in parts.items()}
+        addresses |= {f"changes of {name}": part.changes for name, part in parts.items()}
         problems = list(_addresses(stage.kind, addresses))
         yield from problems
         if not problems and not stage.on_request:  # what is asked for by hand is called by hand

@@ -11,7 +11,7 @@ import pytest
 from assets_data.domain import MANIFEST, Domain
 from assets_data.lineage import ConfigError, Store
 from assets_data.lineage.receipts.code import ROOT
-from assets_data.stage import Check, Many, One, Stage, load
+from assets_data.stage import Check, Many, One, Part, Stage, load
 from pipeline_defs.catalogue import catalogue
 from training import recipe as recipes
 
@@ -39,7 +39,9 @@ def addresses(stage: Stage) -> dict[str, str]:
     """Everything that a stage names as ``module:function``, by what it is."""
     named = {name: getattr(stage, name) for name in ("make", "schema", "without", "now", "figures")}
     named |= {f"check {check.name}": check.run for check in stage.checks}
-    named |= {f"part of {name}": given.part for name, given in stage.inputs.items()}
+    parts = {name: given.part for name, given in stage.inputs.items() if given.part}
+    named |= {f"digest of {name}": part.digest for name, part in parts.items()}
+    named |= {f"changes of {name}": part.changes for name, part in parts.items()}
     return {what: address for what, address in named.items() if address}
 
 
@@ -125,7 +127,8 @@ def test_a_declaration_that_disagrees_is_found(changes, said):
         {"make": "assets_data.nowhere:make"},
         {"schema": "assets_data.stage:nothing"},
         {"checks": (Check(name="c", run="assets_data.stage:NOTHING", says=""),)},
-        {"inputs": {"documents": One("a/b", part="assets_data.stage")}},
+        {"inputs": {"documents": One("a/b", part=Part(digest=f"{HERE}:make_from_all", changes="assets_data.stage"))}},
+        {"inputs": {"documents": One("a/b", part=Part(digest="assets_data.stage", changes=f"{HERE}:make_from_all"))}},
         {"without": "no_such_room:f"},
     ],
     ids=str,

@@ -5,6 +5,7 @@ import json
 import dagster as dg
 import pytest
 
+from assets_data.domains.text.duplicates import natural_order
 from assets_data.lineage import Store
 from assets_data.sources import files
 from assets_data.sources.config import FilesConfig, SourceConfig
@@ -96,7 +97,48 @@ def test_a_second_run_starts_none_and_one_more_file_makes_one_more_slice(instanc
         assert len(after) == SLICES + 1
         again = [name for name in before[stage] if after[name].metadata["id"] != before[stage][name].metadata["id"]]
         assert again == []
+    assert len(known(instance, "triples")) == SLICES + 1
     assert run(instance, folder) == []
+
+
+def test_a_list_of_drops_that_stays_is_fresh_and_not_made_again(instance, folder, store):
+    run(instance, folder)
+    names, before = store.names("text/drops"), pointers(store)
+    duplicates = store.pointer("text/duplicates")
+    write(folder / "late.jsonl", "one more")
+    run(instance, folder)
+    assert store.pointer("text/duplicates") != duplicates
+    assert len(store.names("text/drops")) == SLICES + 1 and {name: pointers(store)[name] for name in names} == before
+    assert all(standing.fresh for standing in status.stand(store).values())
+
+
+def test_a_list_of_drops_that_changes_is_made_again_alone(instance, folder, store):
+    run(instance, folder)
+    names, before = store.names("text/drops"), pointers(store)
+    texts = "".join(path.read_text() for path in folder.iterdir())
+    twins = place_between(folder, texts, sorted(names, key=natural_order))
+    later = {name for name in names if natural_order(name) > natural_order(twins)}  # they lose their texts to it
+    run(instance, folder)
+    after = pointers(store)
+    assert {name for name in names if after[name] != before[name]} == later
+    rows = {name: store.pointed(f"text/drops/{name}").stats["rows"] for name in after}
+    assert {name for name in rows if rows[name]} == {*later, twins}
+    assert all(standing.fresh for standing in status.stand(store).values()) and run(instance, folder) == []
+
+
+def pointers(store):
+    return {name: store.pointer(f"text/drops/{name}") for name in store.names("text/drops")}
+
+
+def place_between(folder, text, names):
+    """Add a file whose slice is neither the first nor the last; the slice's name."""
+    for number in range(100):
+        (folder / f"twins-{number}.jsonl").write_text(text)
+        (name,) = set(files.FilesSource(config(folder)).slices()) - {*names}
+        if natural_order(names[0]) < natural_order(name) < natural_order(names[-1]):
+            return name
+        (folder / f"twins-{number}.jsonl").unlink()
+    raise AssertionError("no such name")
 
 
 def test_a_bad_slice_fails_in_its_own_words_and_what_was_made_before_it_is_not_made_again(instance, folder, store):

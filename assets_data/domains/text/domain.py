@@ -7,7 +7,7 @@ from assets_data.domains.text.config import PRESETS as TEXT
 from assets_data.domains.text.mix_config import PRESETS as MIXES
 from assets_data.domains.text.walks.config import PRESETS as WALKS
 from assets_data.sources.config import PRESETS as SOURCES
-from assets_data.stage import NOTHING, ROWS, Check, Many, One, Stage, learns_from
+from assets_data.stage import NOTHING, ROWS, Check, Many, One, Part, Stage, learns_from
 
 HERE = "assets_data.domains.text"
 SCHEMA = f"{HERE}.schemas:check_schema"
@@ -79,7 +79,9 @@ STAGES = (
         says="The slice's own part of the duplicates: the records it leaves out.",
         inputs={
             "documents": One("text/documents"),
-            "duplicates": One("text/duplicates", part=f"{HERE}.drops:list_changes"),
+            "duplicates": One(
+                "text/duplicates", part=Part(digest=f"{HERE}.drops:list_digest", changes=f"{HERE}.drops:list_changes")
+            ),
         },
         sliced=True,
         learns=NOTHING,

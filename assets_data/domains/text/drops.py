@@ -1,6 +1,7 @@
 """The drops stage: of what all slices were compared for, the one list that a slice needs, as a snapshot of its own.
 
-A slice's triples are made from its own list, so a slice that arrives later and drops nothing here changes none of them.
+A slice's triples are made from its own list, and the list is made again when it is another one: a slice that arrives
+later and takes no text from here costs nothing here. Its receipt goes on naming the duplicates that it was made from.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -36,6 +38,7 @@ def make_drops(store: Store, slice_name: str, documents: Snapshot, duplicates: S
         config={},
         arguments={"slice": slice_name},
         parents={"documents": documents, "duplicates": duplicates},
+        parts={"duplicates": list_digest(duplicates, slice_name)},
         build=lambda writer: _build(writer, slice_name, documents, duplicates),
     )
 
@@ -45,6 +48,11 @@ def read_drops(drops: Snapshot | None) -> pl.DataFrame:
     if drops is None:
         return pl.DataFrame(schema={"record_id": pl.String, "reason": pl.String})
     return pl.read_parquet(drops.file("drops.parquet"))
+
+
+def list_digest(duplicates: Snapshot, slice_name: str) -> str:
+    """The digest of the slice's list; the id of all duplicates, where they were not sought in it."""
+    return _sought(duplicates.path, duplicates.id).get(slice_name, {}).get("list", duplicates.id)
 
 
 def list_changes(duplicates: Snapshot, drops: Snapshot, records: Collection[bytes]) -> bool:
@@ -80,10 +88,9 @@ def _lists(path: Path, _id: str) -> dict[str, pl.DataFrame]:
 
 
 @functools.lru_cache(maxsize=2)
-def _sought(path: Path, _id: str) -> dict[str, str]:
-    """Slice -> the documents in which its duplicates were sought; likewise read once."""
-    slices = load_json((path / "slices.json").read_bytes(), path / "slices.json")
-    return {name: facts["documents"] for name, facts in slices.items()}
+def _sought(path: Path, _id: str) -> dict[str, dict[str, Any]]:
+    """Slice -> the documents in which its duplicates were sought, and a digest of its list; likewise read once."""
+    return load_json((path / "slices.json").read_bytes(), path / "slices.json")
 
 
 @functools.lru_cache(maxsize=2)
@@ -98,7 +105,7 @@ def _concerns(gone: Collection[str]) -> pc.Expression:
 
 
 def _build(writer: SnapshotWriter, slice_name: str, documents: Snapshot, duplicates: Snapshot) -> None:
-    sought = _sought(duplicates.path, duplicates.id).get(slice_name)
+    sought = _sought(duplicates.path, duplicates.id).get(slice_name, {}).get("documents")
     if sought != documents.id:
         what, action = "duplicates were not sought in this slice", "materialise text/duplicates again"
         raise DataError("DROPS_SLICE", what, expected=sought, found=documents.id, where=slice_name, action=action)

@@ -17,6 +17,7 @@ from assets_data.domains.text.config import DuplicatesConfig, TextConfig
 from assets_data.domains.text.drops import DROP_REASONS, DROPS_SCHEMA
 from assets_data.domains.text.near import KeptDocuments
 from assets_data.lineage import Snapshot, SnapshotWriter, Store, read_sections
+from assets_data.lineage.identity.digests import digest_bytes
 from assets_data.lineage.identity.tables import iter_batches
 
 _EXACT, _NEAR = DROP_REASONS
@@ -27,6 +28,7 @@ _FOUND = {
     "kept_slice": pl.UInt32,
     "kept_record_id": pl.Binary,
 }
+NO_LIST = digest_bytes(b"")
 ROWS_AT_A_TIME = 2_000_000  # about 70 bytes each while they are sorted
 
 
@@ -34,7 +36,7 @@ def make_duplicates(
     store: Store, documents: Mapping[str, Snapshot], document_index: Mapping[str, Snapshot], config: TextConfig
 ) -> Snapshot:
     """Publish (or reuse) the drop lists of all slices (by name): ``drops.parquet`` (what is dropped, why, and for whom)
-    and ``slices.json`` (by slice: its documents and how many).
+    and ``slices.json`` (by slice: its documents, how many of them, and a digest of its list).
     """
     names = sorted(documents.keys() & document_index.keys(), key=natural_order)
     indexes = [document_index[name] for name in names]
@@ -66,7 +68,9 @@ def _build(writer: SnapshotWriter, slices: Mapping[str, str], indexes: Sequence[
     counts = {name: dict.fromkeys(DROP_REASONS, 0) for name in names}
     for number, reason, count in drops.group_by("slice", "reason").len().iter_rows():
         counts[names[int(number)]][reason] = count
-    writer.write_json("slices.json", {name: {"documents": slices[name], **counts[name]} for name in names})
+    lists = _list_digests(drops, names)
+    listed = {name: {"documents": slices[name], "list": lists[name], **counts[name]} for name in names}
+    writer.write_json("slices.json", listed)
     totals = {reason: sum(count[reason] for count in counts.values()) for reason in DROP_REASONS}
     documents = sum(index.stats["rows"] for index in indexes)
     writer.stats |= {"slices": len(names), "documents": documents, "rows": len(drops), **totals}
@@ -81,6 +85,19 @@ def _listed(drops: pl.DataFrame, slices: Sequence[str]) -> pl.DataFrame:
         kept_slice=names.gather(drops.get_column("kept_slice")),
         kept_record_id=pl.col("kept_record_id").bin.encode("hex"),
     )
+
+
+def _list_digests(drops: pl.DataFrame, slices: Sequence[str]) -> dict[str, str]:
+    """By slice, a digest over what it drops, why, for whom, and how many others lost the same text before it: while it
+    stays, neither the list nor whom the text comes back to is another.
+    """
+    turn = pl.int_range(pl.len()).over("kept_slice", "kept_record_id")
+    owners = pl.Series(slices, dtype=pl.String).gather(drops.get_column("kept_slice"))
+    hexes = [pl.col(name).bin.encode("hex") for name in ("record_id", "kept_record_id")]
+    lines = drops.select("slice", line=pl.concat_str(*hexes, "reason", owners, turn, separator=" "))
+    grouped = lines.group_by("slice", maintain_order=True).agg(pl.col("line").str.join("\n"))
+    found = {slices[number]: digest_bytes(text.encode()) for number, text in grouped.iter_rows()}
+    return {name: found.get(name, NO_LIST) for name in slices}
 
 
 def _exact(indexes: Sequence[Snapshot]) -> pl.DataFrame:

@@ -190,7 +190,7 @@ def members_schema() -> pa.DataFrameSchema:
         {
             "role": pa.Column(pl.String, pa.Check.isin(roles)),
             "slice": pa.Column(pl.String),
-            "id": pa.Column(pl.String, _DIGEST, unique=True),
+            "id": pa.Column(pl.String, _DIGEST),
         },
         checks=_each(pl.col("role").n_unique() == len(roles), "every role has a member"),
         strict=True,

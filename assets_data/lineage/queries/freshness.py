@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from assets_data.lineage.receipts.receipt import Receipt
+from assets_data.lineage.storage.stage_records import PARTS
 
 CONTENT, CONFIG, CODE, PARENT = "content", "config", "code", "parent"
 
@@ -21,13 +22,15 @@ CONTENT, CONFIG, CODE, PARENT = "content", "config", "code", "parent"
 class Expectation:
     """What making a name today would use; None where it cannot be known, and is then taken to be as it was.
 
-    ``parents`` are the names read, by input. ``content`` says what is wrong with the source or the published files.
+    ``parents`` are the names read, by input; ``parts`` are digests of the part that counts, where only a part of an
+    input does. ``content`` says what is wrong with the source or the published files.
     """
 
     config: Mapping[str, Any] | None = None
     code_version: str | None = None
     arguments: Mapping[str, Any] | None = None
     parents: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    parts: Mapping[str, str] = field(default_factory=dict)
     content: str | None = None
 
 
@@ -81,6 +84,8 @@ def _parent_reasons(
     reasons = []
     for name, parents in today.parents.items():
         now, then = {receipts[parent][0] for parent in parents}, set(read.get(name, []))
+        if name in today.parts and today.parts[name] == receipt.arguments.get(PARTS, {}).get(name):
+            then = now
         moved = [parent for parent in parents if receipts[parent][0] not in then]
         reasons += [(PARENT, f"{parent} is another one than was read") for parent in moved]
         if not moved and then - now:

@@ -20,7 +20,7 @@ HOLDS, LEARNED, DESCENDS = "holds", "learned", "descends"
 NOTHING, ROWS, EVERYTHING, SPLIT = "nothing", "rows", "everything", "split:"
 """What a kind learns from what it reads; the last with the name of the split it learns from behind it."""
 
-Part = Callable[[Snapshot, Snapshot, Collection[bytes]], bool]
+PartChanges = Callable[[Snapshot, Snapshot, Collection[bytes]], bool]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class Rules:
     """
 
     learns: Callable[[str], str | None]
-    part: Callable[[str, str], Part | None]
+    part: Callable[[str, str], PartChanges | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,8 @@ from assets_data.lineage.storage import atomic
 from assets_data.lineage.storage.pointers import Pointers
 from assets_data.lineage.storage.snapshot import Snapshot
 
+PARTS = "parts"  # the argument that holds, by input, the digest of the part of it that counts
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class StageRecords(Pointers):
@@ -59,6 +61,9 @@ class StageRecords(Pointers):
 
 
 def stage_key(work: Build) -> str:
-    """The digest under which equal calls of a stage find each other."""
+    """The digest under which equal calls of a stage find each other. Of an input of which only a part counts, that
+    part stands among the arguments, and the snapshot read does not count.
+    """
     parts = {"stage": work.stage, "code": work.code_version, "config": work.config, "arguments": work.arguments}
-    return digest_json({**parts, "parents": work.parent_ids, "seeds": work.seeds})
+    whole = {name: ids for name, ids in work.parent_ids.items() if name not in work.arguments.get(PARTS, ())}
+    return digest_json({**parts, "parents": whole, "seeds": work.seeds})

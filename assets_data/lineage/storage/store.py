@@ -27,7 +27,7 @@ from assets_data.lineage.storage.record_rows import holds_any, keep_index
 from assets_data.lineage.storage.sealing import NOTHING, SEALED, Builder, Inside, Outside
 from assets_data.lineage.storage.snapshot import Snapshot
 from assets_data.lineage.storage.snapshot_writer import SnapshotWriter
-from assets_data.lineage.storage.stage_records import StageRecords, stage_key
+from assets_data.lineage.storage.stage_records import PARTS, StageRecords, stage_key
 from assets_data.lineage.storage.tombstones import WITHDRAWN
 
 
@@ -56,13 +56,16 @@ class Store(StageRecords):
         seeds: Mapping[str, int] | None = None,
         sources: Sequence[SourcePart] = (),
         outside: Outside = NOTHING,
+        parts: Mapping[str, str] | None = None,
     ) -> Snapshot:
         """Publish what ``build`` writes as a snapshot of kind ``name``, or return what an equal call published before.
 
         What holds a withdrawn record is never returned; it is made again.
         ``arguments`` are identity-relevant inputs that are neither config nor snapshots (a source digest);
         ``sources`` are the outside files behind them, named in the receipt and in nothing else; ``outside`` is what the
-        build reaches besides its parents, for a builder that shuts it in.
+        build reaches besides its parents, for a builder that shuts it in. ``parts`` are inputs of which only a part
+        counts, with the digest of that part: an equal call read an equal part, whatever else its parent says. The
+        receipt names the parent that was really read, and the digest among its arguments.
         Raises IntegrityError before any work when a parent's files changed, StorageError when the disk refuses, and
         DataError STAGE_NOT_MADE for what a store that only finds does not have.
         """
@@ -70,7 +73,7 @@ class Store(StageRecords):
             stage=name,
             code_version=code_version(*((module,) if isinstance(module, str) else module)),
             config=dict(cast("Mapping[str, Any]", config)) if isinstance(config, Mapping) else to_dict(config),
-            arguments=dict(arguments or {}),
+            arguments={**(arguments or {}), **({PARTS: dict(parts)} if parts else {})},
             requested=self.requested,
             parents={k: [v] if isinstance(v, Snapshot) else list(v) for k, v in parents.items()},
             seeds=dict(seeds or {}),
@@ -89,7 +92,8 @@ class Store(StageRecords):
             return self._published(record) or _not_made(name)
         with lease(record.with_suffix(".lock")):
             atomic.sweep_temps(record)
-            found = self._published(record) or (self._published(early) if early != record else None)
+            found = None if parts and self.withdrawing else self._published(record)  # its receipt may name a holder
+            found = found or (self._published(early) if early != record else None)
             found = found or self._publish(record, early, work, build, outside)
         if self.builder:
             self.builder.note(stage_key(work), found)

@@ -16,7 +16,7 @@ from assets_data.lineage.queries.reach import HOLDS, LEARNED
 from assets_data.lineage.queries.told import Told
 from assets_data.lineage.queries.tree import load_node
 from assets_data.lineage.receipts.reader import read_receipt
-from assets_data.lineage.receipts.receipt import Receipt
+from assets_data.lineage.receipts.receipt import Parent, Receipt
 from assets_data.lineage.receipts.writer import Build
 from assets_data.lineage.storage.redaction import redact, source_call
 from assets_data.lineage.storage.tombstones import write_tombstone
@@ -84,12 +84,21 @@ class _Work:
         receipt = self.told(load_node(self.store, key))
         parents: dict[str, list[Snapshot]] = {}
         for parent in receipt.parents:
-            parents.setdefault(parent.input, []).append(self.made.get(parent.id) or self.store.snapshot(parent.id))
+            parents.setdefault(parent.input, []).append(self._now(parent))
         found = Replay(self.store).run(receipt, parents)
         if found.id != key:
             what = "a snapshot changed that the plan said stays"
             raise IntegrityError("WITHDRAWAL_MISSED", what, expected=key, found=found.id)
         return found
+
+    def _now(self, parent: Parent) -> Snapshot:
+        """What a parent is now: made again, as it was, or, of one without a name, what its kind's name
+        stands for.
+        """
+        key = parent.id
+        if key in self.plan.reach.effects and key not in self.made:
+            key = (self.store.pointer(parent.kind) or {}).get("snapshot", key)
+        return self.made.get(key) or self.store.snapshot(key)
 
     def _make(self, name: str, key: str) -> Snapshot:
         effect = self.plan.reach.effects[key]

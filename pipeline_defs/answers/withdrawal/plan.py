@@ -60,7 +60,7 @@ def make_plan(store: Store, records: Collection[bytes], learners: str) -> Plan:
         for name, key in remake.items()
         if name.endswith("/checkpoint")
     }
-    confirm = _confirm(nodes, names, again, Told(store))
+    confirm = _confirm(nodes, names, again, changed, Told(store))
     return Plan(
         records=frozenset(records),
         learners=learners,
@@ -123,15 +123,21 @@ def _moved_by_withdrawals(store: Store) -> dict[str, list[str]]:
 
 
 def _confirm(
-    nodes: Mapping[str, Node], names: Mapping[str, list[str]], again: Collection[str], told: Told
+    nodes: Mapping[str, Node],
+    names: Mapping[str, list[str]],
+    again: Collection[str],
+    changed: Collection[str],
+    told: Told,
 ) -> dict[str, str]:
-    """Current names of snapshots that are not made again and read, in part, one that is."""
+    """Current names of snapshots that are not made again and read, in part, one that is, or one that would be if a name
+    still stood for it.
+    """
     part = catalogue().rules().part
     found: dict[str, str] = {}
     for key, node in nodes.items():
         if key in names and key not in again and node.receipts:
             read = [parent for parent in told(node).parents if part(node.kind, parent.input)]
-            if any(parent.id in again for parent in read):
+            if any(parent.id in again or parent.id in changed for parent in read):
                 found |= dict.fromkeys(names[key], key)
     return found
 
