@@ -13,10 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file
-
 from assets_data.lineage import IntegrityError, Snapshot, TrainingError, digest_json, to_dict
-from assets_data.lineage.identity.digests import tensor_entries
 from training import checkpoint
 from training.config import pin_length
 from training.data import Data, fixed_members
@@ -46,8 +43,7 @@ class Origin:
     def facts(self) -> dict[str, Any]:
         """What identifies the origin wherever it lies. Raises IntegrityError when the checkpoint does not verify."""
         if self.reset_progress:
-            weights = tensor_entries(self.checkpoint / "model.safetensors")
-            return {"checkpoint_id": digest_json(weights), "reset_progress": True}
+            return {"checkpoint_id": checkpoint.model_id(self.checkpoint), "reset_progress": True}
         saved = checkpoint.read_state(self.checkpoint)
         return {
             "checkpoint_id": saved["checkpoint_id"],
@@ -127,7 +123,7 @@ def _history(path: Path) -> Path:
 
 def _load_weights(run: Run, path: Path) -> None:
     try:
-        run.model.load_state_dict(load_file(path / "model.safetensors"))
+        run.model.load_state_dict(checkpoint.load_model(path))
     except RuntimeError as error:
         raise TrainingError("BRANCH_WEIGHTS", f"the weights do not fit this model: {error}", where=path) from error
 

@@ -1,5 +1,7 @@
 """Training checkpoints: ``checkpoints/<update>/`` with model, optimizer and generator tensors and ``state.json``.
 
+A part is one file, or one of each process that has rows of it (``model.0.safetensors``), see :mod:`training.shards`.
+
 A checkpoint appears at its final name whole: written beside it, synced, read back and compared with what is in memory,
 then renamed. Nothing is opened before its digest is checked, files nobody listed are reported and never opened, and
 there is no pickle. ``checkpoint_id`` is a digest over the model's tensors, whatever file holds them.
@@ -14,6 +16,7 @@ import secrets
 import shutil
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +30,14 @@ from assets_data.lineage.identity.digests import load_json, tensor_entries
 from assets_data.lineage.storage import atomic, verified
 from assets_data.lineage.storage.snapshot_json import MANIFEST
 from assets_data.lineage.storage.verified import known_digest
+from training.shards import Place, joined
 from training.state import Tensors
 
 log = logging.getLogger(__name__)
 
-STATE = "state.json"
-SCHEMA = 1
+STATE, MODEL = "state.json", "model.safetensors"
+SCHEMA, SHARDED = 1, 2
+"""Versions of ``state.json``: with every part in one file, and with parts in pieces, which ``shards`` lists."""
 
 
 def save(
@@ -46,30 +51,72 @@ def save(
 
     ``beside`` are JSON documents by file name that lie in it for its readers.
     """
-    final = folder / f"{update:08d}"
-    temp = atomic.temp_beside(final)
-    with atomic.disk_errors(final):
-        temp.mkdir(parents=True)
-        try:
-            files = _write_parts(temp, tensors)
-            for name, document in (beside or {}).items():
-                atomic.write_json(temp / name, document)
-                files[name] = known_digest(temp / name)
-            model_id = digest_json(tensor_entries(temp / "model.safetensors"))
-            body = {**facts, "schema": SCHEMA, "update": update, "checkpoint_id": model_id, "files": files}
-            atomic.write_json(temp / STATE, {**body, "digest": digest_json(body)})
-            if not atomic.publish_directory(temp, final):
-                raise StorageError("CHECKPOINT_EXISTS", "a checkpoint of this update is already there", where=final)
-        finally:
-            shutil.rmtree(temp, ignore_errors=True)
-    return final
+    draft = Draft.begin(folder / f"{update:08d}")
+    try:
+        draft.write(tensors)
+        return draft.publish(facts, beside or {})
+    finally:
+        draft.drop()
+
+
+@dataclass(slots=True)
+class Draft:
+    """A checkpoint that lies beside its place, at ``temp``, until it is published at ``final``."""
+
+    final: Path
+    temp: Path
+    files: dict[str, str] = field(default_factory=dict)
+    """Digests of what was written, by file name."""
+    shards: dict[str, dict[str, Place]] = field(default_factory=dict)
+    """Where the pieces of a file belong, by tensor."""
+
+    @classmethod
+    def begin(cls, final: Path) -> Draft:
+        """An empty one. Raises StorageError."""
+        temp = atomic.temp_beside(final)
+        with atomic.disk_errors(final):
+            temp.mkdir(parents=True)
+        return cls(final, temp)
+
+    def write(
+        self, tensors: Mapping[str, Tensors], rank: int = 0, places: Mapping[str, Mapping[str, Place]] | None = None
+    ) -> None:
+        """Add parts, whole or, with ``places`` by part and tensor, the pieces that process ``rank`` has of them."""
+        infix = "" if places is None else f".{rank}"
+        with atomic.disk_errors(self.final):
+            self.files |= _write_parts(self.temp, {f"{part}{infix}": kept for part, kept in tensors.items() if kept})
+        for part, kept in tensors.items() if places is not None else ():
+            if kept:
+                self.shards[f"{part}{infix}.safetensors"] = dict(places[part])
+
+    def publish(
+        self, facts: Mapping[str, Any], beside: Mapping[str, Any], entries: list[list[Any]] | None = None
+    ) -> Path:
+        """Let it appear at its final place. ``entries`` identify a model in pieces: of all its tensors what
+        :func:`tensor_entries` says. Raises StorageError, also when a checkpoint is there already.
+        """
+        with atomic.disk_errors(self.final):
+            for name, document in beside.items():
+                atomic.write_json(self.temp / name, document)
+                self.files[name] = known_digest(self.temp / name)
+            model = digest_json(tensor_entries(self.temp / MODEL) if entries is None else entries)
+            body = {**facts, "update": int(self.final.name), "checkpoint_id": model, "files": self.files}
+            body |= {"schema": SHARDED, "shards": self.shards} if self.shards else {"schema": SCHEMA}
+            atomic.write_json(self.temp / STATE, {**body, "digest": digest_json(body)})
+            if not atomic.publish_directory(self.temp, self.final):
+                raise StorageError("CHECKPOINT_EXISTS", "a checkpoint of this update is there", where=self.final)
+        return self.final
+
+    def drop(self) -> None:
+        """Remove what was not published."""
+        shutil.rmtree(self.temp, ignore_errors=True)
 
 
 def read_state(path: Path) -> dict[str, Any]:
     """``state.json`` of a checkpoint whose every file is right, hashed once per process. Raises IntegrityError."""
     state = path / STATE
     document = load_json(state.read_bytes(), state) if state.is_file() else None
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+    if not isinstance(document, dict) or document.get("schema") not in (SCHEMA, SHARDED):
         raise IntegrityError("CHECKPOINT_TORN", "no readable state.json of this version", where=path)
     body = {key: value for key, value in document.items() if key != "digest"}
     if digest_json(body) != document.get("digest"):
@@ -89,8 +136,47 @@ def read_state(path: Path) -> dict[str, Any]:
 
 
 def load_tensors(path: Path, state: Mapping[str, Any]) -> dict[str, Tensors]:
-    """The tensors of a checkpoint that ``read_state`` accepted, by part."""
-    return {Path(name).stem: load_file(path / name) for name in state["files"] if name.endswith(".safetensors")}
+    """The whole tensors of a checkpoint that ``read_state`` accepted, by part, in however many files they lie.
+
+    Raises IntegrityError CHECKPOINT_SHARDS for pieces that do not fill a tensor.
+    """
+    files = [name for name in state["files"] if name.endswith(".safetensors")]
+    whole = {Path(name).stem: load_file(path / name) for name in files if name not in state.get("shards", {})}
+    pieces: dict[str, list[tuple[str, torch.Tensor, Place]]] = {}
+    for name, places in state.get("shards", {}).items():
+        read = load_file(path / name)
+        pieces.setdefault(name.split(".")[0], []).extend((key, read[key], at) for key, at in places.items())
+    return whole | {part: joined(found, path) for part, found in pieces.items()}
+
+
+def load_model(path: Path) -> Tensors:
+    """The model's tensors, of a checkpoint or of a published one, which has no state."""
+    whole = path / MODEL
+    return load_file(whole) if whole.is_file() else load_tensors(path, read_state(path))["model"]
+
+
+def write_model(path: Path, target: Path) -> None:
+    """The model of a checkpoint as one file: copied, or joined."""
+    if (path / MODEL).is_file():
+        shutil.copyfile(path / MODEL, target)
+    else:
+        save_file(load_model(path), target)
+
+
+def model_id(path: Path) -> str:
+    """The ``checkpoint_id`` of what :func:`load_model` loads."""
+    whole = path / MODEL
+    return digest_json(tensor_entries(whole)) if whole.is_file() else read_state(path)["checkpoint_id"]
+
+
+def gather(path: Path, target: Path) -> Path:
+    """A checkpoint in one file a part, at ``target/<update>``: a copy of the one at ``path``, pieces joined."""
+    state = read_state(path)
+    of_its_own = {*state["files"], *("schema", "update", "checkpoint_id", "files", "shards", "digest")}
+    facts = {name: value for name, value in state.items() if name not in of_its_own}
+    others = [name for name in state["files"] if not name.endswith(".safetensors")]
+    beside = {name: load_json((path / name).read_bytes(), path / name) for name in others}
+    return save(target, state["update"], load_tensors(path, state), facts, beside)
 
 
 def link(path: Path, folder: Path, *, alone: bool) -> Path:
@@ -176,7 +262,7 @@ def sweep(folder: Path) -> None:
 def _write_parts(folder: Path, tensors: Mapping[str, Tensors]) -> dict[str, str]:
     """Every part's file and its digest; parts are written side by side, as hashing takes longer than the disk."""
     names = [f"{part}.safetensors" for part in tensors]
-    with ThreadPoolExecutor(len(names)) as threads:
+    with ThreadPoolExecutor(max(1, len(names))) as threads:
         digests = threads.map(_write, [folder / name for name in names], tensors.values())
         return dict(zip(names, digests, strict=True))
 

@@ -19,7 +19,7 @@ from assets_data.lineage.receipts.code import commit
 from training import stages
 from training.branch import Origin
 from training.callbacks import Callback, evaluating
-from training.checkpoint import link, read_state
+from training.checkpoint import MODEL, link, read_state, write_model
 from training.config import derived_seeds
 from training.environment import autocast, reproducible
 from training.gate import judge
@@ -60,7 +60,7 @@ def train_and_publish(
         references={**references(job), **mother},
         world=world,
     )
-    shutil.copyfile(run.final / "model.safetensors", writer.part("model.safetensors"))
+    write_model(run.final, writer.part(MODEL))
     for name in (METRICS, TIMINGS, LOG):
         shutil.copyfile(run.directory / name, writer.sidecar(name))
     writer.write_json("config.json", to_dict(job.config), sidecar=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import tempfile
 from pathlib import Path
 
 from assets_data.lineage import Snapshot, SnapshotWriter, Store, digest_json
@@ -32,9 +33,11 @@ def publish_state(store: Store, path: Path) -> Snapshot:
     began = {"reset_progress": True} if saved["fingerprint"]["origin"].get("reset_progress") else {}
 
     def build(writer: SnapshotWriter) -> None:
-        for name in [*saved["files"], checkpoint.STATE]:
-            target = writer.part(name) if name.endswith(".safetensors") else writer.sidecar(name)
-            shutil.copyfile(path / name, target)
+        with tempfile.TemporaryDirectory() as folder:
+            whole = checkpoint.gather(path, Path(folder)) if saved.get("shards") else path
+            for name in [*checkpoint.read_state(whole)["files"], checkpoint.STATE]:
+                target = writer.part(name) if name.endswith(".safetensors") else writer.sidecar(name)
+                shutil.copyfile(whole / name, target)
         shutil.copyfile(path.parents[1] / METRICS, writer.sidecar(METRICS))
         writer.write_json("place.json", {name: saved[name] for name in ("update", "rows_digest", "checkpoint_id")})
         writer.stats |= {"update": saved["update"]}
