@@ -55,8 +55,10 @@ def parser() -> argparse.ArgumentParser:
     text = "begin from a run's checkpoint folder, or from a published checkpoint by id or name"
     made.add_argument("--branch-from", metavar="CHECKPOINT", help=text)
     made.add_argument("--reset-progress", action="store_true", help="take only the weights of --branch-from")
-    text = "how several processes, such as torchrun starts, share the work: none or ddp; default: by their number"
-    made.add_argument("--parallel", choices=["none", "ddp"], help=text)
+    text = (
+        "how several processes, such as torchrun starts, share the work: ddp, or fsdp, which cuts the model over them"
+    )
+    made.add_argument("--parallel", choices=["none", "ddp", "fsdp"], help=text)
     text = "exact: the same bits for every number of processes; fast: DDP's buckets, the same for one number only"
     made.add_argument("--reduction", choices=["exact", "fast"], default="exact", help=text)
     made.add_argument("--skip-gate", action="store_true", help="train and do not judge")

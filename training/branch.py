@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from assets_data.lineage import IntegrityError, Snapshot, TrainingError, digest_json, to_dict
-from training import checkpoint
+from training import checkpoint, state
 from training.config import pin_length
 from training.data import Data, fixed_members
 from training.environment import bit_facts, reproducible
@@ -93,7 +93,8 @@ def _readable(path: Path) -> dict[str, Any] | None:
 
 
 def begin_from(run: Run, origin: Origin) -> None:
-    """Put ``run``, fresh and at update 0, where ``origin`` says, and save it there as its own first checkpoint.
+    """Put ``run``, fresh and at update 0, where ``origin`` says; a state is then to be saved as its own first
+    checkpoint.
 
     An origin that ended early has ended here too, unless the config is another one.
     Raises TrainingError BRANCH_NOTHING_LEFT when no update is left to do, BRANCH_ORDER when the batches before the
@@ -113,7 +114,6 @@ def begin_from(run: Run, origin: Origin) -> None:
     run.inexact += [f"{path} changed from {old!r} to {new!r}" for path, old, new in changed if path[:6] != "corpus"]
     run.journal.adopt(_history(origin.checkpoint), saved["history"])
     run.ended = saved["ended"] and not any(path.startswith("config.") for path, _, _ in changed)
-    run.save()
 
 
 def _history(path: Path) -> Path:
@@ -123,7 +123,7 @@ def _history(path: Path) -> Path:
 
 def _load_weights(run: Run, path: Path) -> None:
     try:
-        run.model.load_state_dict(checkpoint.load_model(path))
+        state.load(run.model, checkpoint.load_model(path), run.sharded)
     except RuntimeError as error:
         raise TrainingError("BRANCH_WEIGHTS", f"the weights do not fit this model: {error}", where=path) from error
 

@@ -85,9 +85,9 @@ class Draft:
         infix = "" if places is None else f".{rank}"
         with atomic.disk_errors(self.final):
             self.files |= _write_parts(self.temp, {f"{part}{infix}": kept for part, kept in tensors.items() if kept})
-        for part, kept in tensors.items() if places is not None else ():
-            if kept:
-                self.shards[f"{part}{infix}.safetensors"] = dict(places[part])
+        for part, at in (places or {}).items():
+            if tensors[part]:
+                self.shards[f"{part}{infix}.safetensors"] = dict(at)
 
     def publish(
         self, facts: Mapping[str, Any], beside: Mapping[str, Any], entries: list[list[Any]] | None = None

@@ -56,11 +56,13 @@ class FiniteGuard:
 
 def blame(run: Run, update: int) -> TrainingError:
     """The error for a non-finite update. Replays its rows one by one on the untouched weights to name the culprits."""
-    model, (rows, epochs) = run.model, run.order.batch(update)
-    model.zero_grad(set_to_none=True)
+    rows, epochs = run.order.batch(update)
+    run.model.zero_grad(set_to_none=True)
     bad_rows = [int(row) for row, epoch in zip(rows, epochs, strict=True) if not _replay(run, row, epoch)]
-    gradients = ((name, p.grad) for name, p in model.named_parameters() if p.grad is not None)
-    parameter = next((name for name, grad in gradients if not torch.isfinite(grad).all()), "none by itself")
+    gradients = [(name, p.grad) for name, p in run.model.named_parameters() if p.grad is not None]
+    finite = [bool(torch.isfinite(grad.to_local() if run.sharded else grad).all()) for _, grad in gradients]
+    bad = run.world.any(*(not fine for fine in finite)) if run.sharded else [not fine for fine in finite]
+    parameter = next((name for (name, _), found in zip(gradients, bad, strict=True) if found), "none by itself")
     return TrainingError(
         "NON_FINITE",
         f"loss or gradient of update {update + 1} is not finite; the weights are those of update {update}",
@@ -71,6 +73,6 @@ def blame(run: Run, update: int) -> TrainingError:
 
 def _replay(run: Run, row: int, epoch: int) -> bool:
     """Accumulate one row's gradient; whether its loss was finite."""
-    loss = run.losses(run.batch(run.data, np.array([row]), np.array([epoch]))[0])["loss"]
+    loss = (run.sharded or run).losses(run.batch(run.data, np.array([row]), np.array([epoch]))[0])["loss"]
     loss.backward()
     return bool(torch.isfinite(loss))

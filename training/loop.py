@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from assets_data.lineage import StorageError, TrainingError
 from training import checkpoint
@@ -114,14 +114,15 @@ def _update(run: Run, update: int) -> Step:
     gradient = _gradient if run.plan.lanes == 1 else lanes_gradient
     total = gradient(run, update, rows, epochs)
     overflow = run.precision.unscale(run.optimizer)
-    grad_norm = nn.utils.clip_grad_norm_(run.parameters, run.plan.grad_clip or float("inf"))
+    grad_norm = run.clip()
     run.guard.observe(update, total["loss"], grad_norm, overflow)
     if run.asks_device(update + 1):
         _refuse_non_finite(run)
     lr = run.plan.optimizer.lr * run.schedule(update)
     run.calls.set_rate(lr, update)
     if run.guard.can_skip or overflow is None or not run.guard.skip:
-        run.calls.step(total["loss"])
+        with run.sharded.stepping() if run.sharded else contextlib.nullcontext():
+            run.calls.step(total["loss"])
         if run.recipe.after_step is not None:
             with torch.no_grad():
                 run.recipe.after_step(run.model, run.config, update)

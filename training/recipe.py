@@ -94,7 +94,8 @@ class Recipe:
 
     A model may offer ``parameter_groups()``: a list of ``{"params": [...], "rate": share of the run's rate}`` that
     holds every trained parameter once. It may offer ``checkpoint_gradients()``, which makes it recompute activations in
-    the backward pass; without it ``train.gradient_checkpointing`` is refused.
+    the backward pass; without it ``train.gradient_checkpointing`` is refused. And ``shard_units()``, modules that a
+    pass calls exactly once: where the model is cut over processes, each is put together only while it runs.
     """
 
     name: str

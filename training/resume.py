@@ -43,7 +43,7 @@ def continue_run(run: Run) -> bool:
 
 def restore(run: Run, path: Path, saved: Mapping[str, Any]) -> None:
     """Put a verified checkpoint's weights, optimizer, scaler, generators, callbacks and position into ``run``."""
-    state.restore(run.model, run.optimizer, checkpoint.load_tensors(path, saved), saved["optimizer"])
+    state.restore(run.model, run.optimizer, checkpoint.load_tensors(path, saved), saved["optimizer"], run.sharded)
     run.precision.restore(saved["precision"])
     run.rows_digest = OrderDigest(saved["rows_digest"])
     for hook in run.hooks:

@@ -17,14 +17,16 @@ from training.config import TrainConfig, derived_seed
 from training.data import Data, Rows, fixed_members
 from training.environment import autocast, bit_facts, report
 from training.finite import FiniteGuard
+from training.generators import forked_generators
 from training.journal import Journal, Step
 from training.metrics import JsonLines
 from training.optim import build_optimizer
 from training.optimizer_arguments import inherited_kwargs
 from training.optimizer_calls import OptimizerCalls
 from training.order import EACH_ONCE, Order, OrderDigest
+from training.parallel.pieces import save_pieces, shard
 from training.parallel.replica import Replica
-from training.parallel.world import ALONE, World
+from training.parallel.world import ALONE, FSDP, World
 from training.precision import Precision
 from training.profile import Profile
 from training.recipe import Recipe
@@ -33,6 +35,7 @@ from training.schedules import Curve, build_schedule
 
 if TYPE_CHECKING:
     from training.callbacks import Callback
+    from training.parallel.sharded import Sharded
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,6 +77,17 @@ class Run:
     """The processes that train it; those that do not lead have no history, trackers or checkpoints of their own."""
     replica: Replica | None = None
     """The model as torch's DDP has it, where the reduction is fast."""
+    sharded: Sharded | None = None
+    """The model as torch's FSDP2 has it. ``parameters``, and what the optimizer keeps, are this process's rows then."""
+
+    twin: nn.Module | None = None
+    """On rank 0 a whole model to measure on, where ``model`` is cut."""
+
+    def make_twin(self) -> nn.Module:
+        """A whole model of the same config, with weights of its own; no generator moves."""
+        with forked_generators():
+            inputs = self.recipe.model_inputs(self.data, self.config)
+            return self.recipe.build_model(self.config, inputs).to(self.device)
 
     @property
     def finished(self) -> bool:
@@ -109,16 +123,30 @@ class Run:
         with autocast(self.plan, self.device):
             return self.recipe.loss(self.model, self.config, moved)
 
+    def clip(self) -> Tensor:
+        """Scale the gradient down to ``grad_clip``, if it is longer; the norm it had."""
+        limit = self.plan.grad_clip or float("inf")
+        if self.sharded is None:
+            return nn.utils.clip_grad_norm_(self.parameters, limit)
+        norm = self.sharded.grad_norm()
+        nn.utils.clip_grads_with_norm_(self.parameters, limit, norm)
+        return norm
+
     def bit_facts(self) -> dict[str, Any]:
         """What must stay the same for a resumed run to be bit-equal."""
         return {**bit_facts(self.device), **self.world.bit_facts()}
 
     def save(self) -> Path:
-        """Write the present update's checkpoint on rank 0, unless it is there. Raises StorageError; old ones stay."""
+        """Write the present update's checkpoint, unless it is there: on rank 0, or every process its pieces.
+
+        Raises StorageError; old ones stay.
+        """
         folder = self.directory / CHECKPOINTS
-        if (path := folder / f"{self.update:08d}").exists() or not self.world.leads:
+        path = folder / f"{self.update:08d}"
+        there = path.exists() or not self.world.leads
+        if self.world.tell(there) if self.sharded else there:
             return path
-        tensors, numbers = state.capture(self.model, self.optimizer)
+        tensors, numbers = state.capture(self.model, self.optimizer, self.sharded)
         facts = {
             "fingerprint": self.fingerprint,
             "environment": self.bit_facts(),
@@ -134,6 +162,8 @@ class Run:
             "elapsed_s": self.profile.seconds(),
         }
         beside = {"config.json": to_dict(self.config), "references.json": self.references}
+        if self.sharded:
+            return save_pieces(self.sharded, path, tensors, facts, beside)
         return checkpoint.save(folder, self.update, tensors, facts, beside)
 
     def close(self) -> None:
@@ -195,12 +225,15 @@ def open_run(
         if recipe.begin:
             recipe.begin(model, data)
         model = model.to(device)
+    sharded = shard(model, plan, world, device) if world.strategy == FSDP else None
     inherited = inherited_kwargs(getattr(recipe, "presets", {}), plan.optimizer)
     optimizer = build_optimizer(model, plan.optimizer, updates=plan.updates, inherited=inherited)
+    if sharded:
+        sharded.take_over(optimizer)
     (directory / LOG).touch()
     fingerprint = {"recipe": recipe.name, "config": to_dict(config), "corpus": dict(data.members), "code": code}
     fingerprint["fixed"] = fixed_members(data)
-    return Run(
+    run = Run(
         recipe=recipe,
         config=config,
         plan=plan,
@@ -210,7 +243,7 @@ def open_run(
         fingerprint={**fingerprint, "origin": dict(origin)},
         references={**references, "corpus": dict(data.members)},
         model=model,
-        parameters=list(model.parameters()),
+        parameters=list(sharded.parameters.values() if sharded else model.parameters()),
         optimizer=optimizer,
         calls=OptimizerCalls(optimizer, plan.optimizer.name),
         precision=Precision(plan, device),
@@ -221,4 +254,8 @@ def open_run(
         timings=JsonLines(directory / TIMINGS),
         environment={**report(device), **world.facts()},
         world=world,
+        sharded=sharded,
     )
+    if sharded:
+        sharded.bind(run.losses)
+    return run

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from assets_data.lineage import IntegrityError
 
-Place = Mapping[str, Sequence[int]]
+Place = Mapping[str, list[int]]
 """``{"shape": of the whole, "offset": of the piece's first element}``."""
 
 

@@ -9,7 +9,7 @@ trains on others, these are a part of their own (``training``). Row order and ot
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -20,61 +20,89 @@ from training.layout import cpu_copy, layout, with_layout
 from training.nested import Decoder, Encoder, is_constant
 from training.optimizer_calls import evaluation_weights, has_evaluation_weights
 
+if TYPE_CHECKING:
+    from training.parallel.sharded import Sharded
+
 Tensors = dict[str, Tensor]
 BARE = frozenset(vars(torch.optim.SGD([torch.zeros(1, requires_grad=True)])))
 """Attributes that every optimizer has: parameters, state and hooks."""
 
 
-def capture(model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensors], dict[str, Any]]:
-    """``(CPU copies of tensors by part, the rest of the optimizer's state as JSON)``.
+def capture(
+    model: nn.Module, optimizer: torch.optim.Optimizer, sharded: Sharded | None = None
+) -> tuple[dict[str, Tensors], dict[str, Any]]:
+    """``(CPU copies of tensors by part, the rest of the optimizer's state as JSON)``; of a model that is ``sharded``
+    the rows that this process has.
 
     The parts are ``model``, ``optimizer`` and ``rng``, and ``training`` where the optimizer trains on other weights
     than it evaluates. Raises TrainingError CHECKPOINT_OPTIMIZER_STATE when it keeps something that cannot be saved.
     """
-    tensors, numbers = _optimizer_state(model, optimizer)
+    parameters = sharded.parameters if sharded else dict(model.named_parameters())
+    whole = {name: optimizer.state.get(parameter, {}) for name, parameter in parameters.items()}
+    kept = sharded.gather_state(optimizer) if sharded else whole
+    tensors, numbers = _optimizer_state(parameters, kept, optimizer)
     parts = {"optimizer": tensors, "rng": generator_states()}
     if has_evaluation_weights(optimizer):
-        parts["training"] = {name: cpu_copy(value) for name, value in model.named_parameters()}
+        parts["training"] = {name: cpu_copy(value) for name, value in parameters.items()}
     with evaluation_weights(optimizer):
-        parts["model"] = {name: cpu_copy(value) for name, value in model.state_dict().items()}
+        held = sharded.state() if sharded else model.state_dict()
+        parts["model"] = {name: cpu_copy(value) for name, value in held.items()}
     return parts, numbers
 
 
 def restore(
-    model: nn.Module, optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensors], numbers: Mapping[str, Any]
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    tensors: Mapping[str, Tensors],
+    numbers: Mapping[str, Any],
+    sharded: Sharded | None = None,
 ) -> None:
-    """Put captured state back in place: the inverse of :func:`capture`, on whatever device the model is on now.
+    """Put captured state, of the whole model, back in place: the inverse of :func:`capture`, on whatever device the
+    model is on now; of what is ``sharded`` the rows of this process.
 
     Raises TrainingError CHECKPOINT_OPTIMIZER_STATE when the JSON names what this optimizer does not have.
     """
-    model.load_state_dict(tensors["model"])
-    parameters = dict(model.named_parameters())
+    load(model, tensors["model"], sharded)
+    parameters = sharded.parameters if sharded else dict(model.named_parameters())
+    kept = sharded.cut(tensors["optimizer"]) if sharded else tensors["optimizer"]
     with torch.no_grad():
         for name, value in tensors.get("training", {}).items():
             parameters[name].copy_(value)
     try:
-        _restore_optimizer(parameters, optimizer, tensors["optimizer"], numbers)
+        _restore_optimizer(parameters, optimizer, kept, numbers)
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         found = f"{type(optimizer).__name__}: {error!r}"
         raise TrainingError("CHECKPOINT_OPTIMIZER_STATE", "this optimizer's state does not fit", found=found) from error
+    if sharded:
+        sharded.spread_state(optimizer)
     restore_generators(tensors["rng"])
 
 
-def _optimizer_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[Tensors, dict[str, Any]]:
+def load(model: nn.Module, tensors: Tensors, sharded: Sharded | None = None) -> None:
+    """Put a whole model's tensors into it. Raises RuntimeError for those of another shape."""
+    if sharded:
+        sharded.load(tensors)
+    else:
+        model.load_state_dict(tensors)
+
+
+def _optimizer_state(
+    parameters: Mapping[str, Tensor], states: Mapping[str, Mapping[str, Any]], optimizer: torch.optim.Optimizer
+) -> tuple[Tensors, dict[str, Any]]:
     tensors: Tensors = {}
-    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    names = {id(parameter): name for name, parameter in parameters.items()}
     encoder = Encoder(tensors, names, _package(optimizer))
     numbers: dict[str, Any] = {"state": {}, "groups": []}
     host, strides = [], {}
-    for name, parameter in model.named_parameters():
-        for key, value in optimizer.state.get(parameter, {}).items():
+    for name, parameter in parameters.items():
+        for key, value in states[name].items():
             if isinstance(value, Tensor) and id(value) not in names:
                 tensors[f"{name}/{key}"] = cpu_copy(value)
                 host += [f"{name}/{key}"] if value.device != parameter.device else []
                 strides |= {f"{name}/{key}": stride} if (stride := layout(value)) else {}
             else:
                 numbers["state"][f"{name}/{key}"] = _encoded(encoder, optimizer, key, value, f"{name}/{key}")
-    if any(parameter.device.type != "cpu" for parameter in model.parameters()):
+    if any(parameter.device.type != "cpu" for parameter in parameters.values()):
         numbers["host"] = host
     if strides:
         numbers["strides"] = strides

@@ -140,17 +140,20 @@ def test_lanes_give_the_same_updates_to_float_tolerance(recipe, config, data, tm
 
 
 @pytest.mark.slow
-def test_two_processes_make_the_checkpoint_of_one(recipe, config, data, make_inputs, tmp_path):
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_two_processes_make_the_checkpoint_of_one(recipe, config, data, make_inputs, tmp_path, strategy):
     store, inputs = make_inputs(recipe)
     lanes = with_overrides(config, {"train.lanes": 2})
     save_config(lanes, tmp_path / "config.json")
     given = [f"--input={name}={snapshot.id}" for name, snapshot in inputs.items()]
     options = ["--recipe", recipe.name, "--store", store.root, "--config", tmp_path / "config.json", "--skip-gate"]
+    options += ["--parallel", strategy]
     done = launch(2, "training", *options, *given)
     assert done.returncode == 0, done.stderr
     alone = train(recipe, lanes, data, tmp_path / "alone", code="c")
     facts = store.pointed(f"{recipe.name}/checkpoint").read_json("training.json")
-    assert facts["environment"]["parallel"]["world"] == 2
+    parallel = facts["environment"]["parallel"]
+    assert (parallel["world"], parallel["strategy"]) == (2, strategy)
     assert facts["checkpoint_id"] == read_state(alone.final)["checkpoint_id"]
 
 

@@ -16,6 +16,7 @@ from training.callbacks.progress import Progress
 from training.callbacks.reports import Reports
 from training.callbacks.trackers import trackers
 from training.callbacks.watchdog import Watchdog
+from training.callbacks.whole import Whole
 
 if TYPE_CHECKING:
     from training.run import Run
@@ -40,15 +41,16 @@ def standard_callbacks(run: Run, further: Sequence[Callback]) -> list[Callback]:
     """Every callback of a run, in the order in which its hooks fire.
 
     Checkpoints come after all that keep something, so that what is kept is what was known after that very update.
-    A process that does not lead has only ``further`` and the watchdog.
+    A process that does not lead has only ``further`` and the watchdog, and what gives its share of a model that is cut.
     What a callback keeps lies in the checkpoint under its class's name. Raises ConfigError CALLBACK_NAME for one of
     ``further`` that has the name of a callback that is there anyway.
     """
     watchdog = [Watchdog()] if run.plan.stall_seconds else []
+    whole = [Whole()] if run.sharded else []
     if not run.world.leads:
-        return [*further, *watchdog]
+        return [*whole, *further, *([Checkpoints()] if run.sharded else []), *watchdog]
     best = Best()
-    before = [Log(), Validation(), Monitor(), Collapse(), best, *trackers(run.plan)]
+    before = [*whole, Log(), Validation(), Monitor(), Collapse(), best, *trackers(run.plan)]
     after = [Checkpoints(best), Progress(), Reports(), *watchdog]
     names = {type(hook).__name__ for hook in [*before, *after]}
     if taken := sorted(names & {type(hook).__name__ for hook in further}):

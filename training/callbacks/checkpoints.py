@@ -14,16 +14,22 @@ if TYPE_CHECKING:
 
 
 class Checkpoints(Callback):
-    """Saves, links the best one aside, and removes what newer verified ones cover."""
+    """Saves, links the best one aside, and removes what newer verified ones cover.
 
-    def __init__(self, best: Best) -> None:
+    Only rank 0 knows the best. The others have one of these where the model is cut, to save their pieces.
+    """
+
+    def __init__(self, best: Best | None = None) -> None:
         self._best = best
 
     def step_end(self, run: Run) -> None:
-        improved = self._best.update == run.update
-        if not improved and not run.due(run.plan.checkpoint_every):
+        improved = self._best is not None and self._best.update == run.update
+        wanted = improved or run.due(run.plan.checkpoint_every)
+        if not (run.world.any(wanted)[0] if run.sharded else wanted):
             return
         path = run.save()
+        if not run.world.leads:
+            return
         if improved:
             checkpoint.link(path, run.directory / BEST, alone=True)
         checkpoint.prune(run.directory / CHECKPOINTS, run.plan.keep_checkpoints)

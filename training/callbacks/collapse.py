@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from training.callbacks.base import Callback
-from training.callbacks.measure import chosen_rows, evaluating
+from training.callbacks.measure import chosen_rows, measuring
 from training.collapse import alerts, collapse_metrics
 from training.environment import autocast
 
@@ -74,7 +74,7 @@ def probe(run: Run, rows: np.ndarray) -> Iterator[tuple[str, Tensor, Tensor]]:
         return
     batch, _ = run.batch(data, rows, np.zeros(len(rows), np.int64))
     moved = {name: value.to(run.device) for name, value in batch.items()}
-    with evaluating(run.model, run.optimizer), autocast(run.plan, run.device):
+    with measuring(run), autocast(run.plan, run.device):
         found = states(run.model, run.config, moved)
     for name, (predicted_ND, target_ND) in found.items():
         step = max(1, math.ceil(len(predicted_ND) / VECTORS))

@@ -34,7 +34,7 @@ class Validation(Callback):
 
     def step_end(self, run: Run) -> None:
         if len(self._chosen) and run.due(run.plan.validate_every):
-            with evaluating(run.model, run.optimizer):
+            with measuring(run):
                 run.journal.record(run.update, validate(run, self._chosen))
 
 
@@ -43,7 +43,7 @@ class Monitor(Callback):
 
     def step_end(self, run: Run) -> None:
         if run.due(run.plan.monitor_every):
-            with evaluating(run.model, run.optimizer), autocast(run.plan, run.device):
+            with measuring(run), autocast(run.plan, run.device):
                 points = run.recipe.monitor(run.model, run.data, run.config)
             run.journal.record(run.update, points)
 
@@ -70,6 +70,18 @@ def validate(run: Run, rows: np.ndarray) -> dict[str, float]:
         items += count
     values = torch.stack(list(total.values())).tolist() if total else []
     return {f"val_{name}": value / items for name, value in zip(total, values, strict=True)}
+
+
+@contextlib.contextmanager
+def measuring(run: Run) -> Iterator[None]:
+    """:func:`evaluating` for a run; ``run.model`` is a whole one inside, where the model is cut over processes."""
+    trained = run.model
+    run.model = run.twin or trained
+    try:
+        with evaluating(run.model, run.optimizer):
+            yield
+    finally:
+        run.model = trained
 
 
 @contextlib.contextmanager

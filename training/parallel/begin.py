@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
-
-from torch import nn
 
 from training import checkpoint
 from training.branch import Origin, begin_from
-from training.layout import cpu_copy
+from training.parallel.pieces import digests
 from training.parallel.replica import Replica
 from training.resume import continue_run, restore
 from training.run import Run
@@ -26,27 +23,25 @@ def begin(run: Run, directory: Path, origin: Origin | None) -> bool:
         begun = continue_run(run)
         if not begun and origin:
             begin_from(run, origin)
-    if run.world.size == 1:
-        return begun
     begun, update, run.ended = run.world.tell([begun, run.update, run.ended])
     if not run.world.leads:
         _follow(run, directory, begun, update, origin)
-    facts = {"run": run.fingerprint, "bits": run.bit_facts(), "update": run.update}
-    run.world.require_same({**facts, "weights": _digests(run.model)})
+    if origin and not begun and not origin.reset_progress:
+        run.save()
+    if run.world.size > 1:
+        facts = {"run": run.fingerprint, "bits": run.bit_facts(), "update": run.update}
+        weights = {} if run.sharded else digests(run.model)  # looked at before it was cut
+        run.world.require_same({**facts, "weights": weights})
     if run.world.reduction == "fast":
         run.replica = Replica(run.model, run.losses)
     return begun
 
 
 def _follow(run: Run, directory: Path, begun: bool, update: int, origin: Origin | None) -> None:
-    path = directory / CHECKPOINTS / f"{update:08d}"
-    if begun or (origin and not origin.reset_progress):
+    if begun:
+        path = directory / CHECKPOINTS / f"{update:08d}"
         restore(run, path, checkpoint.read_state(path))
+    elif origin and not origin.reset_progress:
+        restore(run, origin.checkpoint, checkpoint.read_state(origin.checkpoint))
     elif origin:
         begin_from(run, origin)
-
-
-def _digests(model: nn.Module) -> dict[str, str]:
-    tensors = {name: cpu_copy(value) for name, value in model.named_parameters()}
-    parts = {name: checkpoint.tensor_bytes(value).data for name, value in tensors.items()}
-    return {name: hashlib.sha256(part).hexdigest() for name, part in parts.items()}

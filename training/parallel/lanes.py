@@ -23,6 +23,7 @@ from training.generators import seed_generators
 from training.parallel.world import World
 
 if TYPE_CHECKING:
+    from training.parallel.sharded import Sharded
     from training.run import Run
 
 
@@ -45,7 +46,9 @@ def lanes_gradient(run: Run, update: int, rows: np.ndarray, epochs: np.ndarray) 
     lanes = np.split(np.arange(len(rows)), run.plan.lanes)
     before = None if run.profile.updates else _unlearned(run.model)
     own = {lane: (rows[lanes[lane]], epochs[lanes[lane]]) for lane in run.world.share(run.plan.lanes)}
-    if run.replica is None:
+    if run.sharded:
+        share = pairwise(_wave(run, run.sharded, update, lane, *given) for lane, given in own.items())
+    elif run.replica is None:
         share = pairwise(_lane(run, update, lane, *given) for lane, given in own.items())
         share = over_processes(run.world, run.parameters, share)
     else:
@@ -103,6 +106,13 @@ def _bucketed(run: Run, update: int, own: dict[int, tuple[np.ndarray, np.ndarray
     return Share([parameter.grad for parameter in run.parameters], run.world.sum([numbers])[0], names)
 
 
+def _wave(run: Run, sharded: Sharded, update: int, lane: int, rows: np.ndarray, epochs: np.ndarray) -> Share:
+    """This process's lane of a wave, and those of all others: the backward pass sums gradients over processes."""
+    sharded.clear()
+    share = _passes(run, update, lane, rows, epochs, last=True)
+    return Share(sharded.gradients(), run.world.sum([share.numbers])[0], share.names)
+
+
 def _lane(run: Run, update: int, lane: int, rows: np.ndarray, epochs: np.ndarray) -> Share:
     for parameter in run.parameters:
         parameter.grad = None
@@ -112,7 +122,7 @@ def _lane(run: Run, update: int, lane: int, rows: np.ndarray, epochs: np.ndarray
 def _passes(run: Run, update: int, lane: int, rows: np.ndarray, epochs: np.ndarray, last: bool = False) -> Share:
     """One lane, in as many micro-batches as are configured, on top of the gradients that are there.
 
-    After the ``last`` lane of a process its replica sums over all processes.
+    After the ``last`` lane of a process its replica sums over all processes; one that is sharded, after every lane.
     """
     _seed(run, update, lane)
     items, sums, parts = 0.0, {}, np.split(np.arange(len(rows)), run.plan.accumulation)
@@ -121,8 +131,9 @@ def _passes(run: Run, update: int, lane: int, rows: np.ndarray, epochs: np.ndarr
         batch, count = run.batch(run.data, rows[part], epochs[part])
         run.profile.waited(since)
         weight = count / len(rows)
-        with run.replica.summing(last and index + 1 == len(parts)) if run.replica else contextlib.nullcontext():
-            losses = run.replica.losses(batch) if run.replica else run.losses(batch)
+        whole = run.sharded or run.replica
+        with whole.summing(last and index + 1 == len(parts)) if whole else contextlib.nullcontext():
+            losses = whole.losses(batch) if whole else run.losses(batch)
             run.precision.backward(losses["loss"] * weight)
         for name, value in losses.items():
             sums[name] = sums.get(name, 0.0) + value.detach().double() * weight

@@ -19,7 +19,7 @@ class Replica:
     """
 
     def __init__(self, model: nn.Module, losses: Losses) -> None:
-        passes = _Passes(model, losses)
+        passes = Passes(model, losses)
         self._ddp = DistributedDataParallel(passes, find_unused_parameters=True, broadcast_buffers=False)
 
     def losses(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -31,12 +31,13 @@ class Replica:
         return contextlib.nullcontext() if now else self._ddp.no_sync()
 
 
-class _Passes(nn.Module):
-    """Recipes call more of a model than ``forward``; DDP wraps one call, so the call is the losses."""
+class Passes(nn.Module):
+    """Recipes call more of a model than ``forward``; DDP and FSDP wrap one call, so the call is the losses."""
 
     def __init__(self, model: nn.Module, losses: Losses) -> None:
         super().__init__()
-        self.model, self._losses = model, losses
+        self.model, self.losses = model, losses
 
     def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return self._losses(batch)
+        """The losses of a batch."""
+        return self.losses(batch)

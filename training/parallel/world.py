@@ -35,6 +35,7 @@ class World:
     rank: int = 0
     size: int = 1
     strategy: str = "none"
+    """``ddp``: every process has the whole model. ``fsdp``: its rows of it, see :mod:`training.parallel.sharded`."""
     reduction: str = "exact"
     """``exact``: this project's tree, the same bits for every world. ``fast``: the buckets of torch's DDP, which
     overlap with the backward pass and give the same bits for one size of the world only.
@@ -50,11 +51,15 @@ class World:
         return run if self.leads else run / "ranks" / str(self.rank)
 
     def share(self, lanes: int) -> range:
-        """The lanes of this process. Raises ConfigError LANES_WORLD unless the world divides them."""
+        """The lanes of this process: a block of them, or with ``fsdp`` one of each wave. Raises ConfigError LANES_WORLD
+        unless the world divides them.
+        """
         if lanes % self.size:
             what = f"{self.size} processes cannot share {lanes} lanes"
             action = "start as many processes as divide train.lanes, which is part of what a run is"
             raise ConfigError("LANES_WORLD", what, where="train.lanes", action=action)
+        if self.strategy == FSDP:
+            return range(self.rank, lanes, self.size)
         each = lanes // self.size
         return range(self.rank * each, (self.rank + 1) * each)
 
@@ -73,6 +78,31 @@ class World:
                     work.wait()
             found = [own + their for own, their in zip(found, theirs, strict=True)]
         return found
+
+    def swap(self, peer: int, value: Tensor) -> Tensor:
+        """What ``peer`` gives for ``value``, which is of the same shape."""
+        theirs = torch.empty_like(value)
+        with _heard():
+            calls = [dist.P2POp(dist.isend, value, peer), dist.P2POp(dist.irecv, theirs, peer)]
+            for work in dist.batch_isend_irecv(calls):
+                work.wait()
+        return theirs
+
+    def exchange(self, sent: Sequence[Tensor], lengths: Sequence[int]) -> list[Tensor]:
+        """What each process has for this one, flat and of these lengths, for what this one has for each of them."""
+        found = torch.empty(sum(lengths), dtype=sent[0].dtype, device=sent[0].device)
+        with _heard():
+            dist.all_to_all_single(found, torch.cat(list(sent)), list(lengths), [len(part) for part in sent])
+        return list(found.split(list(lengths)))
+
+    def gather(self, document: Any) -> list[Any]:
+        """On rank 0 the JSON documents of all, by rank; elsewhere nothing."""
+        text = torch.frombuffer(bytearray(json.dumps(document).encode()), dtype=torch.uint8)
+        sizes = self.exchange([torch.tensor([len(text)])] * self.size, [1] * self.size)
+        nothing = text[:0]
+        sent = [text, *[nothing] * (self.size - 1)]
+        parts = self.exchange(sent, [int(size) if self.leads else 0 for size in sizes])
+        return [json.loads(bytes(part.tolist())) for part in parts] if self.leads else []
 
     def any(self, *flags: bool) -> list[bool]:
         """For every flag whether a process raised it, in one exchange between the hosts."""
@@ -116,6 +146,7 @@ class World:
         return {} if self.reduction == "exact" else {"reduction": self.reduction, "world": self.size}
 
 
+FSDP = "fsdp"
 ALONE = World()
 LOST = "RANK_LOST"
 """The code of a process that ends because another one did: as after a stall, trying again may help."""
@@ -126,13 +157,13 @@ def joined(strategy: str | None = None, reduction: str = "exact") -> Iterator[Wo
     """The world that a launcher such as ``torchrun`` describes in the environment; without one, this process alone.
 
     Raises ConfigError PARALLEL_WORLD for a number of processes that is no power of two, or a strategy that does not fit
-    it: ``none`` is for one process, ``ddp`` for several; not given, it follows from their number.
+    it: ``none`` is for one process, ``ddp`` and ``fsdp`` for several; not given, it is none or ddp by their number.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     strategy = strategy or ("ddp" if size > 1 else "none")
-    if size & (size - 1) or (size > 1) == (strategy == "none"):
-        what = f"strategy {strategy} on {size} processes"
-        action = "start 1, 2, 4, ... processes with torchrun; none is for one of them, ddp for several"
+    if size & (size - 1) or (size > 1) == (strategy == "none") or (strategy, reduction) == (FSDP, "fast"):
+        what = f"strategy {strategy}, {reduction}, on {size} processes"
+        action = "start 1, 2, 4, ... processes with torchrun; none is for one, ddp and fsdp for several, fast for ddp"
         raise ConfigError("PARALLEL_WORLD", what, where="--parallel", action=action)
     if size == 1:
         yield ALONE

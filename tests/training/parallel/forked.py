@@ -2,13 +2,15 @@
 
 A plan is phases joined by commas, one group of processes after the other in one directory: ``4`` is four processes,
 ``4k1u5`` four of which rank 1 kills itself (SIGKILL) after update 5, ``2s1u5`` two of which rank 1 stalls there, and
-with ``t`` it gets a SIGTERM there. What follows ``@`` only tells plans apart. Prints ``PLAN STATUS...``, a status per
-process, of every phase.
+with ``t`` it gets a SIGTERM there, with ``d`` no file may grow in it from then on, with ``z`` it is stopped there until
+rank 0 has saved or waits for it, with ``n`` its weights are made NaN. ``2f`` are two over which the model is cut. What
+follows ``@`` only tells plans apart. Prints ``PLAN STATUS...``, a status per process, of every phase.
 """
 
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import sys
@@ -23,7 +25,10 @@ from training.config import STALLED
 from training.loop import train
 from training.parallel.world import LOST, joined
 
-PHASE = re.compile(r"(?P<world>\d+)(?:(?P<kind>[kst])(?P<rank>\d+)u(?P<update>\d+))?")
+PHASE = re.compile(r"(?P<world>\d+)(?P<cut>f?)(?:(?P<kind>[kstdzn])(?P<rank>\d+)u(?P<update>\d+))?")
+
+
+SIGNALS = {"k": signal.SIGKILL, "t": signal.SIGTERM, "z": signal.SIGSTOP}
 
 
 class Fault(Callback):
@@ -34,7 +39,13 @@ class Fault(Callback):
         if run.update == self.update:
             if self.kind == "s":
                 threading.Event().wait()
-            os.kill(os.getpid(), signal.SIGKILL if self.kind == "k" else signal.SIGTERM)
+            if self.kind == "d":
+                signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that writing fails with EFBIG
+                resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+            elif self.kind == "n":
+                run.parameters[0].data.fill_(float("nan"))
+            else:
+                os.kill(os.getpid(), SIGNALS[self.kind])
 
 
 def member(run: tuple[Any, Any, Any], directory: Path, rank: int, phase: re.Match, reduction: str) -> int:
@@ -43,7 +54,7 @@ def member(run: tuple[Any, Any, Any], directory: Path, rank: int, phase: re.Matc
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(size)}
     faults = [Fault(phase["kind"], int(phase["update"]))] if phase["rank"] == str(rank) else []
     try:
-        with joined(reduction=reduction) as world:
+        with joined("fsdp" if phase["cut"] else None, reduction) as world:
             train(*run, directory, code="c", callbacks=faults, world=world)
     except StemmaError as error:
         print(error, file=sys.stderr)
@@ -61,7 +72,26 @@ def in_children(run: tuple, directory: Path, phase: re.Match, reduction: str) ->
             sys.stderr.flush()
             os._exit(status)
         children.append(child)
+    if phase["kind"] == "z":
+        await_the_others(children, directory, phase)
     return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+
+
+def await_the_others(children: list[int], directory: Path, phase: re.Match) -> None:
+    """Let the stopped process go on once rank 0 has saved without it or, where that takes its pieces, sleeps."""
+    stopped, saved = children[int(phase["rank"])], directory / "checkpoints" / f"{int(phase['update']):08d}"
+    os.waitpid(stopped, os.WUNTRACED)
+    before, now = "", processor_time(children[0])
+    while not saved.exists() and (before != now or not phase["cut"]):
+        threading.Event().wait(0.5)
+        before, now = now, processor_time(children[0])
+    (directory / "seen").write_text(f"{saved.exists()}")
+    os.kill(stopped, signal.SIGCONT)
+
+
+def processor_time(pid: int) -> str:
+    """Clock ticks that a process has run so far."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11]
 
 
 def free_port() -> str:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from training.checkpoint import read_state, stored
+from training.checkpoint import load_tensors, read_state, stored, tensor_bytes
 
 ROOT = Path(__file__).parents[3]
 
@@ -34,10 +34,17 @@ def last_state(folder: Path) -> dict[str, Any]:
 
 
 def outcome(folder: Path) -> dict[str, Any]:
-    """All that must be bit-equal: weights, optimizer, generators, history, cursor."""
+    """All that must be bit-equal, in however many files it lies: weights, optimizer, generators, history, cursor."""
     state = last_state(folder)
+    parts = load_tensors(stored(folder / "checkpoints")[-1], state)
+    tensors = {
+        f"{part}/{name}": [*tensor.shape, hashlib.sha256(tensor_bytes(tensor).data).hexdigest()]
+        for part, kept in parts.items()
+        for name, tensor in kept.items()
+    }
     history = hashlib.sha256((folder / "metrics.jsonl").read_bytes()).hexdigest()
-    return {**state["files"], "history": history, **{k: state[k] for k in ("checkpoint_id", "update", "inexact")}}
+    others = ("checkpoint_id", "update", "inexact", "optimizer", "rows_digest", "history", "callbacks")
+    return {**tensors, "metrics": history, **{name: state[name] for name in others}}
 
 
 def _run(*command: object) -> subprocess.CompletedProcess:

@@ -15,9 +15,9 @@ from training.parallel.world import joined
 @pytest.mark.parametrize(
     ("recipe", "plans"),
     [
-        ("toy", ["1", "2", "4", "4k1u5,2k0u8,1"]),
-        ("walk_lm", ["1", "2", "2k1u20,1"]),
-        ("hrm_lm", ["1", "2", "4k3u20,2"]),
+        ("toy", ["1", "2", "4", "4k1u5,2k0u8,1", "2f", "4f", "4fk1u5,2k0u8,2f"]),
+        ("walk_lm", ["1", "2", "2k1u20,1", "2f", "2fk1u20,1"]),
+        ("hrm_lm", ["1", "2", "4k3u20,2", "2f"]),
     ],
 )
 def test_every_number_of_processes_makes_one_checkpoint_also_when_it_changes(tmp_path, recipe, plans):
@@ -27,6 +27,8 @@ def test_every_number_of_processes_makes_one_checkpoint_also_when_it_changes(tmp
     assert outcomes[0]["inexact"] == [] and all(found == outcomes[0] for found in outcomes)
     facts = {"strategy": "ddp", "reduction": "exact", "world": 2, "backend": "gloo"}
     assert last_state(tmp_path / "2")["report"]["parallel"] == facts
+    assert last_state(tmp_path / "2f")["report"]["parallel"] == {**facts, "strategy": "fsdp"}
+    assert {name.split(".")[1] for name in last_state(tmp_path / "2f")["shards"]} == {"0", "1"}
     assert [path.name for path in (tmp_path / "2" / "ranks").iterdir()] == ["1"]
     assert not (tmp_path / "2" / "ranks" / "1" / "metrics.jsonl").read_bytes()
 
@@ -60,8 +62,17 @@ def test_the_command_publishes_one_checkpoint_on_rank_0(tmp_path):
     assert again.returncode == 0 and "already complete" in again.stdout
 
 
-@pytest.mark.parametrize(("size", "strategy"), [("3", None), ("2", "none"), ("1", "ddp")])
-def test_a_world_that_does_not_fit_its_strategy_is_refused(monkeypatch, size, strategy):
+UNFIT = [
+    ("3", None, "exact"),
+    ("2", "none", "exact"),
+    ("1", "ddp", "exact"),
+    ("1", "fsdp", "exact"),
+    ("2", "fsdp", "fast"),
+]
+
+
+@pytest.mark.parametrize(("size", "strategy", "reduction"), UNFIT)
+def test_a_world_that_does_not_fit_its_strategy_is_refused(monkeypatch, size, strategy, reduction):
     monkeypatch.setenv("WORLD_SIZE", size)
-    with pytest.raises(ConfigError, match="PARALLEL_WORLD"), joined(strategy):
+    with pytest.raises(ConfigError, match="PARALLEL_WORLD"), joined(strategy, reduction):
         pass

@@ -86,6 +86,10 @@ class WalkTransformer(nn.Module):
         """From now on keep only each block's input for the backward pass and compute the rest again there."""
         self._recompute = True
 
+    def shard_units(self) -> list[nn.Module]:
+        """What a pass calls once each, so that it need be whole only then: see ``Sharded``."""
+        return list(self.blocks)
+
     def forward(self, tokens_BT: Tensor, cache: Cache | None = None) -> Tensor:
         """logits_BTV; with a cache the tokens continue it and only the last position's logits come back (T = 1)."""
         begin = cache.length if cache is not None else 0
