@@ -75,6 +75,8 @@ class Recipe:
     - ``states(model, config, batch) -> {name: (predicted_ND, target_ND)}``: vectors for the collapse monitor.
     - ``generate(model, inputs, prompt_ids, sampling) -> ids``: the answer to one prompt, without specials, for ``stemma
       generate``; ``inputs["tokenizer"]`` is then the id of a tokenizer's snapshot, or ``generation.BYTES``.
+    - ``remarks(model, inputs, prompt_ids) -> {name: value}``: what ``stemma generate`` says beside such an answer, such
+      as how many steps it took; JSON.
     - ``embed(model, config, model_inputs, rows) -> float32[n, D]``: vectors of rows that its domain read from a file,
       for ``stemma embed``.
     - ``begin(model, data)``: put into a new model what it begins from, such as the weights of an input that is another
@@ -109,6 +111,7 @@ class Recipe:
     items: Callable[..., int] | None = None
     states: Callable[..., Any] | None = None
     generate: Callable[..., Any] | None = None
+    remarks: Callable[..., dict[str, Any]] | None = None
     embed: Callable[..., Any] | None = None
     begin: Callable[..., None] | None = None
     scorer: Callable[..., Any] | None = None

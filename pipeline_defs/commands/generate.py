@@ -42,7 +42,7 @@ def add_parsers(commands: Any) -> None:
 
 
 def generate(store: Store, checkpoint: Snapshot, prompt: str, sampling: Any) -> dict[str, Any]:
-    """``checkpoint``, ``recipe``, ``verdicts``, ``prompt``, ``answer`` and ``sampling`` of one answer.
+    """``checkpoint``, ``recipe``, ``verdicts``, ``prompt``, ``answer``, ``sampling`` and the recipe's ``remarks``.
 
     Every file is verified first. Raises ConfigError GENERATE_NO_CHECKPOINT for another kind of node and
     GENERATE_UNSUPPORTED for a recipe that does not write.
@@ -67,7 +67,8 @@ def generate(store: Store, checkpoint: Snapshot, prompt: str, sampling: Any) -> 
         )
     inputs = facts["model_inputs"]
     coder = read_coder(store, inputs["tokenizer"])
-    ids = write(load_model(recipe, checkpoint), inputs, coder.encode(prompt), sampling)
+    model, prompt_ids = load_model(recipe, checkpoint), coder.encode(prompt)
+    ids = write(model, inputs, prompt_ids, sampling)
     return {
         "checkpoint": checkpoint.id,
         "recipe": recipe.name,
@@ -75,6 +76,7 @@ def generate(store: Store, checkpoint: Snapshot, prompt: str, sampling: Any) -> 
         "prompt": prompt,
         "answer": coder.decode(ids),
         "sampling": asdict(sampling),
+        "remarks": recipe.remarks(model, inputs, prompt_ids) if recipe.remarks else {},
     }
 
 
@@ -116,6 +118,8 @@ def _generate(options: argparse.Namespace) -> int:
         return 0
     print(f"checkpoint  {told['checkpoint']}")
     print(f"gate        {', '.join(told['verdicts']) or 'never judged'}")
+    for name, value in told["remarks"].items():
+        print(f"{name:<12}{value}")
     print()
     print("\n".join(plain(line) for line in told["answer"].split("\n")))
     return 0

@@ -14,30 +14,38 @@ from pipeline_defs.commands.generate import generate, read_coder, verdicts
 from tests.text_dataset import make_text_inputs
 from training.generation import Sampling
 from training.recipe import discover
+from training.recipes.hrm_lm.answers import answer_maze
 from training.stages import load_model, make_checkpoint, make_gate_report, make_preflight_report
 
 RECIPE = discover()["hrm_lm"]
 SHORT = {"train.updates": 3, "train.schedule.warmup": 0, "train.batch_rows": 4, "train.device": "cpu", "gate.rows": 8}
+FEW = {"data.mazes": 20, "data.judged_mazes": 5, "train.monitor_every": 0, "train.validate_every": 0}
 PROMPT = "def keys(self):\n    return "
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    """A root with a text checkpoint that was judged and one of sums that was not."""
+    """A root with a text checkpoint that was judged, and one of sums and one of mazes that were not."""
     root = tmp_path_factory.mktemp("root")
     store = Store(root / "store")
     manifest = make_text_inputs(store)["text/dataset_manifest"]
     store.point("text/dataset_manifest", manifest)
     inputs, ids = {"manifest": manifest}, {}
-    for name, changes in (("hrm_lm/checkpoint", {}), ("sums/checkpoint", {"data.source": "arithmetic"})):
-        config = with_overrides(RECIPE.presets["smoke"](), {**SHORT, **changes})
+    made = (
+        ("hrm_lm/checkpoint", "smoke", {}),
+        ("sums/checkpoint", "smoke", {"data.source": "arithmetic"}),
+        ("mazes/checkpoint", "flood", {**FEW, "model.core.halt": "agree"}),
+    )
+    for name, preset, changes in made:
+        config = with_overrides(RECIPE.presets[preset](), {**SHORT, **changes})
         preflight = make_preflight_report(store, RECIPE, inputs, config)
         checkpoint = make_checkpoint(store, RECIPE, inputs, preflight)
         ids[name] = checkpoint.id
-        if not changes:
+        if name == "hrm_lm/checkpoint":
             make_gate_report(store, RECIPE, inputs, preflight, checkpoint)
             store.point(name, checkpoint)
-    (root / "sums").write_text(ids["sums/checkpoint"])
+    for what in ("sums", "mazes"):
+        (root / what).write_text(ids[f"{what}/checkpoint"])
     return root
 
 
@@ -66,6 +74,21 @@ def test_it_prints_the_id_the_verdict_and_the_answer(stemma, root):
     assert "\n".join(lines[3:]).rstrip("\n") == told["answer"].rstrip("\n")
     _, out, _ = stemma("--checkpoint", sums(root), "--prompt", "What is 10 + 20?")
     assert "gate        never judged" in out
+
+
+def test_a_maze_is_answered_as_a_picture_with_the_segments_it_took(stemma, root):
+    maze, checkpoint = "S..#.\n##.#.\n...#.\n.####\n.....\n", (root / "mazes").read_text()
+    status, out, _ = stemma("--checkpoint", checkpoint, "--prompt", maze)
+    head, _, drawn = out.partition("\n\n")
+    model = load_model(RECIPE, Store(root / "store").snapshot(checkpoint))
+    picture, used = answer_maze(model, maze)
+    assert status == 0 and drawn.split() == picture.split() and head.split("\n")[2] == f"segments    {used}"
+    facts = Store(root / "store").snapshot(checkpoint).read_json("training.json")["model_inputs"]
+    assert facts["segments"][-1] == model.config.core.eval_segments and 2 <= used <= facts["segments"][-1]
+    told = json.loads(stemma("--checkpoint", checkpoint, "--prompt", maze, "--json")[1])
+    assert told["remarks"] == {"segments": used}
+    status, out, err = stemma("--checkpoint", checkpoint, "--prompt", "How are you?")
+    assert status == 1 and "FLOOD_MAZE" in err and out == ""
 
 
 def test_the_answer_is_what_the_model_writes_for_the_prompts_ids(root):

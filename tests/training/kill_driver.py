@@ -2,7 +2,7 @@
 
 A process of its own, so that torch is imported once and forked before it has any thread. A moment is an update
 (``u5``) or the n-th time anything is opened, renamed, removed or made below the run directory (``e17``). The run is the
-toy's, or 30 updates of a real recipe over two epochs and more.
+toy's, or 30 updates of a real recipe, ``recipe`` or ``recipe/what it trains on``, over two epochs and more.
 """
 
 import os
@@ -21,9 +21,15 @@ from training.recipe import discover
 
 WATCHED = {"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.link", "shutil.rmtree"}
 THIRTY = {"train.updates": 30, "train.checkpoint_every": 8, "train.validate_every": 8, "train.monitor_every": 16}
+FLOOD = {
+    "data.source": "flood", "data.mazes": 120, "data.judged_mazes": 5, "model.max_tokens": 40, "model.prefix_len": 8,
+    "model.core.reads": "tokens", "model.core.l_len": 64, "model.core.gradient": "full", "model.core.ds_weight": 0.5,
+    "model.core.segments": 3, "model.core.least_segments": 1, "model.core.eval_segments": 4,
+}  # fmt: skip
 REAL = {
     "walk_lm": (TINY_WALK, lambda store: walks.make_inputs(store, train=40)),  # 120 rows, 8 per update
     "hrm_lm": (TINY_HRM, lambda store: {"manifest": triples.make_manifest(store)}),  # 120 rows, 8 per update
+    "hrm_lm/flood": (TINY_HRM | FLOOD, lambda store: {"manifest": triples.make_manifest(store)}),  # 120 mazes
 }
 
 
@@ -40,7 +46,7 @@ def prepare(name: str, folder: Path) -> tuple:
     """Recipe, config and data of the run."""
     if name == "toy":
         return ToyRecipe(), toy_config(), toy_data()
-    recipe, (tiny, make_inputs) = discover()[name], REAL[name]
+    recipe, (tiny, make_inputs) = discover()[name.partition("/")[0]], REAL[name]
     store = Store(folder)
     config = with_overrides(recipe.config_type(), {**tiny, **THIRTY})
     return recipe, config, recipe.open_data(store, make_inputs(store), config)

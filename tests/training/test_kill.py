@@ -71,10 +71,10 @@ def test_f23_killed_at_every_single_file_system_event_the_run_ends_bit_equal(roo
     check(tmp_path, found, plans)
 
 
-@pytest.fixture(scope="module", params=["walk_lm", "hrm_lm"])
+@pytest.fixture(scope="module", params=["walk_lm", "hrm_lm", "hrm_lm/flood"])
 def recipe_run(request, tmp_path_factory) -> tuple[str, Path]:
     """A recipe and a folder in which its 30 updates ran undisturbed; an epoch ends after update 15 and after 30."""
-    root = tmp_path_factory.mktemp(request.param)
+    root = tmp_path_factory.mktemp(request.param.replace("/", "_"))
     assert drive(root, ["none"], request.param) == {"none": [0]}
     return request.param, root
 
@@ -100,6 +100,8 @@ def test_f23_a_recipe_killed_inside_every_save_step_ends_bit_equal(recipe_run):
     check(root, drive(root, plans, recipe), plans, updates=30)
 
 
-def test_f23_a_recipe_killed_at_an_epochs_edge_and_after_it_ends_bit_equal(tmp_path):
+@pytest.mark.parametrize("recipe", ["walk_lm", "hrm_lm/flood"])
+def test_f23_a_recipe_killed_at_an_epochs_edge_and_after_it_ends_bit_equal(tmp_path, recipe):
+    """``hrm_lm/flood`` draws each update's number of segments by the update's own number."""
     plans = ["u15,u16"]
-    check(tmp_path, drive(tmp_path, ["none", *plans], "walk_lm"), plans, updates=30)
+    check(tmp_path, drive(tmp_path, ["none", *plans], recipe), plans, updates=30)

@@ -30,6 +30,7 @@ class HrmLm(TokenRecipe):
     presets = PRESETS
     config_type = HrmLmConfig
     room = "model.max_tokens"
+    figures = "assets_data.domains.text.maze_figures:gate_figures"
 
     def check(self, config: HrmLmConfig) -> Iterator[Issue]:
         """Contradictions in the config alone."""
@@ -62,8 +63,13 @@ class HrmLm(TokenRecipe):
         return replace(findings, thresholds=thresholds, dataset=dataset)
 
     def model_inputs(self, data: TokenData, config: HrmLmConfig) -> Mapping[str, Any]:
-        """The layout, and ``source``: what a prompt is."""
-        return {**super().model_inputs(data, config), "source": config.data.source}
+        """The layout, ``source``: what a prompt is, and of a core over tokens how many segments it was trained with (at
+        least, at most) and runs in use.
+        """
+        found, core = {**super().model_inputs(data, config), "source": config.data.source}, config.model.core
+        if config.model.memory == "encoder" or core.reads != "tokens":
+            return found
+        return found | {"segments": [core.least_segments or core.segments, core.segments, core.eval_segments]}
 
     def build_model(self, config: HrmLmConfig, inputs: Mapping[str, Any]) -> Model:
         """A new model with weights from torch's generator."""
@@ -115,6 +121,16 @@ class HrmLm(TokenRecipe):
         from training.recipes.hrm_lm.evaluate import measure
 
         return measure(self, model, data, config, rows)
+
+    def remarks(self, model: Model, inputs: Mapping[str, Any], prompt_ids: Sequence[int]) -> dict[str, Any]:
+        """``segments``: how many a core over tokens runs for this prompt; a maze's may have halted before the last."""
+        if "segments" not in inputs:
+            return {}
+        if inputs["source"] != "flood":
+            return {"segments": model.config.core.eval_segments}
+        from training.recipes.hrm_lm.answers import answer_maze
+
+        return {"segments": answer_maze(model, decode_bytes(prompt_ids))[1]}
 
     def write(
         self, model: Model, inputs: Mapping[str, Any], prompts: Sequence[Sequence[int]], sampling: Sampling

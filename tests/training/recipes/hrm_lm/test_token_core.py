@@ -8,6 +8,7 @@ import torch
 
 from assets_data.lineage import ConfigError, with_overrides
 from tests.training.recipes.hrm_lm.conftest import build, tiny
+from training.collapse import alerts, collapse_metrics
 from training.findings import Evaluation
 from training.gate import judge
 from training.recipes.hrm_lm import RECIPE
@@ -205,3 +206,17 @@ def test_the_preset_is_sound(recipe):
     config: HrmLmConfig = recipe.presets["flood"]()
     assert list(recipe.check(config)) == []
     assert list(recipe.check(with_overrides(config, {"model.core.halt": "agree"}))) == []
+
+
+def test_the_collapse_monitor_watches_the_latents_after_the_last_segment(rows):
+    model, batch = made().eval(), pad_batch(rows["train"], np.arange(6))
+    batch["encoder_mask"][:, -4:] = False
+    found, pooled = RECIPE.states(model, configured(), batch)["core"]
+    *_, last = islice(model.segments(batch["encoder_ids"], batch["encoder_mask"]), 3)
+    assert torch.allclose(found, last.core.low_BSD[:, :-4].mean(dim=1), atol=1e-6) and found.shape == pooled.shape
+    with torch.no_grad():  # latents that say the same of every maze
+        model.core.low_norm.weight.zero_()
+    flat = RECIPE.states(model, configured(), batch)["core"]
+    healthy = collapse_metrics(found, pooled)["pairwise_pred_dist_mean"]
+    assert "pairwise_pred_dist_mean" in alerts(collapse_metrics(*flat), healthy)
+    assert "pairwise_pred_dist_mean" not in alerts(collapse_metrics(found, pooled), healthy)
