@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import json
 import math
 import types
@@ -82,7 +83,7 @@ def has_field(cls: type, dotted: str) -> bool:
     """Whether a config class has a field of this dotted name, in any alternative of a union; a mapping has any key."""
     kinds: list[Any] = [cls]
     for name in dotted.split("."):
-        hints = [typing.get_type_hints(kind).get(name) for kind in kinds if dataclasses.is_dataclass(kind)]
+        hints = [type_hints(kind).get(name) for kind in kinds if dataclasses.is_dataclass(kind)]
         kinds = [kind for hint in hints if hint is not None for kind in _alternatives(hint)]
         if any(typing.get_origin(kind) in (dict, Mapping) for kind in kinds):
             return True
@@ -92,7 +93,7 @@ def has_field(cls: type, dotted: str) -> bool:
 def field_names(cls: type, prefix: str = "") -> list[str]:
     """Dotted names of all fields that hold values, through nested configs and every alternative of a union."""
     found: dict[str, None] = {}
-    hints = typing.get_type_hints(cls)
+    hints = type_hints(cls)
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
         nested = [kind for kind in _alternatives(hints[field.name]) if dataclasses.is_dataclass(kind)]
         for kind in nested:
@@ -130,8 +131,14 @@ def _to_json(value: Any) -> Any:
     return [_to_json(item) for item in value] if isinstance(value, tuple | list) else value
 
 
+@functools.cache
+def type_hints(cls: type) -> Mapping[str, Any]:
+    """The types of a config class's fields by name."""
+    return typing.get_type_hints(cls)
+
+
 def _build(cls: type, values: Mapping[str, Any], prefix: str, problems: list[str]) -> Any:
-    hints = typing.get_type_hints(cls)
+    hints = type_hints(cls)
     problems += [_unknown_key(prefix, key, hints) for key in values if key not in hints]
     known = {k: _convert(hints[k], v, f"{prefix}{k}", problems) for k, v in values.items() if k in hints}
     return None if problems else cls(**known)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import typing
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from assets_data.lineage.config import from_dict
+from assets_data.lineage.config import from_dict, type_hints
 from assets_data.lineage.identity.digests import is_object
 
 T = TypeVar("T")
@@ -21,7 +20,7 @@ def from_recorded(cls: type[T], values: Mapping[str, Any]) -> T:
     nothing under the field's own name. What a class lists in ``GONE`` is left out. Raises ConfigError as ``from_dict``.
     """
     taken = _copied(values)
-    for name, kind in typing.get_type_hints(cls).items():
+    for name, kind in type_hints(cls).items():
         before = getattr(kind, "FORMERLY", "")
         value = _taken_out(taken, before) if before and name not in taken else _ABSENT
         if value is not _ABSENT:
@@ -45,6 +44,6 @@ def _taken_out(values: dict[str, Any], dotted: str) -> Any:
 def _leave_out_gone(cls: Any, values: dict[str, Any]) -> None:
     for name in getattr(cls, "GONE", ()):
         values.pop(name, None)
-    for name, kind in typing.get_type_hints(cls).items():
+    for name, kind in type_hints(cls).items():
         if dataclasses.is_dataclass(kind) and is_object(inner := values.get(name)):
             _leave_out_gone(kind, inner)

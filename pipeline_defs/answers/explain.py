@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from assets_data.lineage import Store
 from assets_data.lineage.queries.evidence import binding
-from assets_data.lineage.queries.explain import Tree, explain, total_bytes
+from assets_data.lineage.queries.explain import Tree, explain
 from assets_data.lineage.queries.tree import Node, load_tree, was_sealed
 from assets_data.lineage.receipts.receipt import Receipt
 from pipeline_defs.answers.answer import Answer, fault_document, plain, settings_in_words, short
@@ -90,13 +91,17 @@ def _binding_lines(tree: Tree) -> Iterator[str]:
 
 
 def _with_bar(store: Store, snapshot_id: str) -> Tree:
-    total = total_bytes(store, snapshot_id)
-    if total < BAR_FROM_BYTES:
-        return explain(store, snapshot_id, evidence=EVIDENCE)
-    from tqdm import tqdm
+    with contextlib.ExitStack() as stack:
 
-    with tqdm(total=total, unit="B", unit_scale=True, desc="hashing", disable=not sys.stderr.isatty()) as bar:
-        return explain(store, snapshot_id, bar.update, EVIDENCE)
+        def bar(total: int) -> Callable[[int], object]:
+            if total < BAR_FROM_BYTES:
+                return lambda done: None
+            from tqdm import tqdm
+
+            shown = tqdm(total=total, unit="B", unit_scale=True, desc="hashing", disable=not sys.stderr.isatty())
+            return stack.enter_context(shown).update
+
+        return explain(store, snapshot_id, bar, EVIDENCE)
 
 
 def _tree_lines(tree: Tree, node_id: str, lead: str, below: str, seen: set[str]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from argparse import Namespace
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -97,11 +97,11 @@ def _expect(
     if (stage := catalogue().stages.get(receipt.stage)) is None:
         gone = None if _by_request(receipt) else "no stage makes this kind any more"
         return Expectation(content=damage or gone, parents={})
-    config, wrong = _config(stage, receipt, preset)
+    config, wrong = names.config(stage, receipt, preset)
     content, arguments = damage or wrong, None
     if check_sources and stage.now and not content:
         try:
-            now = load(stage.now)(stage.replay_config(receipt.config), receipt.arguments)
+            now = load(stage.now)(names.replayed(stage, receipt), receipt.arguments)
             arguments = {**receipt.arguments, **now}
         except (StemmaError, OSError) as error:
             content = f"its source: {error}"
@@ -160,10 +160,25 @@ class Names:
         self.receipts = receipts
         self._slices: dict[str, list[str]] = {}
         self._by_id: dict[tuple[str, str], str] = {}
+        self._configs: dict[tuple[str, str], Any] = {}
         for name, (snapshot_id, receipt) in receipts.items():
             self._by_id.setdefault((receipt.stage, snapshot_id), name)
             if name != receipt.stage and UNNAMED not in name:
                 self._slices.setdefault(receipt.stage, []).append(name)
+
+    def config(self, stage: Stage, receipt: Receipt, preset: str | None) -> tuple[Mapping[str, Any] | None, str | None]:
+        """:func:`_config`, found once for all slices that were asked for alike."""
+        return self._once(stage.kind, [preset, receipt.requested], lambda: _config(stage, receipt, preset))
+
+    def replayed(self, stage: Stage, receipt: Receipt) -> Any:
+        """The full config that a receipt holds, likewise. Raises as :meth:`Stage.replay_config`."""
+        return self._once(stage.kind, ["recorded", receipt.config], lambda: stage.replay_config(receipt.config))
+
+    def _once(self, kind: str, asked: Any, find: Callable[[], Any]) -> Any:
+        key = kind, json.dumps(asked, sort_keys=True)
+        if key not in self._configs:
+            self._configs[key] = find()
+        return self._configs[key]
 
     def read_by(self, name: str, receipt: Receipt, stage: Stage) -> dict[str, list[str]]:
         """The names that stand today for what a receipt read: its own slice, or all of them; a pinned stage's inputs

@@ -6,12 +6,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+import sqlalchemy as db
 from dagster import Field, StringSource
+from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from dagster._core.storage.root import LocalArtifactStorage
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
 
@@ -31,8 +36,43 @@ class _BelowRoot:
         return {"base_dir": Field(StringSource, is_required=False)}
 
 
+class KeptEngines(SqliteEventLogStorage):
+    """Dagster's event log, with the engine of a database kept: Dagster's own makes one for every statement, and with it
+    compiles the same SQL again, half of what an event costs. Connections are opened and closed as Dagster does.
+    """
+
+    @functools.lru_cache(maxsize=8)  # noqa: B019 - one storage lives as long as its process
+    def _engine(self, shard: str) -> db.Engine:
+        options: dict[str, Any] = {"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}
+        return db.create_engine(self.conn_string_for_shard(shard), poolclass=db.NullPool, connect_args=options)
+
+    @contextmanager
+    def _connect(self, shard: str) -> Iterator[db.Connection]:
+        with self._db_lock:
+            engine = self._engine(shard)
+            if shard not in self._initialized_dbs:
+                self._initdb(engine)
+                self._initialized_dbs.add(shard)
+            with engine.begin() as connection:
+                yield connection
+
+    def has_table(self, table_name: str) -> bool:
+        """Whether the index has the table; one that is there stays, and is asked for with every check."""
+        if table_name not in self._tables and super().has_table(table_name):
+            self._tables.add(table_name)
+        return table_name in self._tables
+
+    @functools.cached_property
+    def _tables(self) -> set[str]:
+        return set()
+
+
 class SqliteBelowRoot(_BelowRoot, DagsterSqliteStorage):
     """Runs, events and schedules in SQLite under ``<root>/dagster``."""
+
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None):
+        super().__init__(base_dir, inst_data)
+        self._event_log_storage = KeptEngines(self._event_log_storage._base_dir)
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData, config_value: Any) -> Any:

@@ -48,9 +48,9 @@ def iter_columns(path: Path, names: list[str]) -> Iterator[pa.RecordBatch]:
         for batch in iter_batches(path):
             yield batch.select(names)
         return
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, pre_buffer=False) as file:  # of few columns there is little to fetch ahead
         for group in range(file.num_row_groups):
-            batches = file.iter_batches(batch_size=1 << 16, columns=names, row_groups=[group])
+            batches = file.iter_batches(batch_size=1 << 16, columns=names, row_groups=[group], use_threads=False)
             yield from (batch.select(names) for batch in batches)
 
 

@@ -43,27 +43,27 @@ class Tree:
 def explain(
     store: Store,
     snapshot_id: str,
-    progress: Progress = lambda count: None,
+    progress: Callable[[int], Progress] = lambda total: lambda done: None,
     evidence: Sequence[Evidence] = (),
 ) -> Tree:
-    """Load and hash everything below a node, and compare receipts with what they speak of. ``progress`` is told bytes
-    as they are done; ``evidence`` is what else to compare (see ``queries.evidence``).
+    """Load and hash everything below a node, and compare receipts with what they speak of. ``progress`` is told how
+    many bytes there are, and what it returns bytes as they are done; ``evidence`` is what else to compare (see
+    ``queries.evidence``).
     """
     nodes = load_tree(store, [snapshot_id])
     for check in (_check_statements, _check_shared_inputs):
         for node in nodes.values():
             _note(node, check, node, nodes)
     check_memory(store, nodes)
-    hashed = _hash_all(nodes, progress)
+    hashed = _hash_all(nodes, progress(_total_bytes(nodes)))
     for node in nodes.values():
         _note(node, check_evidence, store, node, nodes, evidence)
     return Tree(root=next(reversed(nodes)), nodes=nodes, hashed_bytes=hashed)
 
 
-def total_bytes(store: Store, snapshot_id: str) -> int:
-    """How many bytes :func:`explain` will report to its progress."""
-    nodes = load_tree(store, [snapshot_id]).values()
-    return sum(entry["bytes"] for node in nodes if node.snapshot for entry in node.snapshot.files.values())
+def _total_bytes(nodes: Mapping[str, Node]) -> int:
+    files = (node.snapshot.files for node in nodes.values() if node.snapshot)
+    return sum(entry["bytes"] for entries in files for entry in entries.values())
 
 
 def _note(node: Node, check: Callable[..., None], *arguments: object) -> None:

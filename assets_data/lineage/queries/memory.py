@@ -13,7 +13,7 @@ from pathlib import Path
 from assets_data.lineage.errors import IntegrityError, StemmaError
 from assets_data.lineage.identity.digests import is_object, load_json
 from assets_data.lineage.queries.tree import Node
-from assets_data.lineage.receipts.reader import parse_bytes
+from assets_data.lineage.receipts.reader import read_receipt
 from assets_data.lineage.storage.store import Store
 
 _HEX64 = re.compile(rb"[0-9a-f]{64}")
@@ -43,18 +43,19 @@ def remembered(store: Store, nodes: Collection[str]) -> Iterator[tuple[str, str,
             continue  # rebuilt by the stage that wrote it; says nothing about a node
         if is_object(entry) and entry.get("snapshot") in nodes and entry.get("receipt"):
             yield entry["snapshot"], Path(entry["receipt"]).stem, path
+    names = {key.removeprefix("sha256:").encode() for key in nodes}
     for path in sorted((store.root / "receipts").glob("*/*.json")):
         try:
             raw = path.read_bytes()
         except OSError:
             continue  # a fault of the node that it is about
-        if any(f"sha256:{found.decode()}" in nodes for found in _HEX64.findall(raw)):
-            yield from _read_by(path, raw, nodes)
+        if any(found in names for found in _HEX64.findall(raw)):
+            yield from _read_by(path, nodes)
 
 
-def _read_by(path: Path, raw: bytes, nodes: Collection[str]) -> Iterator[tuple[str, str, Path]]:
+def _read_by(path: Path, nodes: Collection[str]) -> Iterator[tuple[str, str, Path]]:
     try:
-        receipt = parse_bytes(raw, path)[1]
+        receipt = read_receipt(path)
     except StemmaError:
         return  # a fault of the node that it is about
     for parent in receipt.parents:

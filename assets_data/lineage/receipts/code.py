@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import functools
 import importlib.util
+import os
 import platform
 import sys
 import time
@@ -126,10 +127,21 @@ def _commit_now() -> dict[str, Any]:
 
 
 def _touched() -> list[str]:
+    return sorted(str(Path(path).relative_to(ROOT)) for path in _imported(hash(tuple(sys.modules))) if _is_late(path))
+
+
+@functools.lru_cache(maxsize=1)
+def _imported(_modules: int) -> list[str]:
+    """The files of ours that are imported; looked for again once another module is."""
     files = {getattr(module, "__file__", None) for name, module in list(sys.modules.items()) if _is_ours(name)}
-    paths = [Path(file) for file in files if file and Path(file).is_relative_to(ROOT)]
-    late = (path for path in paths if not path.exists() or path.stat().st_ctime_ns > _STARTED)
-    return sorted(str(path.relative_to(ROOT)) for path in late)
+    return [file for file in files if file and Path(file).is_relative_to(ROOT)]
+
+
+def _is_late(path: str) -> bool:
+    try:
+        return os.stat(path).st_ctime_ns > _STARTED
+    except OSError:
+        return True
 
 
 def _is_ours(module: str) -> bool:

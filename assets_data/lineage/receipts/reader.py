@@ -6,6 +6,8 @@ Whether what it says is true is for ``queries`` to find out.
 
 from __future__ import annotations
 
+import functools
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ from assets_data.lineage.receipts.receipt import (
     SourcePart,
     made_digest,
 )
+from assets_data.lineage.storage.verified import file_key, is_settled
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -55,7 +58,23 @@ def parse_bytes(raw: bytes, path: Path) -> tuple[dict[str, Any], Receipt]:
 
 
 def read_both(path: Path) -> tuple[dict[str, Any], Receipt]:
-    """The document and its fields in one reading; checked as :func:`read_document` does."""
+    """The document and its fields in one reading; checked as :func:`read_document` does.
+
+    One that has come to rest is read once while it stays as it is. What was read must not be changed.
+    """
+    try:
+        key = file_key(path)
+    except OSError:
+        return _read_now(path)
+    return _kept(path, key) if is_settled(key, time.time_ns()) else _read_now(path)
+
+
+@functools.lru_cache(maxsize=1 << 14)  # some kilobytes each
+def _kept(path: Path, _key: tuple[int, ...]) -> tuple[dict[str, Any], Receipt]:
+    return _read_now(path)
+
+
+def _read_now(path: Path) -> tuple[dict[str, Any], Receipt]:
     try:
         raw = path.read_bytes()
     except OSError as error:

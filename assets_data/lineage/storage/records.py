@@ -6,11 +6,13 @@ says whether the columns are complete.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from assets_data.lineage.errors import DataError
+from assets_data.lineage.identity.digests import is_object
 from assets_data.lineage.identity.merkle import WIDTH
 from assets_data.lineage.identity.record_ids import record_columns, table_records
 from assets_data.lineage.identity.tables import table_schema
@@ -20,11 +22,16 @@ from assets_data.lineage.storage.snapshot import Snapshot
 def record_tables(snapshot: Snapshot) -> list[str]:
     """Names of the parts that name records, sorted."""
     tables = (name for name, entry in snapshot.files.items() if entry["part"])
-    return [
-        name
-        for name in sorted(tables)
-        if Path(name).suffix in (".arrow", ".parquet") and record_columns(table_schema(snapshot.file(name)).names)
-    ]
+    return [name for name in sorted(tables) if record_columns(_columns(snapshot, name))]
+
+
+def _columns(snapshot: Snapshot, name: str) -> Iterable[str]:
+    """The columns of a part, by what the identity says of them, else by the file; none where it is no table."""
+    if Path(name).suffix not in (".arrow", ".parquet"):
+        return ()
+    said = snapshot.content["parts"].get(Path(name).stem)
+    columns = said.get("columns") if is_object(said) else None
+    return columns if is_object(columns) else table_schema(snapshot.file(name)).names
 
 
 def all_records(snapshot: Snapshot) -> np.ndarray:

@@ -32,8 +32,6 @@ class StageRecords(Pointers):
         """Where a call is noted that left records out which are not withdrawn yet: a later one without that must not
         find it, however the withdrawal ends.
         """
-        if not self.withdrawing:
-            return self._record(work)
         left_out = {"withdrawing": sorted(record.hex() for record in self.withdrawing)}
         return self._record(dataclasses.replace(work, arguments={**work.arguments, **left_out}))
 

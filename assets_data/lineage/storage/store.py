@@ -87,7 +87,8 @@ class Store(StageRecords):
             for parent in (snapshot for group in work.parents.values() for snapshot in group):
                 parent.verify()
                 mark_used(parent.path)
-        record, early = self._record(work), self._early_record(work)
+        record = self._record(work)
+        early = self._early_record(work) if self.withdrawing else record
         if self.only_find:
             return self._published(record) or _not_made(name)
         with lease(record.with_suffix(".lock")):
