@@ -10,14 +10,19 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from assets_data.documents import read_facts
 from assets_data.lineage import Store, with_overrides
 from benchmarks.hrm_lm import RECIPE, dataset
 from benchmarks.result import save
 from training.stages import make_checkpoint, make_gate_report, make_preflight_report
 
+SHOWN = ("segments_1", "segments_2", "segments_4", "segments_6", "segments_8")
 PLAIN = {"model.memory": "encoder"}
 ARMS: dict[str, dict[str, Any]] = {
     "core": {},
@@ -47,8 +52,27 @@ def run(store: Store, inputs: dict[str, Any], overrides: dict[str, Any]) -> dict
         "cpu_seconds": round(seconds, 1),
         "verdict": result["gate"]["verdict"],
         **shares,
+        "parameters": read_facts(checkpoint)["parameters"],
         "slot_spread": result["metrics"]["scalars"].get("slot_spread"),
-        "exact_by_depth": result["metrics"]["tables"]["exact_by_depth"],
+        "exact_by_depth": {
+            name: [row[name] for row in result["metrics"]["exact_by_depth"]]
+            for name in result["metrics"]["exact_by_depth"][0]
+            if name in SHOWN
+        },
+    }
+
+
+def summary(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Over an arm's seeds: how many gates pass, the sorted deep shares, and mean exact match by depth (1 to 10)."""
+    tables = [one["exact_by_depth"] for one in runs.values()]
+    return {
+        "passed": sum(one["verdict"] == "pass" for one in runs.values()),
+        "seeds": len(runs),
+        "near": sorted(one["near"][0] for one in runs.values()),
+        "deep": sorted(one["deep"][0] for one in runs.values()),
+        "mean_exact_by_depth": {
+            name: np.mean([table[name] for table in tables], axis=0).round(3).tolist() for name in tables[0]
+        },
     }
 
 
@@ -66,7 +90,7 @@ def main() -> None:
             for seed in options.seeds.split(","):
                 found.setdefault(arm, {})[seed] = run(store, inputs, {**ARMS[arm], "train.seed": int(seed)})
                 print(arm, seed, {k: v for k, v in found[arm][seed].items() if k != "exact_by_depth"}, flush=True)
-    save("hrm_core", ["torch", "numpy"], found)
+    save("hrm_core", ["torch", "numpy"], {arm: {"summary": summary(runs), "runs": runs} for arm, runs in found.items()})
 
 
 if __name__ == "__main__":

@@ -9,9 +9,10 @@ ADAMW = {"betas": (0.9, 0.98)}
 SMALL_CORE = CoreConfig(h_len=2, l_len=4, h_layers=1, l_layers=1, h_cycles=2, l_steps=2)
 
 FLOOD_CORE = CoreConfig(
-    reads="tokens", h_len=2, h_layers=1, l_layers=1, h_cycles=2, l_steps=1, segments=2, eval_segments=6,
-    gradient="full", ds_weight=1.0,
+    reads="tokens", h_len=2, h_layers=1, l_layers=1, h_cycles=2, l_steps=1, segments=4, least_segments=1,
+    eval_segments=8, gradient="full", ds_weight=1.0,
 )  # fmt: skip
+"""A number of segments drawn anew for every update: with the same one always, fewer seeds learn to loop."""
 
 
 def smoke() -> HrmLmConfig:
@@ -116,7 +117,7 @@ def flood() -> HrmLmConfig:
         ),
         data=DataConfig(source="flood"),
         train=TrainConfig(
-            updates=3600,
+            updates=2400,
             batch_rows=32,
             optimizer=OptimizerConfig(lr=3e-3, weight_decay=0.01, kwargs=ADAMW),
             schedule=ScheduleConfig(name="wsd", warmup=100, lr_min_ratio=0.02),
