@@ -12,6 +12,7 @@ Usage: ``python -m benchmarks.cell_batches [--cells 4000] [--genes 2000] [--seco
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -101,7 +102,8 @@ def peers(folder: Path, cells: Any, genes: int, order: np.ndarray, seconds: floa
         found["AnnLoader, in memory"] = rate(following(loader, lambda batch: batch.X), order, seconds)
     except Exception as error:  # a peer that does not run here is said to be one
         found["AnnLoader, in memory"] = f"does not run here: {type(error).__name__}: {error}"
-    found["annbatch"] = "installed, not measured" if find_spec("annbatch") else "not installed"
+    here = f"not installed: every release asks for Python 3.12 or later, this is {sys.version.split()[0]}"
+    found["annbatch"] = "installed, not measured" if find_spec("annbatch") else here
     if find_spec("scdataset") is None:
         return found | {"scDataset, in memory": "not installed"}
     from scdataset import BlockShuffling, scDataset

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -44,7 +45,7 @@ class Preprocessing:
         return np.where(counts > 0, 1 + np.searchsorted(self.bins, values, side="right"), 0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Tokens:
     """A batch of cells. Genes are places in the vocabulary, in rank order, those without a count last."""
 
@@ -53,7 +54,7 @@ class Tokens:
     totals_B: np.ndarray
     keys_B: np.ndarray
 
-    @property
+    @cached_property
     def valid_BT(self) -> np.ndarray:
         """bool: what is no padding."""
         return self.genes_BT >= 0
@@ -114,11 +115,13 @@ def tokenize(
     else:
         row = np.repeat(np.arange(len(rows)), lengths)
         kept = smallest(row, draw(seed, "cells/kept", epochs, keys, row, vocabulary, genes), most)
-    row, genes, counts = np.repeat(np.arange(len(rows)), most), genes[kept].astype(np.int64), counts[kept]
+    genes, counts = genes[kept].astype(np.int64), counts[kept]
     if zeros:
         more = np.round(most * config.zeros / (1 - config.zeros)).astype(np.int64)
+        row = np.repeat(np.arange(len(rows)), most)
         row, genes, counts = _with_zeros(row, genes, counts, more, epochs, keys, vocabulary, seed)
-    return _padded(row, genes, counts, totals, keys)
+        most = np.bincount(row, minlength=len(rows))
+    return _padded(most, genes, counts, totals, keys)
 
 
 def _heads(lengths: np.ndarray, most: np.ndarray) -> np.ndarray:
@@ -133,8 +136,12 @@ def hide(tokens: Tokens, epochs: np.ndarray, vocabulary: Vocabulary, share: floa
     row, genes = row_of(valid_BT), tokens.genes_BT[valid_BT]
     most = np.maximum(1, np.round(share * np.count_nonzero(valid_BT, axis=1))).astype(np.int64)
     mixed = draw(seed, "cells/mask", epochs, tokens.keys_B, row, vocabulary, genes)
-    hidden_BT = np.zeros(valid_BT.shape, bool)
-    hidden_BT[valid_BT] = smallest(row, mixed, most)
+    mixed_BT = np.full(valid_BT.shape, np.iinfo(np.uint64).max)
+    mixed_BT[valid_BT] = mixed
+    last_B = np.minimum(most, valid_BT.shape[1]) - 1
+    hidden_BT = (mixed_BT <= np.sort(mixed_BT, axis=1)[np.arange(len(last_B)), last_B][:, None]) & valid_BT
+    if (np.count_nonzero(hidden_BT, axis=1) > most).any():  # two genes of a cell drew the same 64 bits
+        hidden_BT[valid_BT] = smallest(row, mixed, most)
     return hidden_BT
 
 
@@ -186,10 +193,10 @@ def draw(
 ) -> np.ndarray:
     """uint64 per place: mixed bits of (seed, stream, the cell's epoch, its key, the gene's key)."""
     at = keys_B[row] ^ vocabulary.mixed_keys[genes]
-    if len(each := np.unique(epochs)) == 1:
-        return mix64(seed, f"{stream}/{each[0]}", at)
+    if len(epochs) and (epochs == epochs[0]).all():
+        return mix64(seed, f"{stream}/{epochs[0]}", at)
     mixed = np.empty(len(row), np.uint64)
-    for epoch in each:
+    for epoch in np.unique(epochs):
         of = epochs[row] == epoch
         mixed[of] = mix64(seed, f"{stream}/{epoch}", at[of])
     return mixed
@@ -261,12 +268,10 @@ def _with_zeros(
     return rows[order], genes, np.concatenate([counts, np.zeros(int(kept.sum()), np.int64)])[order]
 
 
-def _padded(row: np.ndarray, genes: np.ndarray, counts: np.ndarray, totals: np.ndarray, keys: np.ndarray) -> Tokens:
-    place = _place(row)
-    shape = (len(totals), max(1, int(place.max(initial=-1)) + 1))
-    genes_BT, counts_BT = np.full(shape, PAD, np.int64), np.zeros(shape, np.int64)
-    at = row * shape[1] + place  # flat: half the cost of two indices
-    genes_BT.reshape(-1)[at], counts_BT.reshape(-1)[at] = genes, counts
+def _padded(lengths: np.ndarray, genes: np.ndarray, counts: np.ndarray, totals: np.ndarray, keys: np.ndarray) -> Tokens:
+    valid_BT = np.arange(max(1, int(lengths.max(initial=0)))) < lengths[:, None]
+    genes_BT, counts_BT = np.full(valid_BT.shape, PAD, np.int64), np.zeros(valid_BT.shape, np.int64)
+    genes_BT[valid_BT], counts_BT[valid_BT] = genes, counts
     return Tokens(genes_BT=genes_BT, counts_BT=counts_BT, totals_B=totals, keys_B=keys)
 
 
