@@ -109,6 +109,14 @@ GLANCE: tuple[tuple[str, str, str], ...] = (
         "{f[runs.0.scalars.probe_model]:.2f}",
     ),
     (
+        "cell_mlm_simulated",
+        "`cell_mlm` on simulated counts, nats: like cells; a gene's rate at the cell's total; model; network "
+        "precision: base; correlation; model",
+        "{f[runs.0.scalars.nats_knn]:.2f}; {f[runs.0.scalars.nats_by_total]:.2f}; "
+        "{f[runs.0.scalars.nats]:.2f}; {f[runs.0.scalars.network_base]:.3f}; "
+        "{f[runs.0.scalars.network_ap_correlation]:.3f}; {f[runs.0.scalars.network_ap_model]:.3f}; gate {f[runs.0.gate]}",
+    ),
+    (
         "triples",
         "triples stage, tokens/s over: bare `encode_batch_fast`; datasets with threads, processes; datatrove",
         "{f[stage_over.bare]:.2f}; {f[stage_over.datasets_threads]:.2f}, {f[stage_over.datasets_processes]:.2f}; "
