@@ -114,7 +114,8 @@ GLANCE: tuple[tuple[str, str, str], ...] = (
         "precision: base; correlation; model",
         "{f[runs.0.scalars.nats_knn]:.2f}; {f[runs.0.scalars.nats_by_total]:.2f}; "
         "{f[runs.0.scalars.nats]:.2f}; {f[runs.0.scalars.network_base]:.3f}; "
-        "{f[runs.0.scalars.network_ap_correlation]:.3f}; {f[runs.0.scalars.network_ap_model]:.3f}; gate {f[runs.0.gate]}",
+        "{f[runs.0.scalars.network_ap_correlation]:.3f}; {f[runs.0.scalars.network_ap_model]:.3f}; "
+        "gate {f[runs.0.gate]}",
     ),
     (
         "triples",

@@ -25,8 +25,8 @@ SCHEMA = pa.schema(
         ("spellings", pa.string()),  # line:position from 1:ref:alt, as read; several with a blank between
     ]
 )
-HELD = 1 << 16
-"""Alleles held before the first are written."""
+HELD = 1 << 13
+"""Alleles held before the first are written; about a kilobyte each."""
 FARTHEST = 10_000
 """Bases that a later line may still reach back: no repeat that alleles are moved along is longer."""
 
@@ -53,10 +53,12 @@ class Folding:
 
         Raises DataError VARIANT_ORDER when a line reaches back behind what was written.
         """
+        most = 2 * HELD
         for record, normal, call in alleles:
             self._add(record, normal, call)
-            if len(self._held) >= 2 * HELD:
+            if len(self._held) >= most:
                 yield self._flush(call)
+                most = 2 * max(HELD, len(self._held))  # where alleles lie denser than that, more of them are held
         yield self._table(list(self._held.values()))
 
     def _add(self, record: str, normal: Call, call: Call) -> None:

@@ -42,29 +42,25 @@ def read_calls(
             names = _Names(file.header, references, contigs, path)
             known = set(file.header.info)
             wanted = {name: key for name, key in _wanted(keys).items() if key in known}
+            named = {name: wanted.get(name) for name in ("count", "frequency", "label")}
+            listed = "listed" if keys.listed else ""
             for record in file:
                 number += 1
-                alts = record.alts
-                contig = names[record.chrom]
+                alts, contig, start, ref = record.alts, names[record.chrom], record.start, record.ref
                 if alts is None:
-                    yield Call(number, contig, record.start, record.ref or "", ".")
+                    yield Call(number, contig, start, ref or "", ".")
                     continue
-                if len(alts) == 1 and not wanted:
-                    yield Call(number, contig, record.start, record.ref, alts[0], label="listed" if keys.listed else "")
-                    continue
-                info = record.info
-                values = {name: info.get(key) for name, key in wanted.items()}
-                for index, alt in enumerate(alts):
-                    yield Call(
-                        number,
-                        contig,
-                        record.start,
-                        record.ref,
-                        alt,
-                        int(_number(values.get("count"), index, len(alts), path, number)),
-                        _frequency(_number(values.get("frequency"), index, len(alts), path, number), keys.percent),
-                        _label(values.get("label"), index, len(alts), keys.listed),
-                    )
+                info, alleles = record.info if wanted else {}, len(alts)
+                counts, shares, labels = (
+                    _of_each(info.get(key), alleles, name, path, number) if key else (None,) * alleles
+                    for name, key in named.items()
+                )
+                for alt, count, share, label in zip(alts, counts, shares, labels, strict=True):
+                    known = -1 if count is None else int(count)
+                    frequency = -1.0 if share is None else float(share)
+                    frequency = frequency / 100 if keys.percent and frequency >= 0 else frequency
+                    said = "" if label is None else label_of(str(label))
+                    yield Call(number, contig, start, ref, alt, known, frequency, said or listed)
     except NotImplementedError as error:  # htslib seeks, and cannot in what gzip itself wrote
         what, action = "compressed by gzip, not in blocks", "compress it by bgzip"
         raise DataError("VCF_FORMAT", what, where=path, action=action) from error
@@ -132,23 +128,13 @@ def _header_lines(path: Path) -> int:
     return lines
 
 
-def _number(value: Any, index: int, alleles: int, path: Path, line: int) -> float:
-    """The allele's own number; -1 where there is none."""
-    if isinstance(value, tuple):
-        if len(value) != alleles:
-            what = f"line {line} has {len(value)} values for {alleles} alleles"
-            raise DataError("VCF_VALUES", what, found=value, where=path)
-        value = value[index]
-    return -1.0 if value is None else float(value)
-
-
-def _frequency(value: float, percent: bool) -> float:
-    return value / 100 if percent and value >= 0 else value
-
-
-def _label(value: Any, index: int, alleles: int, listed: bool) -> str:
-    if isinstance(value, tuple):
-        chosen = value[index] if len(value) == alleles else ",".join(map(str, value))
-    else:
-        chosen = value
-    return label_of("" if chosen is None else str(chosen)) or ("listed" if listed else "")
+def _of_each(value: Any, alleles: int, name: str, path: Path, line: int) -> tuple[Any, ...]:
+    """What a key says of every allele: one value is said of all. Of labels, another number of them is one text."""
+    if not isinstance(value, tuple):
+        return (value,) * alleles
+    if len(value) == alleles:
+        return value
+    if name == "label":
+        return (",".join(map(str, value)),) * alleles
+    what = f"line {line} has {len(value)} values for {alleles} alleles"
+    raise DataError("VCF_VALUES", what, found=value, where=path)

