@@ -2,7 +2,8 @@
 
 The file is made up: random bases, sorted places, bgzipped. Each reader gives position, REF, ALT, AC and AF of every
 allele, in a process of its own, ten thousand lines and then all; peak memory is that process's. Readers that are not
-installed are said to be missing. The stage's own figure is with normal forms, ids, folding and the written table. Microseconds a line are those of the lines beyond the small file's: no start, no reference.
+installed are said to be missing. The stage's own figure is with normal forms, ids, folding and the written table.
+Microseconds a line are those of the lines beyond the small file's: no start, no reference.
 Usage: ``python -m benchmarks.vcf_reading [LINES]``.
 """
 

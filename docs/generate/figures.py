@@ -109,6 +109,13 @@ GLANCE: tuple[tuple[str, str, str], ...] = (
         "{f[runs.0.scalars.probe_model]:.2f}",
     ),
     (
+        "vcf_reading",
+        "a VCF of a million lines, microseconds a line: read here; pysam; cyvcf2; oxbow; the whole variants stage, and "
+        "by how much its memory grows",
+        "{f[stemma.us_per_line]}; {f[pysam.us_per_line]}; {f[cyvcf2.us_per_line]}; {f[oxbow.us_per_line]}; "
+        "{f[stage.us_per_line]}, {f[stage.peak_growth_mib]} MiB",
+    ),
+    (
         "cell_mlm_simulated",
         "`cell_mlm` on simulated counts, nats: like cells; a gene's rate at the cell's total; model; network "
         "precision: base; correlation; model",
