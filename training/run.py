@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from assets_data.lineage import ConfigError, to_dict
-from training import checkpoint, state
 from training.config import TrainConfig, derived_seed
 from training.data import Data, Rows, fixed_members
 from training.environment import autocast, bit_facts, report
@@ -24,13 +23,14 @@ from training.optim import build_optimizer
 from training.optimizer_arguments import inherited_kwargs
 from training.optimizer_calls import OptimizerCalls
 from training.order import EACH_ONCE, Order, OrderDigest
-from training.parallel.pieces import save_pieces, shard
+from training.parallel.pieces import shard
 from training.parallel.replica import Replica
 from training.parallel.world import ALONE, FSDP, World
 from training.precision import Precision
 from training.profile import Profile
 from training.recipe import Recipe
 from training.run_directory import CHECKPOINTS, LOG, METRICS, TIMINGS
+from training.saving import Pending, Saving
 from training.schedules import Curve, build_schedule
 
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ class Run:
     sharded: Sharded | None = None
     """The model as torch's FSDP2 has it. ``parameters``, and what the optimizer keeps, are this process's rows then."""
 
+    pending: Pending | None = None
+    """A checkpoint that is being written behind the run."""
     twin: nn.Module | None = None
     """On rank 0 a whole model to measure on, where ``model`` is cut."""
 
@@ -139,41 +141,54 @@ class Run:
     def save(self) -> Path:
         """Write the present update's checkpoint, unless it is there: on rank 0, or every process its pieces.
 
-        Raises StorageError; old ones stay.
+        What is being written behind the run is published before. Raises StorageError; old ones stay.
         """
-        folder = self.directory / CHECKPOINTS
-        path = folder / f"{self.update:08d}"
+        self.settle()
+        saving = self._saving()
+        if saving is None:
+            return self._place()
+        saving.write()
+        return saving.publish()
+
+    def save_behind(self, after: Callable[[Path], None]) -> None:
+        """Copy the present update's state, and write it while training goes on; ``after`` is called with the path once
+        it was published, by :meth:`settle`. Raises StorageError for the one before.
+        """
+        self.settle()
+        if saving := self._saving():
+            saving.write_behind()
+            self.pending = Pending(saving, after)
+
+    def settle(self) -> None:
+        """Publish what was written behind the run, waiting for it. Raises StorageError when it could not be."""
+        if pending := self.pending:
+            self.pending = None
+            pending.settle()
+
+    def _place(self) -> Path:
+        return self.directory / CHECKPOINTS / f"{self.update:08d}"
+
+    def _saving(self) -> Saving | None:
+        path = self._place()
         there = path.exists() or not self.world.leads
-        if self.world.tell(there) if self.sharded else there:
-            return path
-        tensors, numbers = state.capture(self.model, self.optimizer, self.sharded)
-        facts = {
-            "fingerprint": self.fingerprint,
-            "environment": self.bit_facts(),
-            "report": self.environment,
-            "inexact": self.inexact,
-            "history": self.journal.position(),
-            "optimizer": numbers,
-            "precision": self.precision.state(),
-            "rows_digest": self.rows_digest.hex(),
-            "callbacks": {type(hook).__name__: kept for hook in self.hooks if (kept := hook.state())},
-            "ended": self.ended,
-            "taken_over": self.taken_over,
-            "elapsed_s": self.profile.seconds(),
-        }
-        beside = {"config.json": to_dict(self.config), "references.json": self.references}
-        if self.sharded:
-            return save_pieces(self.sharded, path, tensors, facts, beside)
-        return checkpoint.save(folder, self.update, tensors, facts, beside)
+        return None if (self.world.tell(there) if self.sharded else there) else Saving(self, path)
 
     def close(self) -> None:
-        """Close the logs and what callbacks hold."""
-        for hook in self.hooks:
-            hook.close()
+        """Close the logs and what callbacks hold; what was written behind the run is published, or of a model that is
+        cut let go, as the other processes may be gone.
+        """
         try:
-            self.journal.close()
+            if self.pending and self.sharded:
+                self.pending.saving.drop()
+            else:
+                self.settle()
         finally:
-            self.timings.close()
+            for hook in self.hooks:
+                hook.close()
+            try:
+                self.journal.close()
+            finally:
+                self.timings.close()
 
 
 def build_module(recipe: Recipe, config: Any, inputs: Mapping[str, Any]) -> nn.Module:

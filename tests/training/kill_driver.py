@@ -2,7 +2,8 @@
 
 A process of its own, so that torch is imported once and forked before it has any thread. A moment is an update
 (``u5``) or the n-th time anything is opened, renamed, removed or made below the run directory (``e17``). The run is the
-toy's, or 30 updates of a real recipe, ``recipe`` or ``recipe/what it trains on``, over two epochs and more.
+toy's (``toy_behind`` writes its checkpoints behind the run), or 30 updates of a real recipe, ``recipe`` or
+``recipe/what it trains on``, over two epochs and more.
 """
 
 import os
@@ -17,6 +18,7 @@ from tests.training.recipes.walk_lm.conftest import TINY as TINY_WALK
 from tests.training.toy import ToyRecipe, toy_config, toy_data
 from training.callbacks import Callback
 from training.loop import train
+from training.parallel.world import World
 from training.recipe import discover
 
 WATCHED = {"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.link", "shutil.rmtree"}
@@ -44,7 +46,7 @@ class KillAt(Callback):
 
 def prepare(name: str, folder: Path) -> tuple:
     """Recipe, config and data of the run."""
-    if name == "toy":
+    if name.startswith("toy"):
         return ToyRecipe(), toy_config(), toy_data()
     recipe, (tiny, make_inputs) = discover()[name.partition("/")[0]], REAL[name]
     store = Store(folder)
@@ -52,7 +54,7 @@ def prepare(name: str, folder: Path) -> tuple:
     return recipe, config, recipe.open_data(store, make_inputs(store), config)
 
 
-def train_once(run: tuple, directory: Path, moment: str | None) -> int:
+def train_once(run: tuple, directory: Path, moment: str | None, world: World) -> int:
     """Returns the number of watched file-system events."""
     events, deadline = 0, int(moment[1:]) if moment and moment[0] == "e" else -1
 
@@ -65,15 +67,15 @@ def train_once(run: tuple, directory: Path, moment: str | None) -> int:
 
     sys.addaudithook(count)
     callbacks = [KillAt(int(moment[1:]))] if moment and moment[0] == "u" else []
-    train(*run, directory, code="c", callbacks=callbacks)
+    train(*run, directory, code="c", callbacks=callbacks, world=world)
     return events
 
 
-def in_child(run: tuple, directory: Path, moment: str | None) -> int:
+def in_child(run: tuple, directory: Path, moment: str | None, world: World) -> int:
     """The child's exit status (negative: the signal that ended it); the events it counted go to ``events``."""
     child = os.fork()
     if child == 0:
-        events = train_once(run, directory, moment)
+        events = train_once(run, directory, moment, world)
         directory.with_suffix(".events").write_text(str(events))
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -82,11 +84,11 @@ def in_child(run: tuple, directory: Path, moment: str | None) -> int:
 def main(name: str, root: Path, *plans: str) -> None:
     """Each plan is moments joined by commas, one process after the other; a last undisturbed one finishes the run."""
     print_to, sys.stdout = sys.stdout, sys.stderr
-    run = prepare(name, root / "data")
+    run, world = prepare(name, root / "data"), World(behind=name.endswith("_behind"))
     train(*run, root / "warm", code="c")  # torch imports half of itself on first use
     for plan in plans:
-        killed = [in_child(run, root / plan, moment) for moment in plan.split(",") if moment != "none"]
-        print(plan, *killed, in_child(run, root / plan, None), file=print_to)
+        killed = [in_child(run, root / plan, moment, world) for moment in plan.split(",") if moment != "none"]
+        print(plan, *killed, in_child(run, root / plan, None, world), file=print_to)
 
 
 if __name__ == "__main__":

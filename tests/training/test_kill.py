@@ -1,6 +1,7 @@
 """F23: SIGKILL at any update and at any file-system operation, once, twice, and while resuming."""
 
 import hashlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,8 @@ REPEATED = ["u5,e2,e7", "e40,e12,e30", "u2,u2,u4", "u11,e5,e6,e9"]
 def drive(root: Path, plans: list[str], recipe: str = "toy") -> dict[str, list[int]]:
     """Exit statuses per plan."""
     command = [sys.executable, "-m", "tests.training.kill_driver", recipe, str(root), *plans]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=3600)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # a fork does not take OpenMP's own threads along
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=3600)
     assert done.returncode == 0, done.stderr
     return {line.split()[0]: [int(code) for code in line.split()[1:]] for line in done.stdout.splitlines()}
 

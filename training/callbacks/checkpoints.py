@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from training import checkpoint
@@ -24,10 +25,21 @@ class Checkpoints(Callback):
 
     def step_end(self, run: Run) -> None:
         improved = self._best is not None and self._best.update == run.update
-        wanted = improved or run.due(run.plan.checkpoint_every)
-        if not (run.world.any(wanted)[0] if run.sharded else wanted):
-            return
-        path = run.save()
+        pending = run.pending is not None
+        flags = [
+            improved or run.due(run.plan.checkpoint_every),
+            run.finished,
+            pending and not run.pending.saving.written,
+        ]
+        wanted, final, writing = run.world.any(*flags) if run.sharded else flags
+        if pending and not writing:
+            run.settle()
+        if wanted and run.world.behind and not final:
+            run.save_behind(lambda path: self._keep(run, path, improved))
+        elif wanted:
+            self._keep(run, run.save(), improved)
+
+    def _keep(self, run: Run, path: Path, improved: bool) -> None:
         if not run.world.leads:
             return
         if improved:

@@ -42,22 +42,11 @@ def digests(model: nn.Module) -> dict[str, str]:
     return {name: _digest(cpu_copy(value)) for name, value in model.named_parameters()}
 
 
-def save_pieces(
-    sharded: Sharded, final: Path, tensors: Mapping[str, Tensors], facts: Mapping[str, Any], beside: Mapping[str, Any]
-) -> Path:
-    """A checkpoint to which every process adds its pieces of ``tensors``; rank 0 lets it appear when all are there.
-
-    Raises StorageError in every process when one cannot write. No other process waits for one that is merely slow to
-    begin, nor publishes without it.
-    """
-    pieces = Pieces(sharded, final, tensors)
-    pieces.write()
-    return pieces.publish(facts, beside)
-
-
 class Pieces:
-    """This process's share of a checkpoint in the making. Made, written and published by all processes, each in turn;
-    writing alone needs no other process.
+    """This process's share of a checkpoint in the making, which rank 0 lets appear when all have added theirs.
+
+    Made and published by all processes together; writing needs no other. Publishing raises StorageError in every
+    process when one of them could not write.
     """
 
     def __init__(self, sharded: Sharded, final: Path, tensors: Mapping[str, Tensors]) -> None:
@@ -81,8 +70,8 @@ class Pieces:
         try:
             self._draft.write(self._tensors, self._world.rank, self._places)
             self._entries = [[n, DTYPES[v.dtype], list(v.shape), _digest(v)] for n, v in self._whole.items()]
-        except StorageError as error:
-            self._error = str(error)
+        except Exception as error:  # said by all processes where it is published
+            self._error = f"{type(error).__name__}: {error}"
 
     def publish(self, facts: Mapping[str, Any], beside: Mapping[str, Any]) -> Path:
         """Let the checkpoint appear. Every process must ask, and does so once all have written."""
@@ -96,11 +85,15 @@ class Pieces:
         except StorageError as error:
             failed = str(error)
         finally:
-            if self._world.leads:
-                self._draft.drop()
+            self.drop()
         if failed := self._world.tell(failed):
             raise StorageError("CHECKPOINT_PIECES", f"a process could not save: {failed}", where=self._draft.final)
         return self._draft.final
+
+    def drop(self) -> None:
+        """Let go of it: another process may be gone."""
+        if self._world.leads:
+            self._draft.drop()
 
     def _publish(self, found: list[dict[str, Any]], facts: Mapping[str, Any], beside: Mapping[str, Any]) -> None:
         for each in found:

@@ -41,6 +41,9 @@ class World:
     overlap with the backward pass and give the same bits for one size of the world only.
     """
 
+    behind: bool = False
+    """Whether checkpoints are written behind the run: copied at a step's edge, published at a later one."""
+
     @property
     def leads(self) -> bool:
         """Whether this process writes the run's files."""
@@ -153,7 +156,7 @@ LOST = "RANK_LOST"
 
 
 @contextlib.contextmanager
-def joined(strategy: str | None = None, reduction: str = "exact") -> Iterator[World]:
+def joined(strategy: str | None = None, reduction: str = "exact", *, behind: bool = False) -> Iterator[World]:
     """The world that a launcher such as ``torchrun`` describes in the environment; without one, this process alone.
 
     Raises ConfigError PARALLEL_WORLD for a number of processes that is no power of two, or a strategy that does not fit
@@ -166,7 +169,7 @@ def joined(strategy: str | None = None, reduction: str = "exact") -> Iterator[Wo
         action = "start 1, 2, 4, ... processes with torchrun; none is for one, ddp and fsdp for several, fast for ddp"
         raise ConfigError("PARALLEL_WORLD", what, where="--parallel", action=action)
     if size == 1:
-        yield ALONE
+        yield World(behind=behind)
         return
     backend = "gloo"
     if torch.cuda.is_available():
@@ -174,7 +177,7 @@ def joined(strategy: str | None = None, reduction: str = "exact") -> Iterator[Wo
         backend = "cpu:gloo,cuda:nccl"
     dist.init_process_group(backend, timeout=PATIENCE)
     try:
-        yield World(rank=dist.get_rank(), size=size, strategy=strategy, reduction=reduction)
+        yield World(rank=dist.get_rank(), size=size, strategy=strategy, reduction=reduction, behind=behind)
     finally:
         dist.destroy_process_group()
 

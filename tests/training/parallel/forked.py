@@ -3,8 +3,9 @@
 A plan is phases joined by commas, one group of processes after the other in one directory: ``4`` is four processes,
 ``4k1u5`` four of which rank 1 kills itself (SIGKILL) after update 5, ``2s1u5`` two of which rank 1 stalls there, and
 with ``t`` it gets a SIGTERM there, with ``d`` no file may grow in it from then on, with ``z`` it is stopped there until
-rank 0 has saved or waits for it, with ``n`` its weights are made NaN. ``2f`` are two over which the model is cut. What
-follows ``@`` only tells plans apart. Prints ``PLAN STATUS...``, a status per process, of every phase.
+rank 0 has saved or waits for it, with ``n`` its weights are made NaN. ``2f`` are two over which the model is cut,
+``2b`` two that write checkpoints behind the run. What follows ``@`` only tells plans apart. Prints ``PLAN STATUS...``,
+a status per process, of every phase.
 """
 
 import json
@@ -25,7 +26,7 @@ from training.config import STALLED
 from training.loop import train
 from training.parallel.world import LOST, joined
 
-PHASE = re.compile(r"(?P<world>\d+)(?P<cut>f?)(?:(?P<kind>[kstdzn])(?P<rank>\d+)u(?P<update>\d+))?")
+PHASE = re.compile(r"(?P<world>\d+)(?P<cut>f?)(?P<behind>b?)(?:(?P<kind>[kstdzn])(?P<rank>\d+)u(?P<update>\d+))?")
 
 
 SIGNALS = {"k": signal.SIGKILL, "t": signal.SIGTERM, "z": signal.SIGSTOP}
@@ -54,7 +55,7 @@ def member(run: tuple[Any, Any, Any], directory: Path, rank: int, phase: re.Matc
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(size)}
     faults = [Fault(phase["kind"], int(phase["update"]))] if phase["rank"] == str(rank) else []
     try:
-        with joined("fsdp" if phase["cut"] else None, reduction) as world:
+        with joined("fsdp" if phase["cut"] else None, reduction, behind=bool(phase["behind"])) as world:
             train(*run, directory, code="c", callbacks=faults, world=world)
     except StemmaError as error:
         print(error, file=sys.stderr)

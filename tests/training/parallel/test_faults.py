@@ -15,7 +15,7 @@ def kills(count: int) -> list[str]:
     plans = []
     for index in range(count):
         world = draw.choice([2, 4])
-        cut, after = draw.choice(["", "f"]), draw.choice(["1", "2", "4", "2f", "4f"])
+        cut, after = draw.choice(["", "f", "b", "fb"]), draw.choice(["1", "2", "4", "2f", "4f"])
         plans.append(f"{world}{cut}k{draw.randrange(world)}u{draw.randrange(1, 12)},{after}@{index}")
     return plans
 
@@ -62,8 +62,9 @@ def test_a_save_waits_for_a_slow_process_only_where_it_has_pieces_to_add(tmp_pat
 
 
 def test_a_process_that_cannot_write_its_pieces_ends_all_and_the_checkpoint_before_stays(tmp_path):
-    statuses = drive(tmp_path, ["2", "2fd1u5,2f", "2fd0u5,4f"])
-    for plan in ("2fd1u5,2f", "2fd0u5,4f"):
+    plans = ["2", "2fd1u5,2f", "2fd0u5,4f", "2fbd1u5,2b"]
+    statuses = drive(tmp_path, plans)
+    for plan in plans[1:]:
         failed, after = statuses[plan]
         assert failed == [1, 1] and set(after) == {0}
         assert outcome(tmp_path / plan) == outcome(tmp_path / "2")

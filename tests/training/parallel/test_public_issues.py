@@ -12,6 +12,7 @@ import yaml
 from assets_data.lineage.receipts.code import ROOT
 
 FAULTS, WORLD = "tests/training/parallel/test_faults.py", "tests/training/parallel/test_world.py"
+SAVING = "tests/training/test_saving.py"
 SHARDS, JOBS = "tests/training/test_shards.py", "tests/training/launch/test_jobs.py"
 ONE = f"{WORLD}::test_every_number_of_processes_makes_one_checkpoint_also_when_it_changes"
 ISSUES = {
@@ -25,8 +26,8 @@ ISSUES = {
     "transformers 34242": [ONE, "tests/training/parallel/test_lanes.py::test_lanes_give_the_update_of_one_lane"
                                 "_to_float_tolerance"],  # hrm_lm's rows, and Labelled's, have unequal items
     "datasets 6623": ["tests/training/parallel/test_lanes.py::test_processes_share_the_lanes_in_order_or_refuse"],
-    "torchtitan 930": "No test: nothing is saved in the background.",
-    "pytorch 170163": "No test: nothing is saved in the background.",
+    "torchtitan 930": [f"{SAVING}::test_f23_killed_at_any_moment_of_a_save_behind_it_the_run_ends_bit_equal"],
+    "pytorch 170163": [f"{SAVING}::test_no_copy_and_no_thread_is_left_after_it_was_published"],
     "dagster 21331": [f"{JOBS}::test_a_process_id_that_was_used_again_is_no_job"],
     "dagster 22453": [f"{JOBS}::test_a_job_is_joined_cancelled_started_again_and_lost"],
     "dagster 32217": ["tests/training/parallel/test_public_issues.py::test_no_foreign_logger_is_managed"],

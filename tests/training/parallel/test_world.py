@@ -15,7 +15,7 @@ from training.parallel.world import joined
 @pytest.mark.parametrize(
     ("recipe", "plans"),
     [
-        ("toy", ["1", "2", "4", "4k1u5,2k0u8,1", "2f", "4f", "4fk1u5,2k0u8,2f"]),
+        ("toy", ["1", "2", "4", "4k1u5,2k0u8,1", "2f", "4f", "4fk1u5,2k0u8,2f", "2b", "2fb"]),
         ("walk_lm", ["1", "2", "2k1u20,1", "2f", "2fk1u20,1"]),
         ("hrm_lm", ["1", "2", "4k3u20,2", "2f"]),
     ],
