@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
     """Run the command line; errors are one line on stderr."""
     chosen = parser().parse_args(arguments)
     try:
-        with joined(chosen.parallel, chosen.reduction, behind=chosen.save_behind) as world:
+        with joined(chosen.parallel, chosen.reduction, behind=chosen.save_behind, ahead=chosen.ahead) as world:
             if not world.leads:
                 return follow(world, Store(chosen.store), find_recipe(chosen.recipe))
             trainer = make_trainer(chosen)
@@ -63,6 +63,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--reduction", choices=["exact", "fast"], default="exact", help=text)
     text = "write checkpoints while training goes on: copied at a step's edge, published at a later one; not the last"
     made.add_argument("--save-behind", action="store_true", help=text)
+    text = "updates whose batches a thread makes ahead; they are the same (%(default)s)"
+    made.add_argument("--ahead", type=int, default=0, help=text)
     made.add_argument("--skip-gate", action="store_true", help="train and do not judge")
     return made
 

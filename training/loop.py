@@ -9,13 +9,11 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,6 +24,7 @@ from training.callbacks import Callback, standard_callbacks
 from training.config import pin_length
 from training.data import Data
 from training.environment import reproducible
+from training.feed import Batch
 from training.finite import blame
 from training.journal import Step
 from training.parallel.begin import begin
@@ -109,10 +108,9 @@ def _loop(run: Run, stop: StopRequest) -> None:
 
 def _update(run: Run, update: int) -> Step:
     """One optimizer update: gradients of every micro-batch, then, if all is finite, clip and step."""
-    rows, epochs = run.order.batch(update)
-    run.rows_digest.add(run.data.row_keys[rows])
-    gradient = _gradient if run.plan.lanes == 1 else lanes_gradient
-    total = gradient(run, update, rows, epochs)
+    fed = run.feed.take(update)
+    run.rows_digest.add(run.data.row_keys[fed.rows])
+    total = _gradient(run, fed.lanes[0]) if run.plan.lanes == 1 else lanes_gradient(run, update, fed.lanes)
     overflow = run.precision.unscale(run.optimizer)
     grad_norm = run.clip()
     run.guard.observe(update, total["loss"], grad_norm, overflow)
@@ -131,15 +129,11 @@ def _update(run: Run, update: int) -> Step:
     total["grad_norm"] = grad_norm
     if overflow is not None:  # nothing was stepped by an overflown gradient, and JSON knows no infinity
         total |= {"grad_norm": torch.where(overflow > 0, 0.0, grad_norm), "skipped": overflow}
-    return Step(update=update, epoch=int(epochs[0]), lr=lr, scalars=total)
+    return Step(update=update, epoch=int(fed.epochs[0]), lr=lr, scalars=total)
 
 
-def _gradient(run: Run, update: int, rows: np.ndarray, epochs: np.ndarray) -> dict[str, Tensor]:
-    """The losses of an update's rows in one lane, their gradient left in the parameters."""
-    since = time.perf_counter()
-    parts = np.split(np.arange(len(rows)), run.plan.accumulation)
-    batches = [run.batch(run.data, rows[part], epochs[part]) for part in parts]
-    run.profile.waited(since)
+def _gradient(run: Run, batches: Sequence[Batch]) -> dict[str, Tensor]:
+    """The losses of an update's micro-batches in one lane, their gradient left in the parameters."""
     total: dict[str, Tensor] = {}
     items = sum(count for _, count in batches)
     with run.calls.passes():

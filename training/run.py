@@ -15,6 +15,7 @@ from assets_data.lineage import ConfigError, to_dict
 from training.config import TrainConfig, derived_seed
 from training.data import Data, Rows, fixed_members
 from training.environment import autocast, bit_facts, report
+from training.feed import Feed
 from training.finite import FiniteGuard
 from training.generators import forked_generators
 from training.journal import Journal, Step
@@ -73,6 +74,8 @@ class Run:
     environment: Mapping[str, Any] = field(default_factory=dict)
     """Where this process trains: the report as it was under the run's own settings."""
     profile: Profile = field(default_factory=Profile)
+    feed: Feed = field(init=False)
+    """The batches of each update."""
     world: World = ALONE
     """The processes that train it; those that do not lead have no history, trackers or checkpoints of their own."""
     replica: Replica | None = None
@@ -90,6 +93,9 @@ class Run:
         with forked_generators():
             inputs = self.recipe.model_inputs(self.data, self.config)
             return self.recipe.build_model(self.config, inputs).to(self.device)
+
+    def __post_init__(self) -> None:
+        self.feed = Feed(self)
 
     @property
     def finished(self) -> bool:
@@ -183,6 +189,7 @@ class Run:
             else:
                 self.settle()
         finally:
+            self.feed.close()
             for hook in self.hooks:
                 hook.close()
             try:

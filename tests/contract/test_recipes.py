@@ -24,6 +24,7 @@ from training.callbacks import Callback
 from training.checkpoint import read_state, stored
 from training.config import TrainConfig, save_config
 from training.loop import train
+from training.parallel.world import World
 from training.recipe import STAGES, discover
 from training.stages import make_checkpoint, make_gate_report, make_preflight_report
 
@@ -130,6 +131,12 @@ def test_accumulation_gives_the_same_updates_to_float_tolerance(recipe, config, 
     whole = train(recipe, config, data, tmp_path / "whole", code="c").model.state_dict()
     parts = train(recipe, accumulated, data, tmp_path / "parts", code="c").model.state_dict()
     assert all(torch.allclose(whole[name].float(), parts[name].float(), atol=2e-4) for name in whole)
+
+
+def test_batches_made_ahead_by_a_thread_change_no_bit(recipe, config, data, tmp_path):
+    train(recipe, config, data, tmp_path / "calm", code="c")
+    train(recipe, config, data, tmp_path / "ahead", code="c", world=World(ahead=2))
+    assert outcome(tmp_path / "ahead") == outcome(tmp_path / "calm")
 
 
 def test_lanes_give_the_same_updates_to_float_tolerance(recipe, config, data, tmp_path):

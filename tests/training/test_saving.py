@@ -94,7 +94,7 @@ def test_a_run_that_ends_by_an_error_publishes_what_was_written(tmp_path):
 def test_no_copy_and_no_thread_is_left_after_it_was_published(tmp_path):
     alive, before = [], threading.active_count()
     count = At(29, lambda run: alive.append(sum(type(o) is Saving for o in gc.get_objects())))
-    go(tmp_path, [count], **{"train.updates": 30, "train.checkpoint_every": 1})
+    go(tmp_path, [count], BEHIND, **{"train.updates": 30, "train.checkpoint_every": 1})
     assert alive[0] <= 1 and threading.active_count() == before
     gc.collect()
     assert not any(type(o) is Saving for o in gc.get_objects())

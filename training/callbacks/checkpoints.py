@@ -25,14 +25,10 @@ class Checkpoints(Callback):
 
     def step_end(self, run: Run) -> None:
         improved = self._best is not None and self._best.update == run.update
-        pending = run.pending is not None
-        flags = [
-            improved or run.due(run.plan.checkpoint_every),
-            run.finished,
-            pending and not run.pending.saving.written,
-        ]
+        writing = run.pending is not None and not run.pending.saving.written
+        flags = [improved or run.due(run.plan.checkpoint_every), run.finished, writing]
         wanted, final, writing = run.world.any(*flags) if run.sharded else flags
-        if pending and not writing:
+        if run.pending and not writing:
             run.settle()
         if wanted and run.world.behind and not final:
             run.save_behind(lambda path: self._keep(run, path, improved))

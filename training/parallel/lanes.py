@@ -8,17 +8,16 @@ known only once all were counted, so it comes last.
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from assets_data.lineage import ConfigError
 from training.config import derived_seed
+from training.feed import Batch
 from training.generators import seed_generators
 from training.parallel.world import World
 
@@ -38,18 +37,17 @@ class Share:
     names: list[str]
 
 
-def lanes_gradient(run: Run, update: int, rows: np.ndarray, epochs: np.ndarray) -> dict[str, Tensor]:
-    """The losses of an update's rows, their gradient left in the parameters: in every process the same bits.
+def lanes_gradient(run: Run, update: int, own: Mapping[int, Sequence[Batch]]) -> dict[str, Tensor]:
+    """The losses of an update, of which this process has its ``own`` lanes' micro-batches, and their gradient, left in
+    the parameters: in every process the same bits.
 
     Raises ConfigError LANES_STATE for a model whose passes change more than gradients.
     """
-    lanes = np.split(np.arange(len(rows)), run.plan.lanes)
     before = None if run.profile.updates else _unlearned(run.model)
-    own = {lane: (rows[lanes[lane]], epochs[lanes[lane]]) for lane in run.world.share(run.plan.lanes)}
     if run.sharded:
-        share = pairwise(_wave(run, run.sharded, update, lane, *given) for lane, given in own.items())
+        share = pairwise(_wave(run, run.sharded, update, lane, given) for lane, given in own.items())
     elif run.replica is None:
-        share = pairwise(_lane(run, update, lane, *given) for lane, given in own.items())
+        share = pairwise(_lane(run, update, lane, given) for lane, given in own.items())
         share = over_processes(run.world, run.parameters, share)
     else:
         share = _bucketed(run, update, own)
@@ -92,13 +90,13 @@ def over_processes(world: World, parameters: Sequence[nn.Parameter], share: Shar
     return Share(gradients, numbers[: len(share.numbers)], share.names)
 
 
-def _bucketed(run: Run, update: int, own: dict[int, tuple[np.ndarray, np.ndarray]]) -> Share:
+def _bucketed(run: Run, update: int, own: Mapping[int, Sequence[Batch]]) -> Share:
     """All lanes, summed as DDP does: one after the other in a process, by buckets between them."""
     for parameter in run.parameters:
         parameter.grad = None
     numbers, names = torch.zeros(1), []
     for lane, given in own.items():
-        share = _passes(run, update, lane, *given, last=lane == max(own))
+        share = _passes(run, update, lane, given, last=lane == max(own))
         numbers, names = numbers.to(share.numbers.device) + share.numbers, share.names
     for parameter in run.parameters:
         if parameter.grad is not None:
@@ -106,33 +104,30 @@ def _bucketed(run: Run, update: int, own: dict[int, tuple[np.ndarray, np.ndarray
     return Share([parameter.grad for parameter in run.parameters], run.world.sum([numbers])[0], names)
 
 
-def _wave(run: Run, sharded: Sharded, update: int, lane: int, rows: np.ndarray, epochs: np.ndarray) -> Share:
+def _wave(run: Run, sharded: Sharded, update: int, lane: int, batches: Sequence[Batch]) -> Share:
     """This process's lane of a wave, and those of all others: the backward pass sums gradients over processes."""
     sharded.clear()
-    share = _passes(run, update, lane, rows, epochs, last=True)
+    share = _passes(run, update, lane, batches, last=True)
     return Share(sharded.gradients(), run.world.sum([share.numbers])[0], share.names)
 
 
-def _lane(run: Run, update: int, lane: int, rows: np.ndarray, epochs: np.ndarray) -> Share:
+def _lane(run: Run, update: int, lane: int, batches: Sequence[Batch]) -> Share:
     for parameter in run.parameters:
         parameter.grad = None
-    return _passes(run, update, lane, rows, epochs)
+    return _passes(run, update, lane, batches)
 
 
-def _passes(run: Run, update: int, lane: int, rows: np.ndarray, epochs: np.ndarray, last: bool = False) -> Share:
-    """One lane, in as many micro-batches as are configured, on top of the gradients that are there.
+def _passes(run: Run, update: int, lane: int, batches: Sequence[Batch], last: bool = False) -> Share:
+    """One lane's micro-batches, on top of the gradients that are there.
 
     After the ``last`` lane of a process its replica sums over all processes; one that is sharded, after every lane.
     """
     _seed(run, update, lane)
-    items, sums, parts = 0.0, {}, np.split(np.arange(len(rows)), run.plan.accumulation)
-    for index, part in enumerate(parts):
-        since = time.perf_counter()
-        batch, count = run.batch(run.data, rows[part], epochs[part])
-        run.profile.waited(since)
-        weight = count / len(rows)
+    items, sums, rows = 0.0, {}, run.plan.batch_rows // run.plan.lanes
+    for index, (batch, count) in enumerate(batches):
+        weight = count / rows
         whole = run.sharded or run.replica
-        with whole.summing(last and index + 1 == len(parts)) if whole else contextlib.nullcontext():
+        with whole.summing(last and index + 1 == len(batches)) if whole else contextlib.nullcontext():
             losses = whole.losses(batch) if whole else run.losses(batch)
             run.precision.backward(losses["loss"] * weight)
         for name, value in losses.items():

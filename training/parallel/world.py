@@ -44,6 +44,9 @@ class World:
     behind: bool = False
     """Whether checkpoints are written behind the run: copied at a step's edge, published at a later one."""
 
+    ahead: int = 0
+    """How many coming updates' batches a thread of each process makes ahead."""
+
     @property
     def leads(self) -> bool:
         """Whether this process writes the run's files."""
@@ -156,7 +159,9 @@ LOST = "RANK_LOST"
 
 
 @contextlib.contextmanager
-def joined(strategy: str | None = None, reduction: str = "exact", *, behind: bool = False) -> Iterator[World]:
+def joined(
+    strategy: str | None = None, reduction: str = "exact", *, behind: bool = False, ahead: int = 0
+) -> Iterator[World]:
     """The world that a launcher such as ``torchrun`` describes in the environment; without one, this process alone.
 
     Raises ConfigError PARALLEL_WORLD for a number of processes that is no power of two, or a strategy that does not fit
@@ -169,7 +174,7 @@ def joined(strategy: str | None = None, reduction: str = "exact", *, behind: boo
         action = "start 1, 2, 4, ... processes with torchrun; none is for one, ddp and fsdp for several, fast for ddp"
         raise ConfigError("PARALLEL_WORLD", what, where="--parallel", action=action)
     if size == 1:
-        yield World(behind=behind)
+        yield World(behind=behind, ahead=ahead)
         return
     backend = "gloo"
     if torch.cuda.is_available():
@@ -177,7 +182,7 @@ def joined(strategy: str | None = None, reduction: str = "exact", *, behind: boo
         backend = "cpu:gloo,cuda:nccl"
     dist.init_process_group(backend, timeout=PATIENCE)
     try:
-        yield World(rank=dist.get_rank(), size=size, strategy=strategy, reduction=reduction, behind=behind)
+        yield World(rank=dist.get_rank(), size=size, strategy=strategy, reduction=reduction, behind=behind, ahead=ahead)
     finally:
         dist.destroy_process_group()
 

@@ -1,0 +1,57 @@
+"""Batches made ahead by a thread: the same ones, each once, and no thread stays."""
+
+import threading
+
+import pytest
+
+from tests.training.test_kill import outcome
+from tests.training.toy import ToyRecipe, toy_config, toy_data
+from training.callbacks import Callback
+from training.loop import train
+from training.parallel.world import World
+
+
+class Noting(ToyRecipe):
+    """Notes which thread made the batch of which rows."""
+
+    def __init__(self):
+        self.made = []
+
+    def batch(self, data, config, rows, epochs):
+        if data.validation is not None:  # the training rows, not the held-out ones
+            self.made.append((threading.current_thread().name.split("_")[0], tuple(rows), tuple(epochs)))
+        return super().batch(data, config, rows, epochs)
+
+
+def go(directory, ahead, recipe=None, callbacks=(), **overrides):
+    config, world = toy_config(**overrides), World(ahead=ahead)
+    return train(recipe or Noting(), config, toy_data(), directory, code="c", callbacks=callbacks, world=world)
+
+
+@pytest.mark.parametrize("ahead", [1, 3, 50])
+@pytest.mark.parametrize("overrides", [{}, {"train.accumulation": 2}, {"train.lanes": 2}], ids=str)
+def test_batches_made_ahead_change_no_bit_and_each_is_made_once(tmp_path, ahead, overrides):
+    plain, fed = Noting(), Noting()
+    go(tmp_path / "plain", 0, plain, **overrides)
+    go(tmp_path / "fed", ahead, fed, **overrides)
+    assert outcome(tmp_path / "fed") == outcome(tmp_path / "plain")
+    assert [made[1:] for made in fed.made] == [made[1:] for made in plain.made]
+    assert {made[0] for made in fed.made} == {"batches"} != {made[0] for made in plain.made}
+    assert not any(thread.name.startswith("batches") for thread in threading.enumerate())
+
+
+def test_a_batch_that_cannot_be_made_is_said_at_its_update_and_no_thread_stays(tmp_path):
+    class Broken(ToyRecipe):
+        def batch(self, data, config, rows, epochs):
+            if threading.current_thread().name.startswith("batches") and len(seen) == 5:
+                raise ValueError("row 3")
+            return super().batch(data, config, rows, epochs)
+
+    class Count(Callback):
+        def step_end(self, run):
+            seen.append(run.update)
+
+    seen = []
+    with pytest.raises(ValueError, match="row 3"):
+        go(tmp_path, 1, Broken(), [Count()])
+    assert seen[-1] in (5, 6) and not any(thread.name.startswith("batches") for thread in threading.enumerate())

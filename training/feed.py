@@ -1,0 +1,71 @@
+"""The batches of an update, made when they are asked for or ahead of it by a thread.
+
+A batch is a function of the update alone, so there is nothing to save, and made ahead it is the same to the bit.
+"""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from training.run import Run
+
+Batch = tuple[dict[str, Tensor], int]
+"""A recipe's batch, and how many items its losses are means of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fed:
+    """What an update trains on: its rows with their epochs, and of this process's lanes the micro-batches."""
+
+    rows: np.ndarray
+    epochs: np.ndarray
+    lanes: dict[int, list[Batch]]
+
+
+class Feed:
+    """Hands out an update at a time; with ``run.world.ahead`` a thread makes as many of the next meanwhile."""
+
+    def __init__(self, run: Run) -> None:
+        self._run, self._ahead = run, run.world.ahead
+        self._thread = ThreadPoolExecutor(1, "batches") if self._ahead else None
+        self._coming: dict[int, Future[Fed]] = {}
+
+    def take(self, update: int) -> Fed:
+        """The update's batches. Raises what making them raises."""
+        since = time.perf_counter()
+        fed = self._made(update) if self._thread else self._make(update)
+        self._run.profile.waited(since)
+        return fed
+
+    def close(self) -> None:
+        """End the thread; what it made ahead is forgotten."""
+        if self._thread:
+            self._thread.shutdown(cancel_futures=True)
+
+    def _made(self, update: int) -> Fed:
+        for coming in range(update, min(update + 1 + self._ahead, self._run.plan.updates)):
+            if coming not in self._coming and self._thread:
+                self._coming[coming] = self._thread.submit(self._make, coming)
+        return self._coming.pop(update).result()
+
+    def _make(self, update: int) -> Fed:
+        run = self._run
+        rows, epochs = run.order.batch(update)
+        lanes = np.split(np.arange(len(rows)), run.plan.lanes)
+        own = {lane: np.split(lanes[lane], run.plan.accumulation) for lane in run.world.share(run.plan.lanes)}
+        return Fed(
+            rows, epochs, {lane: [self._batch(rows[p], epochs[p]) for p in parts] for lane, parts in own.items()}
+        )
+
+    def _batch(self, rows: np.ndarray, epochs: np.ndarray) -> Batch:
+        batch, items = self._run.batch(self._run.data, rows, epochs)
+        if self._thread and self._run.device.type == "cuda":  # only from pinned memory is a copy asynchronous
+            batch = {name: value.pin_memory() for name, value in batch.items()}
+        return batch, items
