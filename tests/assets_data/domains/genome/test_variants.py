@@ -32,8 +32,8 @@ def test_fewer_values_than_alleles_are_refused_with_the_line(tmp_path):
         variants(tmp_path, write(tmp_path, ["2 C A AC=1", "3 G A,T AC=3"]))
 
 
-def test_spellings_of_one_deletion_fold_and_their_counts_add_up(tmp_path):
-    """bcftools 1585: normalising after splitting makes duplicates."""
+def test_normalising_after_splitting_makes_no_duplicates_bcftools_1585(tmp_path):
+    """Spellings of one deletion fold, and their counts add up."""
     made = variants(tmp_path, write(tmp_path, ["3 GT G AC=2", "6 TT T AC=5", "4 TTT TT,T AC=1,9"]))
     assert alleles(made) == [(3, "GT", "G"), (3, "GTT", "G")]
     first = rows(made)[0]

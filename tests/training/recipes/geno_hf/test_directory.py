@@ -143,8 +143,8 @@ def test_ids_are_those_of_the_tokenizers_file_and_text_reads_from_left_to_right(
     assert tokenize(codes, *kmer_ids(tokenizer)).tolist() == [[1, 9999]]
 
 
-def test_an_n_a_width_of_no_whole_sixes_and_a_tokenizer_without_a_6_mer_are_refused(made):
-    """An N would shift what follows (BEND #49)."""
+def test_an_n_which_would_shift_the_6_mers_behind_it_is_refused_bend_49(made):
+    """So are a width of no whole sixes, and a tokenizer without a 6-mer."""
     tokenizer = json.loads((made / "tokenizer.json").read_text())
     begin, ids = kmer_ids(tokenizer)
     for codes in (np.full((1, 6), 4, np.uint8), np.zeros((1, 95), np.uint8)):

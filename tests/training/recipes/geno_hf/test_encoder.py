@@ -43,7 +43,7 @@ def folder(tmp_path):
 
 
 @pytest.mark.parametrize("shard", SHARDS)
-def test_one_number_in_any_shard_makes_another_encoder(publish, folder, shard):
+def test_one_number_in_any_shard_makes_another_encoder_and_not_only_in_the_index(publish, folder, shard):
     before = publish(folder)
     tensors = load_file(folder / shard)
     name = sorted(tensors)[-1]
@@ -78,7 +78,7 @@ def test_how_states_are_made_is_part_of_the_encoders_id(publish, folder):
         open_encoder(published, StatesConfig(layer=3), CPU)
 
 
-def test_a_state_does_not_depend_on_the_windows_it_is_encoded_with(publish, folder):
+def test_a_state_does_not_depend_on_the_windows_it_is_encoded_with_evo2_196(publish, folder):
     encoder = open_encoder(publish(folder), StatesConfig(), CPU)
     windows = np.random.default_rng(0).integers(0, 4, (64, 96)).astype(np.uint8)
     together, alone = (states(encoder, windows, StatesConfig(batch=batch)) for batch in (64, 1))

@@ -108,7 +108,7 @@ def test_a_killed_table_goes_on_at_its_shard(store, monkeypatch):
     assert made.content["parts"]["train"] == whole and state_table.STATE_TABLE.kind == made.kind
 
 
-def test_a_state_that_depends_on_the_batch_is_refused():
+def test_a_state_that_depends_on_the_batch_is_refused_evo2_196():
     import numpy as np
     import torch
 
