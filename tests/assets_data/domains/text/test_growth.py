@@ -1,5 +1,6 @@
-"""What N slices cost, as counts of work: Python calls and bytes read and written, which no load on a machine changes."""
+"""What N slices cost, as counts of work: Python calls, and bytes read and written, which no other load changes."""
 
+import itertools
 import os
 import sys
 from pathlib import Path
@@ -68,7 +69,7 @@ def test_twice_the_slices_cost_twice_the_work(tmp_path, sizes):
     tokenizer = make_tokenizer(home, {name: made[name] for name in list(made)[:25]}, TEXT)
     make_all(Store(tmp_path / "warm"), (made, index, tokenizer), list(texts)[:5])  # imports, and what is read once
     work = [make_all(Store(tmp_path / f"of-{size}"), (made, index, tokenizer), list(texts)[:size]) for size in sizes]
-    for small, large in zip(work, work[1:], strict=False):
+    for small, large in itertools.pairwise(work):
         for stage in small:
             assert large[stage].calls <= DOUBLED * small[stage].calls, stage
             assert large[stage].bytes <= DOUBLED * small[stage].bytes, stage
