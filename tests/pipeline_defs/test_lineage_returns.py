@@ -7,6 +7,9 @@ import pytest
 from assets_data.domains.text.config import DuplicatesConfig
 from assets_data.domains.text.raw_slice import record_id
 from assets_data.lineage import Store
+from assets_data.lineage.receipts.reader import read_receipt
+from pipeline_defs.answers.status import stand
+from pipeline_defs.answers.withdrawal.apply import apply_plan
 from pipeline_defs.answers.withdrawal.plan import KEEP, make_plan
 from tests.assets_data.domains.text.corpora import TEXT, documents
 from tests.pipeline_defs.text_chain import make_data, make_learners
@@ -60,3 +63,28 @@ def test_of_near_duplicates_every_slice_is_named_that_was_compared(chain):
     remake = make_plan(store, {bytes.fromhex(record_id(NEAR))}, KEEP).remake
     wanted = "abcd" if config is NEARLY else "a"
     assert {name[-1] for name in remake if name.startswith("text/triples/")} == set(wanted)
+
+
+def test_lists_made_from_earlier_duplicates_are_told_by_what_holds_no_withdrawn_record_afterwards(tmp_path):
+    """The lists of a and b name the duplicates without d, which no name stands for once d is there."""
+    store, slices = Store(tmp_path / "store"), {name: SLICES[name] for name in "abd"}
+    two = {name: SLICES[name] for name in "ab"}
+    learners = make_learners(store, tmp_path / "slices", two)
+    earlier = make_data(store, tmp_path / "slices", two, learners=learners)
+    nodes = make_data(store, tmp_path / "slices", slices, learners=learners)
+    for name, snapshot in nodes.items():
+        store.point(name, snapshot)
+    assert parents(store, "text/drops/b") == {nodes["text/documents/b"].id, earlier["text/duplicates"].id}
+    gone = {bytes.fromhex(record_id(SECOND))}
+    apply_plan(store, make_plan(store, gone, KEEP))
+    now = {name: store.pointed(name).id for name in nodes}
+    never = make_data(Store(tmp_path / "never"), tmp_path / "left", slices, [SECOND], learners)
+    for name in "abd":
+        assert now[f"text/drops/{name}"] == never[f"text/drops/{name}"].id
+        for parent in parents(store, f"text/drops/{name}"):
+            assert parent not in {earlier["text/duplicates"].id, nodes["text/duplicates"].id}
+    assert all(standing.fresh for name, standing in stand(store).items() if name.startswith("text/drops"))
+
+
+def parents(store, name):
+    return {parent.id for parent in read_receipt(store.pointed(name).receipt).parents}
