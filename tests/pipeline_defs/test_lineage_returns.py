@@ -66,20 +66,23 @@ def test_of_near_duplicates_every_slice_is_named_that_was_compared(chain):
 
 
 def test_lists_made_from_earlier_duplicates_are_told_by_what_holds_no_withdrawn_record_afterwards(tmp_path):
-    """The lists of a and b name the duplicates without d, which no name stands for once d is there."""
-    store, slices = Store(tmp_path / "store"), {name: SLICES[name] for name in "abd"}
-    two = {name: SLICES[name] for name in "ab"}
-    learners = make_learners(store, tmp_path / "slices", two)
-    earlier = make_data(store, tmp_path / "slices", two, learners=learners)
+    """The lists of a to d name the duplicates without e, which no name stands for once e is there."""
+    store, slices = Store(tmp_path / "store"), {**SLICES, "e": documents(8, seed=4)}
+    learners = make_learners(store, tmp_path / "slices", SLICES)
+    earlier = make_data(store, tmp_path / "slices", SLICES, learners=learners)
     nodes = make_data(store, tmp_path / "slices", slices, learners=learners)
     for name, snapshot in nodes.items():
         store.point(name, snapshot)
-    assert parents(store, "text/drops/b") == {nodes["text/documents/b"].id, earlier["text/duplicates"].id}
+    for name in "bd":
+        assert parents(store, f"text/drops/{name}") == {
+            nodes[f"text/documents/{name}"].id,
+            earlier["text/duplicates"].id,
+        }
     gone = {bytes.fromhex(record_id(SECOND))}
     apply_plan(store, make_plan(store, gone, KEEP))
     now = {name: store.pointed(name).id for name in nodes}
     never = make_data(Store(tmp_path / "never"), tmp_path / "left", slices, [SECOND], learners)
-    for name in "abd":
+    for name in slices:
         assert now[f"text/drops/{name}"] == never[f"text/drops/{name}"].id
         for parent in parents(store, f"text/drops/{name}"):
             assert parent not in {earlier["text/duplicates"].id, nodes["text/duplicates"].id}
