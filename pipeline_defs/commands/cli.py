@@ -57,6 +57,10 @@ def _unexpected(error: Exception) -> StemmaError:
         details.write("".join(traceback.format_exception(error)))
     if isinstance(error, OSError):
         return StemmaError("COMMAND_OS", str(error), action=f"details are in {details.name}")
+    if type(error).__module__.startswith("sqlalchemy"):
+        what = "Dagster's database did not take or give a record: locked by another process, full, or out of reach"
+        action = f"run again, what was made stays; details are in {details.name}"
+        return StemmaError("DAGSTER_DATABASE", what, found=getattr(error, "orig", None) or error, action=action)
     what, action = "Stemma did not expect this", f"report it with {details.name}"
     return StemmaError("COMMAND_UNEXPECTED", what, found=f"{type(error).__name__}: {error}", action=action)
 

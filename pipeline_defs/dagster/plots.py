@@ -39,7 +39,7 @@ def gate_figure(report: Snapshot) -> bytes:
 
 def _draw_curves(loss: Axes, measured: Axes, drawn: Curves) -> None:
     loss.plot(drawn[LOSS]["updates"], drawn[LOSS]["values"], linewidth=0.8)
-    loss.set(title="training loss", xlabel="update", ylabel="nats")
+    loss.set(title="training loss", xlabel="update")
     for name in sorted(set(drawn) - {LOSS}):
         measured.plot(drawn[name]["updates"], drawn[name]["values"], marker=".", label=name.replace("_", " "))
     measured.set(title="held out, during training", xlabel="update")
@@ -59,4 +59,4 @@ def _draw_criteria(axes: Axes, criteria: Sequence[Mapping[str, Any]]) -> None:
     names = [f"{criterion['name'].replace('_', ' ')} ({criterion['checks']})" for criterion in criteria]
     axes.set_yticks(range(len(criteria)), names)
     axes.invert_yaxis()
-    axes.set(title="gate: value, 95% interval, threshold (blue)")
+    axes.set(title="gate", xlabel="value, 95% interval (black), threshold (blue)")

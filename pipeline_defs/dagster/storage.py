@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -87,6 +87,13 @@ class LogsBelowRoot(_BelowRoot, LocalComputeLogManager):
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> Any:
         """The manager."""
         return cls(_base(config_value, "logs"), inst_data=inst_data)
+
+    def get_captured_local_path(self, log_key: Sequence[str], extension: str, partial: bool = False) -> str:
+        """The file of a key; empty where that would be outside the folder, which the web server answers with 404."""
+        try:
+            return super().get_captured_local_path(log_key, extension, partial)
+        except ValueError:
+            return ""
 
 
 class ArtifactsBelowRoot(_BelowRoot, LocalArtifactStorage):

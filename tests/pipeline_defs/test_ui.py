@@ -1,5 +1,7 @@
 """`stemma ui` in a real headless Chromium: graph, checks, curves, launchpad, sensors, the log of a run."""
 
+import contextlib
+import http.client
 import os
 import shutil
 
@@ -19,6 +21,7 @@ FLAGS = [
 ]
 TIMEOUT_MS = 60_000
 VIEWPORT = {"width": 1600, "height": 1000}
+SECRET = b"what-nobody-may-read"
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no `chromium` on PATH: apt-get install chromium")
 
@@ -105,3 +108,40 @@ def test_the_log_of_a_run_ends_with_the_gates_numbers(page, server):
     page.get_by_text("RUN_SUCCESS").first.wait_for()
     page.get_by_text("edge_compliance margin").first.wait_for()
     keep(page, "run_log")
+
+
+OUTSIDE = [
+    "..%2f..%2fsecret/ipynb",
+    "../../secret/ipynb",
+    "%2e%2e/%2e%2e/secret/ipynb",
+    "x/..%2f..%2f..%2fsecret/ipynb",
+]
+
+
+@pytest.mark.parametrize("path", [*(f"/logs/{path}" for path in OUTSIDE), "/logs/nobody/out"])
+def test_s13_no_path_of_a_log_leads_out_of_the_logs(server, secret, path):
+    status, body = fetched(server, path)
+    assert 400 <= status < 500 and SECRET not in body, (status, body[:500])
+
+
+def test_s13_no_notebook_is_read_for_whoever_asks(server, secret):
+    for path in (secret, "../secret.ipynb", "secret.ipynb"):
+        assert SECRET not in fetched(server, f"/notebook?path={path}&repoLocName=stemma")[1]
+
+
+@pytest.fixture
+def secret(finished_chain):
+    """A file beside the logs' folder."""
+    path = finished_chain / "secret.ipynb"
+    path.write_bytes(b'{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5, "kept": "%s"}' % SECRET)
+    yield path
+    path.unlink()
+
+
+def fetched(server, path):
+    """Status and body, with the path sent as it is."""
+    connection = http.client.HTTPConnection(server.removeprefix("http://"), timeout=60)
+    with contextlib.closing(connection):
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()

@@ -61,7 +61,7 @@ def demo() -> WorldModelConfig:
 
 def demo_full() -> WorldModelConfig:
     """The pendulum with everything seen: no model beats a lookup table open loop, so plans decide."""
-    return WorldModelConfig(planner=PlannerConfig(horizon=15), train=_training(800), gate=GateConfig())
+    return WorldModelConfig(planner=PlannerConfig(horizon=15), train=_training(1_600), gate=GateConfig())
 
 
 def demo_tdmpc() -> WorldModelConfig:
