@@ -2,19 +2,22 @@
 
 A document of a later version, or with another kind of value where a field is known, is refused as it is read; a field
 that is not there is refused where it is asked for by ``document[name]``, while ``document.get(name)`` is for one that
-older versions did not write. Layouts are each domain's own, in its ``read.py``.
+older versions did not write. What a layout says is each domain's own, and its shape stands in the domain's ``read.py``.
 """
 
 from __future__ import annotations
 
 import typing
-from typing import Any, NoReturn, TypedDict
+from typing import Any, NoReturn, TypedDict, TypeVar
 
 from assets_data.lineage import IntegrityError, Snapshot
 
-MANIFEST, REGISTRATION, FACTS, RESULT = "manifest.json", "registration.json", "training.json", "result.json"
-VERSIONS = {MANIFEST: 1, REGISTRATION: 2, FACTS: 2, RESULT: 2}
+LAYOUT, MANIFEST, REGISTRATION = "layout.json", "manifest.json", "registration.json"
+FACTS, RESULT = "training.json", "result.json"
+VERSIONS = {LAYOUT: 1, MANIFEST: 1, REGISTRATION: 2, FACTS: 2, RESULT: 2}
 """The latest version of each that this code reads; one without ``schema_version`` is of the first."""
+
+Shape = TypeVar("Shape")
 
 
 class Manifest(TypedDict):
@@ -75,6 +78,11 @@ class Result(TypedDict):
     summary: list[str]
 
 
+def read_layout(snapshot: Snapshot, shape: type[Shape]) -> Shape:
+    """What a reader of a table's rows must know, in the TypedDict of its domain. Raises as :func:`read_manifest`."""
+    return typing.cast(Shape, _read(snapshot, LAYOUT, shape))
+
+
 def read_manifest(snapshot: Snapshot) -> Manifest:
     """Of a dataset manifest. Raises IntegrityError DOCUMENT_VERSION, DOCUMENT_SHAPE, and later DOCUMENT_FIELD."""
     return typing.cast(Manifest, _read(snapshot, MANIFEST, Manifest))
@@ -119,7 +127,7 @@ def _read(snapshot: Snapshot, name: str, shape: type) -> _Document:
         raise IntegrityError("DOCUMENT_VERSION", what, expected=expected, found=version, where=where, action=action)
     for field, hint in typing.get_type_hints(shape).items():
         kind = typing.get_origin(hint) or hint
-        if field in values and not isinstance(values[field], kind):
+        if kind is not Any and field in values and not isinstance(values[field], kind):
             what, found = f"{field} of this document is something else", type(values[field]).__name__
             raise IntegrityError("DOCUMENT_SHAPE", what, expected=kind.__name__, found=found, where=where)
     return _Document(values, where)

@@ -6,18 +6,27 @@ import pytest
 
 from assets_data.documents import (
     FACTS,
+    LAYOUT,
     MANIFEST,
     REGISTRATION,
     RESULT,
     VERSIONS,
     read_facts,
+    read_layout,
     read_manifest,
     read_registration,
     read_result,
 )
+from assets_data.domains.cells.read import Layout
 from assets_data.lineage import IntegrityError, Store
 
-READERS = {MANIFEST: read_manifest, REGISTRATION: read_registration, FACTS: read_facts, RESULT: read_result}
+READERS = {
+    LAYOUT: lambda snapshot: read_layout(snapshot, Layout),
+    MANIFEST: read_manifest,
+    REGISTRATION: read_registration,
+    FACTS: read_facts,
+    RESULT: read_result,
+}
 
 
 def snapshot_of(store, name, document):
@@ -50,6 +59,7 @@ def test_every_version_up_to_todays_is_read_and_a_later_one_refused(name, tmp_pa
 @pytest.mark.parametrize(
     ("name", "document", "field"),
     [
+        (LAYOUT, {"vocabulary": 7, "truth": None}, "vocabulary"),
         (MANIFEST, {"members": []}, "members"),
         (REGISTRATION, {"ok": "yes"}, "ok"),
         (REGISTRATION, {"inputs": None}, "inputs"),

@@ -88,7 +88,7 @@ def test_two_hundred_queued_runs_with_a_tenth_killed_and_the_whole_tree_five_tim
 
 def seeded(number):
     """A short training of its own."""
-    return {"train.seed": 1_000 + number, "train.updates": 20}
+    return {"train.seed": 1_000 + number, "train.updates": 60}
 
 
 def strike(root, instance, doomed):

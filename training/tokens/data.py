@@ -16,7 +16,7 @@ from assets_data.domains.text.read import (
     TripleTable,
     open_slices,
     read_decoder,
-    read_layout,
+    shared_layout,
 )
 from assets_data.lineage import Snapshot, Store, mix64
 from training.data import TableRef
@@ -65,7 +65,7 @@ class TokenData:
 def open_tokens(store: Store, manifest: Snapshot, joined: bool = False) -> TokenData:
     """Verified and memory-mapped. Raises DataError MANIFEST_NO_MEMBER, or TRIPLES_LAYOUTS when slices disagree."""
     slices = open_slices(store, manifest)
-    layout = read_layout(slices)
+    layout = shared_layout(slices)
     stored = {
         split: TripleTable([snapshot.file(f"{split}.arrow") for snapshot in slices.values()], layout.pad)
         for split in SPLITS

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from assets_data.documents import read_manifest
-from assets_data.domains.cells.read import SPLITS
+from assets_data.documents import read_layout, read_manifest
+from assets_data.domains.cells.read import SPLITS, Layout
 from assets_data.lineage import Snapshot, Store
 from assets_data.stage import Outcome
 
@@ -18,7 +18,7 @@ from assets_data.stage import Outcome
 def split_overlaps(matrices: Iterable[Snapshot]) -> list[dict[str, Any]]:
     """Groups (where the split goes by group), records and contents that are in more than one split, over all slices."""
     matrices = list(matrices)
-    by_cell = any(snapshot.read_json("layout.json")["split_by"] == "cell" for snapshot in matrices)
+    by_cell = any(read_layout(snapshot, Layout)["split_by"] == "cell" for snapshot in matrices)
     found = []
     for column in ("record_id", "content_id", *(() if by_cell else ("group_id",))):
         held = {split: _distinct(matrices, split, column) for split in SPLITS}
@@ -57,7 +57,7 @@ def check_splits(store: Store, manifest: Snapshot) -> Outcome:
 
 def check_rows(store: Store, matrix: Snapshot) -> Outcome:
     """:func:`broken_rows` as a check of a matrix."""
-    genes = store.snapshot(matrix.read_json("layout.json")["vocabulary"]).table("genes.parquet").num_rows
+    genes = store.snapshot(read_layout(matrix, Layout)["vocabulary"]).table("genes.parquet").num_rows
     found = broken_rows(matrix, genes)
     return Outcome(passed=not found, facts={"broken": len(found)}, failures=found)
 

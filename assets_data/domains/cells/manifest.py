@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from assets_data.documents import read_layout
 from assets_data.domains.cells.checks import split_overlaps
-from assets_data.domains.cells.read import SPLITS
+from assets_data.domains.cells.read import SPLITS, Layout
 from assets_data.finding import Finding
 from assets_data.lineage import DataError, Snapshot, SnapshotWriter, Store
 
@@ -33,7 +34,7 @@ def make_dataset_manifest(store: Store, matrix: Mapping[str, Snapshot], vocabula
 
 
 def _build(writer: SnapshotWriter, slices: Mapping[str, Snapshot], vocabulary: Snapshot) -> None:
-    layouts = {name: snapshot.read_json("layout.json") for name, snapshot in slices.items()}
+    layouts = {name: read_layout(snapshot, Layout) for name, snapshot in slices.items()}
     if others := [name for name, layout in layouts.items() if layout["vocabulary"] != vocabulary.id]:
         what, action = "datasets were made with another vocabulary", "materialise cells/matrix of them again"
         raise DataError("MANIFEST_VOCABULARY", what, expected=vocabulary.id, found=others, action=action)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from assets_data.documents import read_layout
+from assets_data.domains.cells.read import Layout
 from assets_data.lineage import Snapshot, Store
 
 
 def open_preview(store: Store, table: Snapshot) -> Callable[[Mapping[str, Any], int | None, int], str]:
     """``text(row, chunk, chunks)`` of the rows (as dicts) of a matrix: who it is and its first ten genes."""
-    vocabulary = store.snapshot(table.read_json("layout.json")["vocabulary"])
+    vocabulary = store.snapshot(read_layout(table, Layout)["vocabulary"])
     names = vocabulary.table("genes.parquet")["name"].to_pylist()
 
     def text(row: Mapping[str, Any], chunk: int | None, chunks: int) -> str:

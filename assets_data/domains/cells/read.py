@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,17 @@ from assets_data.lineage import Snapshot, Store, mix64
 
 SPLITS = ("train", "validation", "test")
 NAMES = ("record_id", "group_id", "dataset", "cell", "donor", "batch", "label", "perturbation")
+
+
+class Layout(TypedDict):
+    """What a reader of a matrix must know: the vocabulary behind its places, how it was split, and where it is from."""
+
+    vocabulary: str
+    naming: str
+    split_by: str
+    origin: str
+    licence: str
+    truth: Any
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from assets_data.documents import read_layout
 from assets_data.domains.episodes.checks import split_overlaps
+from assets_data.domains.episodes.read import Layout
 from assets_data.finding import Finding
 from assets_data.lineage import DataError, Snapshot, SnapshotWriter, Store
 
@@ -23,7 +25,7 @@ def make_dataset_manifest(store: Store, sequences: Snapshot, statistics: Snapsho
 
 
 def _build(writer: SnapshotWriter, sequences: Snapshot, statistics: Snapshot) -> None:
-    layout, counts = sequences.read_json("layout.json"), dict(sequences.content["splits"])
+    layout, counts = read_layout(sequences, Layout), dict(sequences.content["splits"])
     if not counts["train"]:
         raise DataError("MANIFEST_EMPTY", "a dataset needs at least one training row", found=counts)
     if layout["statistics"] != statistics.id:

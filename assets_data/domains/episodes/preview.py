@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from assets_data.domains.episodes.read import open_steps
+from assets_data.documents import read_layout
+from assets_data.domains.episodes.read import Layout, open_steps
 from assets_data.lineage import Snapshot, Store
 
 
@@ -13,7 +14,7 @@ def open_preview(store: Store, table: Snapshot) -> Callable[[Mapping[str, Any], 
     """``text(row, chunk, chunks)`` of the rows (as dicts) of one table: of sequences, or of a slice's episodes."""
     if table.kind == "episodes/raw_slice":
         return lambda row, chunk, chunks: _ends(row, f"{row['length']} steps, return {row['return']:.4g}")
-    slices = [store.opened(entry["id"]) for entry in table.read_json("layout.json")["slices"]]
+    slices = [store.opened(entry["id"]) for entry in read_layout(table, Layout)["slices"]]
     steps = [open_steps(snapshot) for snapshot in slices]
 
     def text(row: Mapping[str, Any], chunk: int | None, chunks: int) -> str:

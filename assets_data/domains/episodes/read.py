@@ -8,14 +8,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 
-from assets_data.documents import read_manifest
+from assets_data.documents import read_layout, read_manifest
 from assets_data.lineage import Snapshot, Store, uniform01
 
 SPLITS = ("train", "validation", "test")
+
+
+class Layout(TypedDict):
+    """What a reader of sequences must know: rows of each, bases, the slices they point into, what scales them."""
+
+    length: int
+    stride: int
+    slices: list[dict[str, str]]
+    statistics: str
+    space: dict[str, Any]
+    episodes: dict[str, int]
 
 
 class Steps(NamedTuple):
@@ -196,7 +207,7 @@ def open_replay(store: Store, manifest: Snapshot) -> Replay:
     """Verified and memory-mapped. Raises IntegrityError when a member is gone or changed."""
     members = read_manifest(manifest)["members"]
     sequences, statistics = (store.snapshot(members[name]) for name in ("sequences", "statistics"))
-    layout = sequences.read_json("layout.json")
+    layout = read_layout(sequences, Layout)
     slices = {entry["name"]: store.snapshot(entry["id"]) for entry in layout["slices"]}
     steps = [open_steps(snapshot) for snapshot in slices.values()]
     return Replay(sequences=sequences, statistics=statistics, layout=layout, slices=slices, steps=steps)

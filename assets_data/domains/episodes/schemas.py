@@ -9,9 +9,9 @@ import pandera.polars as pa
 import polars as pl
 
 from assets_data.columns import column_failures
-from assets_data.documents import read_manifest
+from assets_data.documents import read_layout, read_manifest
 from assets_data.domains.episodes.raw_slice import iter_episodes
-from assets_data.domains.episodes.read import SPLITS, open_steps
+from assets_data.domains.episodes.read import SPLITS, Layout, open_steps
 from assets_data.domains.episodes.record import record_id
 from assets_data.lineage import Snapshot, Store
 from assets_data.stage import Outcome
@@ -106,7 +106,7 @@ def _statistics(snapshot: Snapshot) -> list[dict[str, Any]]:
 
 
 def _sequences(snapshot: Snapshot) -> list[dict[str, Any]]:
-    schema = sequences_schema(snapshot.read_json("layout.json")["length"])
+    schema = sequences_schema(read_layout(snapshot, Layout)["length"])
     names = [f"{split}.arrow" for split in SPLITS]
     return [failure for name in names for failure in column_failures(name, pl.DataFrame(snapshot.table(name)), schema)]
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from assets_data.documents import read_manifest
+from assets_data.documents import read_layout, read_manifest
 from assets_data.domains.genome.alleles import normalize, record_id
 from assets_data.domains.genome.near import near_rows
-from assets_data.domains.genome.read import SPLITS, open_trajectories, open_windows
+from assets_data.domains.genome.read import SPLITS, Layout, open_trajectories, open_windows
 from assets_data.domains.genome.reference import open_reference
 from assets_data.domains.genome.variants import TABLE
 from assets_data.finding import Finding
@@ -24,7 +24,7 @@ def shared_bases(single: Mapping[str, Snapshot], _: Mapping[str, Snapshot]) -> F
     used: dict[str, dict[str, np.ndarray]] = {}
     for split in SPLITS:
         table = single["windows"].table(f"{split}.arrow")
-        width = single["windows"].read_json("layout.json")["width"]
+        width = read_layout(single["windows"], Layout)["width"]
         for contig, start in zip(table["contig"].to_pylist(), table["start"].to_pylist(), strict=True):
             _mark(used, contig, split, start, start + width)
     for row in single["split"].table("regions.parquet").to_pylist():

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from assets_data.documents import read_manifest
+from assets_data.documents import read_layout, read_manifest
 from assets_data.domains.genome.fasta import Reference
+from assets_data.domains.genome.read import Layout
 from assets_data.domains.genome.reference import open_reference
 from assets_data.domains.genome.single import Row, single_edit, single_rows
 from assets_data.domains.genome.vcf import pysam_module
@@ -128,5 +129,5 @@ def _data_of(store: Store, checkpoint: Snapshot) -> tuple[dict[str, Reference], 
         raise DataError("SCORE_PARENTS", "no receipt of the checkpoint names its manifest", found=checkpoint.id)
     manifest = store.snapshot(f"sha256:{manifests[-1].removeprefix('sha256:')}")
     members = read_manifest(manifest)["members"]
-    width = store.snapshot(members["windows"]).read_json("layout.json")["width"]
+    width = read_layout(store.snapshot(members["windows"]), Layout)["width"]
     return open_reference(store.snapshot(members["reference"])), width

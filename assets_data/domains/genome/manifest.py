@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from assets_data.documents import read_layout
 from assets_data.domains.genome.checks import CHECKS, Finding
+from assets_data.domains.genome.read import Layout
 from assets_data.lineage import DataError, Snapshot, SnapshotWriter, Store
 
 
@@ -36,7 +38,7 @@ def make_dataset_manifest(
 
 def _build(writer: SnapshotWriter, single: Mapping[str, Snapshot], slices: Mapping[str, Snapshot]) -> None:
     outcomes = [_required(check(single, slices)) for check in CHECKS]
-    layouts = [snapshot.read_json("layout.json") for snapshot in slices.values()]
+    layouts = [read_layout(snapshot, Layout) for snapshot in slices.values()]
     splits = {name: dict(single[name].content["splits"]) for name in ("windows", "trajectories")}
     document: dict[str, Any] = {
         "members": {name: s.id for name, s in (*single.items(), *((f"variants/{n}", s) for n, s in slices.items()))},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 import pyarrow as pa
@@ -44,6 +45,16 @@ def reverse_complement(codes: np.ndarray) -> np.ndarray:
     """Codes of the other strand, read in its own direction, along the last axis; N stays N, above it too."""
     turned = codes[..., ::-1]
     return np.where(turned < N, 3 - turned, turned).astype(codes.dtype)
+
+
+class Layout(TypedDict):
+    """What a reader of windows and trajectories must know (width, kinds), and of a slice of variants (the rest)."""
+
+    width: int
+    kinds: list[str]
+    source: str
+    origin: str
+    licence: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

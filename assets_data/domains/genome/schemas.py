@@ -8,9 +8,9 @@ import pandera.polars as pa
 import polars as pl
 
 from assets_data.columns import column_failures
-from assets_data.documents import read_manifest
+from assets_data.documents import read_layout, read_manifest
 from assets_data.domains.genome.calls import LABELS
-from assets_data.domains.genome.read import ALLELE, EMPTY, KINDS, SPLITS, STEPS, N
+from assets_data.domains.genome.read import ALLELE, EMPTY, KINDS, SPLITS, STEPS, Layout, N
 from assets_data.lineage import Snapshot, Store
 from assets_data.stage import Outcome
 
@@ -102,7 +102,7 @@ def _windows(snapshot: Snapshot) -> list[dict[str, Any]]:
             "record_id": pa.Column(pl.String, _HEX),
             "contig": pa.Column(pl.String, _NAME),
             "start": pa.Column(pl.Int64, _FROM_0),
-            "codes": pa.Column(pl.List(pl.UInt8), _lists(snapshot.read_json("layout.json")["width"], N - 1)),
+            "codes": pa.Column(pl.List(pl.UInt8), _lists(read_layout(snapshot, Layout)["width"], N - 1)),
         },
         strict=True,
     )
@@ -110,7 +110,7 @@ def _windows(snapshot: Snapshot) -> list[dict[str, Any]]:
 
 
 def _trajectories(snapshot: Snapshot) -> list[dict[str, Any]]:
-    width, numbers = snapshot.read_json("layout.json")["width"], range(1, STEPS + 1)
+    width, numbers = read_layout(snapshot, Layout)["width"], range(1, STEPS + 1)
     small, allele = pa.Column(pl.Int16), pa.Column(pl.List(pl.UInt8), _lists(ALLELE, EMPTY))
     schema = pa.DataFrameSchema(
         {

@@ -14,11 +14,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from assets_data.documents import read_layout
 from assets_data.domains.genome.alleles import LETTERS, normalize, record_id
 from assets_data.domains.genome.calls import Call
 from assets_data.domains.genome.config import GenomeConfig
 from assets_data.domains.genome.fasta import Reference, edited, read_reference, reference_digest
 from assets_data.domains.genome.folding import SCHEMA, Folding
+from assets_data.domains.genome.read import Layout
 from assets_data.domains.genome.sources import ORIGINS, slice_calls, slice_digest
 from assets_data.lineage import DataError, Snapshot, SnapshotWriter, Store, read_sections
 from assets_data.lineage.identity.record_ids import among, decode_records, table_records
@@ -53,7 +55,7 @@ def arguments_now(config: GenomeConfig, arguments: Mapping[str, Any]) -> dict[st
 
 def without_records(writer: SnapshotWriter, variants: Snapshot, gone: np.ndarray) -> None:
     """Write a slice as it is without the alleles ``gone`` (uint8[n, 32], ascending), as reading it again would."""
-    layout = variants.read_json("layout.json")
+    layout = read_layout(variants, Layout)
     with pq.ParquetFile(variants.file(TABLE)) as file:
         batches = (pa.Table.from_batches([batch], SCHEMA) for batch in file.iter_batches(1 << 16))
         _write(writer, batches, gone, layout, Counter(variants.stats["left_out"]), variants.stats["read"])

@@ -14,8 +14,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from assets_data.documents import read_manifest
-from assets_data.domains.text.read import SPLITS
+from assets_data.documents import read_layout, read_manifest
+from assets_data.domains.text.read import SPLITS, TriplesLayout
 from assets_data.domains.text.windows import SPECIALS_PER_ROW
 from assets_data.finding import Finding
 from assets_data.lineage import Snapshot, Store
@@ -36,7 +36,7 @@ def label_leaks(triples: Snapshot) -> Finding:
     Labels are tokens ``[decoder_begin + 1, decoder_end)`` of a row, the encoder sees ``[encoder_begin, encoder_end)``:
     they must not meet, and must not say the same. A row with more tokens than a window and its specials leaks as well.
     """
-    most = triples.read_json("layout.json")["window"] + SPECIALS_PER_ROW
+    most = read_layout(triples, TriplesLayout)["window"] + SPECIALS_PER_ROW
     rows, count, examples = 0, 0, []
     for split in SPLITS:
         for batch in iter_batches(triples.file(f"{split}.arrow")):

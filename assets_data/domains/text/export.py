@@ -21,7 +21,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from assets_data.domains.text.read import SPLITS
+from assets_data.documents import read_layout
+from assets_data.domains.text.read import SPLITS, TriplesLayout
 from assets_data.domains.text.rows import rows_schema
 from assets_data.lineage import DataError, IntegrityError, Snapshot, SnapshotWriter, Store, digest_file
 from assets_data.lineage.identity.digests import load_json
@@ -103,7 +104,7 @@ def _read_meta(path: Path) -> dict[str, Any]:
 
 
 def _write_export(store: Store, triples: Snapshot, folder: Path, file_format: str) -> None:
-    layout = triples.read_json("layout.json")
+    layout = read_layout(triples, TriplesLayout)
     for name, entry in triples.files.items():
         if entry["part"] and Path(name).stem not in SPLITS:
             shutil.copyfile(triples.file(name), folder / name)

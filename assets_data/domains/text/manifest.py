@@ -9,7 +9,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from assets_data.documents import read_layout
 from assets_data.domains.text.checks import Finding, label_leaks, misplaced_rows, split_overlaps
+from assets_data.domains.text.read import TriplesLayout
 from assets_data.lineage import DataError, Snapshot, SnapshotWriter, Store
 
 
@@ -35,7 +37,7 @@ def _build(writer: SnapshotWriter, slices: dict[str, Snapshot], tokenizer: Snaps
         what = "a dataset needs at least one training row"
         found = {name: dict(snapshot.stats.get("dropped", {})) for name, snapshot in slices.items()}
         raise DataError("MANIFEST_EMPTY", what, found=found, action="look at what was dropped, then at text.documents")
-    layouts = {name: snapshot.read_json("layout.json") for name, snapshot in slices.items()}
+    layouts = {name: read_layout(snapshot, TriplesLayout) for name, snapshot in slices.items()}
     _require_tokenizer(layouts, tokenizer)
     checks = _run_checks(slices)
     rows = sum((Counter(snapshot.content["splits"]) for snapshot in slices.values()), Counter[str]())

@@ -15,11 +15,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from assets_data.documents import read_manifest
+from assets_data.documents import read_layout, read_manifest
 from assets_data.domains.text.mapped import MappedRows
 from assets_data.domains.text.mix_config import MixConfig
 from assets_data.domains.text.quotas import apportion, choose, distinct_keys, largest_total
-from assets_data.domains.text.read import SPLITS
+from assets_data.domains.text.read import SPLITS, TriplesLayout
 from assets_data.domains.text.rows import RECORDS_SCHEMA
 from assets_data.domains.text.windows import SPECIALS_PER_ROW
 from assets_data.lineage import DataError, Snapshot, SnapshotWriter, Store, mix64
@@ -87,7 +87,7 @@ def _weights(members: Mapping[str, Any], config: MixConfig) -> dict[str, float]:
 
 def _layout(sources: list[tuple[str, Snapshot]], config: MixConfig) -> dict[str, Any]:
     """The sources' common layout and where each row's ``source`` points."""
-    layouts = {f"{name} ({snapshot.id})": snapshot.read_json("layout.json") for name, snapshot in sources}
+    layouts = {f"{name} ({snapshot.id})": read_layout(snapshot, TriplesLayout) for name, snapshot in sources}
     first = next(iter(layouts.values()))
     wanted = config.tokenizer or first["tokenizer"]
     if any(layout["tokenizer"] != wanted for layout in layouts.values()):

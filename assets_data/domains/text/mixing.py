@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from assets_data.documents import read_manifest
+from assets_data.documents import read_layout, read_manifest
+from assets_data.domains.text.read import TriplesLayout
 from assets_data.lineage import DataError, Snapshot, Store
 
 
@@ -47,7 +48,7 @@ def adopt_mix(store: Store, mix: Snapshot) -> Snapshot:
     """The dataset manifest over the mix; ``text/dataset_manifest`` stands for it now."""
     from assets_data.domains.text.manifest import make_dataset_manifest
 
-    tokenizer = store.snapshot(mix.read_json("layout.json")["tokenizer"])
+    tokenizer = store.snapshot(read_layout(mix, TriplesLayout)["tokenizer"])
     manifest = make_dataset_manifest(store, {"mix": mix}, tokenizer)
     store.point("text/dataset_manifest", manifest)
     return manifest

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from assets_data.domains.text.read import read_decoder
+from assets_data.documents import read_layout
+from assets_data.domains.text.read import TriplesLayout, read_decoder
 from assets_data.lineage import Snapshot, Store
 
 CHARACTERS = 100
@@ -31,5 +32,5 @@ def _decoder(store: Store, table: Snapshot) -> Callable[[np.ndarray], str]:
         names = table.table("vertices.arrow")["token"].to_pylist()
         return lambda ids: " ".join(names[i] for i in ids)
     if "layout.json" in table.files:
-        return read_decoder(store.opened(table.read_json("layout.json")["tokenizer"]))
+        return read_decoder(store.opened(read_layout(table, TriplesLayout)["tokenizer"]))
     return lambda ids: " ".join(map(str, ids))

@@ -12,17 +12,29 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 import pyarrow as pa
 
-from assets_data.documents import read_manifest
+from assets_data.documents import read_layout, read_manifest
 from assets_data.lineage import DataError, Snapshot, Store
 from assets_data.lineage.identity.tables import read_table
 
 SPLITS = ("train", "validation", "test")
 SPANS = ("encoder_begin", "encoder_end", "decoder_begin", "decoder_end")
+
+
+class TriplesLayout(TypedDict):
+    """What ``layout.json`` of triples says; ``sources`` of a mix alone."""
+
+    tokenizer: str
+    vocab_size: int
+    window: int
+    specials: dict[str, int]
+    licence: str
+    origin: str
+    sources: list[dict[str, str]]
 
 
 class Triple(NamedTuple):
@@ -97,11 +109,11 @@ def open_slices(store: Store, manifest: Snapshot) -> dict[str, Snapshot]:
     return {name: store.snapshot(members["triples"][name]) for name in sorted(members["triples"])}
 
 
-def read_layout(slices: Mapping[str, Snapshot]) -> Layout:
+def shared_layout(slices: Mapping[str, Snapshot]) -> Layout:
     """The layout that all slices share. Raises DataError TRIPLES_LAYOUTS when they disagree."""
     found = set()
     for snapshot in slices.values():
-        layout = snapshot.read_json("layout.json")
+        layout = read_layout(snapshot, TriplesLayout)
         specials = {name: layout["specials"][name] for name in ("pad", "bos", "eos")}
         found.add(Layout(vocab_size=layout["vocab_size"], tokenizer=layout["tokenizer"], **specials))
     if len(found) > 1:

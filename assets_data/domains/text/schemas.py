@@ -12,9 +12,9 @@ import pandera.polars as pa
 import polars as pl
 
 from assets_data.columns import column_failures
-from assets_data.documents import read_manifest
+from assets_data.documents import read_layout, read_manifest
 from assets_data.domains.text import table_schemas as schemas
-from assets_data.domains.text.read import SPLITS
+from assets_data.domains.text.read import SPLITS, TriplesLayout
 from assets_data.domains.text.walks.schemas import schema_problems
 from assets_data.lineage import Snapshot, Store
 from assets_data.stage import Outcome
@@ -49,7 +49,7 @@ def _raw_slice_tables(snapshot: Snapshot) -> Iterator[Table]:
 
 
 def _triples_tables(snapshot: Snapshot) -> Iterator[Table]:
-    layout = snapshot.read_json("layout.json")
+    layout = read_layout(snapshot, TriplesLayout)
     rows = schemas.rows_schema(layout["vocab_size"], layout["window"])
     for split in SPLITS:
         yield f"{split}.arrow", pl.DataFrame(snapshot.table(f"{split}.arrow")), rows

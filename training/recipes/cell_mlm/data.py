@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from assets_data.domains.cells.read import Cells, Vocabulary, open_cells, open_members, open_vocabulary
+from assets_data.documents import read_layout
+from assets_data.domains.cells.read import Cells, Layout, Vocabulary, open_cells, open_members, open_vocabulary
 from assets_data.lineage import Snapshot, Store
 from training.data import TableRef
 from training.recipes.cell_mlm.config import CellMlmConfig
@@ -60,5 +61,5 @@ def open_data(store: Store, inputs: Mapping[str, Snapshot], config: CellMlmConfi
         tables=[TableRef(s.id, "train.arrow") for s in matrices.values()],
         order_values=train.table[column].to_numpy().astype(np.float64),
         items_per_row=1.0,
-        layouts={name: s.read_json("layout.json") for name, s in matrices.items()},
+        layouts={name: read_layout(s, Layout) for name, s in matrices.items()},
     )

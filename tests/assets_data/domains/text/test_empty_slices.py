@@ -13,7 +13,7 @@ from assets_data.domains.text.manifest import make_dataset_manifest
 from assets_data.domains.text.mix import make_mix
 from assets_data.domains.text.mix_config import MixConfig
 from assets_data.domains.text.quality_summary import make_quality_summary
-from assets_data.domains.text.read import SPLITS, TripleTable, open_slices, read_layout
+from assets_data.domains.text.read import SPLITS, TripleTable, open_slices, shared_layout
 from assets_data.domains.text.schemas import schema_failures
 from assets_data.domains.text.walks.config import RulesConfig, smoke
 from assets_data.domains.text.walks.corpus import make_walk_corpus
@@ -73,7 +73,7 @@ def test_its_readers_find_the_rows_of_the_other_slice_and_none_of_its_own(case):
     assert document["members"]["triples"] == {name: one.id for name, one in chain.triples.items()}
     assert document["splits"]["triples"] == chain.triples["files-0"].content["splits"]
     slices = open_slices(store, manifest)
-    assert read_layout(slices).tokenizer == chain.tokenizer.id
+    assert shared_layout(slices).tokenizer == chain.tokenizer.id
     for split in SPLITS:
         files = [snapshot.file(f"{split}.arrow") for snapshot in slices.values()]
         both, alone, none = TripleTable(files), TripleTable(files[0]), TripleTable(files[1])

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from assets_data.documents import read_manifest
+from assets_data.documents import read_layout, read_manifest
 from assets_data.lineage import Snapshot, Store
 from assets_data.stage import Outcome
-from newdomain.read import SPLITS
+from newdomain.read import SPLITS, Layout
 
 
 def split_overlaps(rows: Iterable[Snapshot]) -> list[dict[str, Any]]:
@@ -31,4 +31,4 @@ def check_splits(store: Store, manifest: Snapshot) -> Outcome:
 
 
 def _kept_together(snapshot: Snapshot) -> list[str]:
-    return ["record_id"] if snapshot.read_json("layout.json")["split_by"] == "record" else ["record_id", "group_id"]
+    return ["record_id"] if read_layout(snapshot, Layout)["split_by"] == "record" else ["record_id", "group_id"]

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+from assets_data.documents import read_layout
 from assets_data.lineage import DataError, Snapshot, SnapshotWriter, Store
 from newdomain.checks import split_overlaps
+from newdomain.read import Layout
 
 
 def make_dataset_manifest(store: Store, rows: Mapping[str, Snapshot], scaler: Snapshot) -> Snapshot:
@@ -33,7 +35,7 @@ def _build(writer: SnapshotWriter, slices: Mapping[str, Snapshot], scaler: Snaps
     counts = sum((Counter(snapshot.content["splits"]) for snapshot in slices.values()), Counter[str]())
     if not counts["train"]:
         raise DataError("MANIFEST_EMPTY", "a dataset needs at least one training row", found=dict(counts))
-    layouts = {name: snapshot.read_json("layout.json") for name, snapshot in slices.items()}
+    layouts = {name: read_layout(snapshot, Layout) for name, snapshot in slices.items()}
     if others := [name for name, layout in layouts.items() if layout["scaler"] != scaler.id]:
         what, action = "slices were made with another scaler", "materialise newdomain/rows of them again"
         raise DataError("MANIFEST_SCALER", what, expected=scaler.id, found=others, action=action)

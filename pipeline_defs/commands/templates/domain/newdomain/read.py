@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 import pyarrow as pa
 
-from assets_data.documents import read_manifest
+from assets_data.documents import read_layout, read_manifest
 from assets_data.lineage import Snapshot, Store
 
 SPLITS = ("train", "validation", "test")
+
+
+class Layout(TypedDict):
+    """What a reader of the rows must know: names of the features by place, of the target, what scaled them."""
+
+    features: list[str]
+    target: str
+    scaler: str
+    split_by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +47,7 @@ def open_slices(store: Store, manifest: Snapshot) -> dict[str, Snapshot]:
 def open_rows(slices: Mapping[str, Snapshot], split: str) -> Rows:
     """One split of all slices."""
     table = pa.concat_tables([snapshot.table(f"{split}.arrow") for snapshot in slices.values()])
-    width = max((len(snapshot.read_json("layout.json")["features"]) for snapshot in slices.values()), default=0)
+    width = max((len(read_layout(snapshot, Layout)["features"]) for snapshot in slices.values()), default=0)
     features = table["features"].combine_chunks()
     return Rows(
         row_keys=table["row_key"].to_numpy(),

@@ -7,11 +7,11 @@ from typing import Any
 import pandera.polars as pa
 import polars as pl
 
-from assets_data.documents import read_manifest
+from assets_data.documents import read_layout, read_manifest
 from assets_data.lineage import Snapshot, Store
 from assets_data.stage import Outcome
 from newdomain.raw_slice import IDS, record_id
-from newdomain.read import SPLITS
+from newdomain.read import SPLITS, Layout
 from newdomain.source import GROUP
 
 _HEX = pa.Check.str_matches(r"^[0-9a-f]{64}$")
@@ -43,7 +43,7 @@ def _raw_slice(snapshot: Snapshot) -> list[dict[str, Any]]:
 
 
 def _rows(snapshot: Snapshot) -> list[dict[str, Any]]:
-    width = len(snapshot.read_json("layout.json")["features"])
+    width = len(read_layout(snapshot, Layout)["features"])
     whole = pa.Check(
         lambda data: data.lazyframe.select(
             (pl.col(data.key).list.len() == width) & pl.col(data.key).list.eval(pl.element().is_finite()).list.all()
