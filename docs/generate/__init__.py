@@ -14,6 +14,7 @@ from docs.generate.errors import errors_page
 from docs.generate.fields import fields_page
 from docs.generate.figures import figures_page
 from docs.generate.flow import draw_flow
+from docs.generate.mazes import mazes_page
 from docs.generate.stages import stages_page
 
 DOCS = Path(__file__).parents[1]
@@ -23,4 +24,8 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "reference/commands.md": commands_page,
     "reference/errors.md": errors_page,
 }
-FILES: Mapping[str, Callable[[], str]] = {"figures.md": figures_page, "flow.svg": draw_flow}
+FILES: Mapping[str, Callable[[], str]] = {
+    "figures.md": figures_page,
+    "mazes.md": mazes_page,
+    "flow.svg": draw_flow,
+}

@@ -133,6 +133,30 @@ def test_a_figure_on_the_page_follows_its_file(monkeypatch, tmp_path):
     assert "987654 s, of which" in figures.figures_page()
 
 
+def test_the_page_about_mazes_follows_its_file(monkeypatch, tmp_path):
+    from docs.generate import figures, mazes
+
+    def arm(deep, **by_depth):
+        run = {"near": [0.9, 0.8, 0.95], "deep": deep, "verdict": "fail", "parameters": 1234, "cpu_seconds": 7.2}
+        return {"summary": {"mean_exact_by_depth": by_depth}, "runs": {"31": run}}
+
+    found = {
+        "core": arm([0.6, 0.5, 0.7], segments_1=[0.111] * 10, segments_2=[0.222] * 10),
+        "core_without_slow_slots": arm([0.3, 0.2, 0.4], segments_2=[0.333] * 10, segments_4=[0.444] * 10),
+        "plain": arm([0.1, 0.0, 0.2], segments_1=[0.555] * 10),
+    }
+    document = {"command": "python -m benchmarks.hrm_core", "commit": "0" * 40, "figures": found}
+    (tmp_path / "hrm_core.json").write_text(json.dumps(document))
+    monkeypatch.setattr(figures, "RESULTS", tmp_path)
+    page = mazes.mazes_page()
+    assert "| core | 31 | 0.900 [0.800, 0.950] | 0.600 [0.500, 0.700] | fail | 1,234 | 7 |" in page
+    assert "| with slots | 1 |" in page and "| without | 0 |" in page and "| core | 2 | 0.222 |" in page
+    assert "0.111" not in page and "| plain | none | 0.555 |" in page
+    found["core"]["runs"]["31"]["deep"] = [0.4, 0.3, 0.5]
+    (tmp_path / "hrm_core.json").write_text(json.dumps(document))
+    assert "| with slots | 0 |" in mazes.mazes_page() and "| intervals overlap | 1 |" in mazes.mazes_page()
+
+
 @pytest.mark.slow
 def test_the_site_builds_strictly_and_loads_nothing_from_elsewhere(tmp_path):
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]
