@@ -282,7 +282,7 @@ def test_where_the_process_that_forks_dies_the_stage_fails_with_a_code_and_the_n
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("recipe", ["hrm_lm", "cell_mlm", "world_model", "geno_lewm"])
+@pytest.mark.parametrize("recipe", ["hrm_lm", "cell_mlm", "world_model", "geno_lewm", "geno_hf"])
 def test_a_recipe_of_every_domain_has_the_same_ids_sealed(recipe, tmp_path):
     for name, sealed in (("open", ()), ("shut", ("--sealed",))):
         run_chain(tmp_path / name, "--recipe", recipe, *sealed)

@@ -51,7 +51,7 @@ class Layout(TypedDict):
     """What a reader of windows and trajectories must know (width, kinds), and of a slice of variants (the rest)."""
 
     width: int
-    kinds: list[str]
+    kinds: dict[str, dict[str, int]]
     source: str
     origin: str
     licence: str
