@@ -14,8 +14,11 @@ from assets_data.lineage.storage.sealing import SHUT_IN
 
 
 @contextlib.contextmanager
-def lease(path: Path) -> Generator[None, None, None]:
-    """Hold an exclusive lock on ``path``; waits for another holder, and ends with the process however it dies."""
+def lease(path: Path) -> Generator[bool, None, None]:
+    """Hold an exclusive lock on ``path``; waits for another holder, and ends with the process however it dies. Says
+    whether anybody held it before, who may have left something behind.
+    """
+    held = path.exists()
     try:
         with atomic.disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -23,11 +26,15 @@ def lease(path: Path) -> Generator[None, None, None]:
     except StorageError:
         if not SHUT_IN:
             raise
-        yield  # the process that this one works for holds it
+        yield held  # the process that this one works for holds it
         return
     with file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        held = held or os.fstat(file.fileno()).st_size > 0
+        if not held:
+            file.write(b"\n")  # for who waited meanwhile, and saw no file
+            file.flush()
+        yield held
 
 
 @contextlib.contextmanager

@@ -91,10 +91,12 @@ class Store(StageRecords):
         early = self._early_record(work) if self.withdrawing else record
         if self.only_find:
             return self._published(record) or _not_made(name)
-        with lease(record.with_suffix(".lock")):
-            atomic.sweep_temps(record)
+        with lease(record.with_suffix(".lock")) as called_before:
             found = None if parts and self.withdrawing else self._published(record)  # its receipt may name a holder
             found = found or (self._published(early) if early != record else None)
+            if not found and called_before:  # not each time: it lists every file of the store
+                atomic.sweep_temps(record)
+                atomic.sweep_temps(self._temp_root(record))
             found = found or self._publish(record, early, work, build, outside)
         if self.builder:
             self.builder.note(stage_key(work), found)
@@ -124,9 +126,8 @@ class Store(StageRecords):
         self, record: Path, early: Path, work: Build, build: Callable[[SnapshotWriter], None], outside: Outside
     ) -> Snapshot:
         work = dataclasses.replace(work, started=datetime.now(UTC), tree=commit(), environment=environment())
-        temp_root = self.root / "snapshots" / record.stem
+        temp_root = self._temp_root(record)
         with atomic.disk_errors(temp_root):
-            atomic.sweep_temps(temp_root)
             temp = atomic.temp_beside(temp_root)
             temp.mkdir(parents=True)
             try:
@@ -143,6 +144,9 @@ class Store(StageRecords):
         self._remember(early if WITHDRAWN in writer.found else record, work.stage, snapshot)
         keep_index(snapshot)
         return snapshot
+
+    def _temp_root(self, record: Path) -> Path:
+        return self.root / "snapshots" / record.stem
 
     def _build(
         self, work: Build, writer: SnapshotWriter, build: Callable[[SnapshotWriter], None], outside: Outside
