@@ -19,23 +19,24 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from assets_data.lineage.receipts.code import ROOT
 from benchmarks.result import save
 
 CAUSES = (
-    ("lineage/identity/columns.py", "", "values of tables, for the identity"),
-    ("lineage/identity/digests.py", "text_key64", "keys of rows, files and texts, which are data"),
-    ("lineage/identity/digests.py", "array_key64", "keys of rows, files and texts, which are data"),
-    ("text/raw_slice.py", "record_id", "record ids, which are data"),
-    ("text/cleaned.py", "", "text ids, which are data"),
-    ("lineage/identity/merkle.py", "", "record roots, for the identity"),
-    ("lineage/storage/snapshot.py", "_entry", "published files, for the list"),
-    ("lineage/storage/snapshot.py", "check_file", "published files, read back"),
-    ("lineage/storage/snapshot.py", "_said", "other parts, for the identity"),
-    ("lineage/storage/record_index.py", "", "the index of records"),
-    ("lineage/receipts/code.py", "", "source code and environment"),
-    ("lineage/receipts/packages.py", "", "source code and environment"),
-    ("lineage/receipts/working_tree.py", "", "the checkout against its commit"),
-    ("sources/parts.py", "_digest", "source files"),
+    ("assets_data/lineage/identity/columns.py", "", "values of tables, for the identity"),
+    ("assets_data/lineage/identity/digests.py", "text_key64", "keys of rows, files and texts, which are data"),
+    ("assets_data/lineage/identity/digests.py", "array_key64", "keys of rows, files and texts, which are data"),
+    ("assets_data/domains/text/raw_slice.py", "record_id", "record ids, which are data"),
+    ("assets_data/domains/text/cleaned.py", "", "text ids, which are data"),
+    ("assets_data/lineage/identity/merkle.py", "", "record roots, for the identity"),
+    ("assets_data/lineage/storage/snapshot_writer.py", "_entry", "published files, for the list"),
+    ("assets_data/lineage/storage/snapshot.py", "check_file", "published files, read back"),
+    ("assets_data/lineage/storage/snapshot_writer.py", "_said", "other parts, for the identity"),
+    ("assets_data/lineage/storage/record_index.py", "", "the index of records"),
+    ("assets_data/lineage/receipts/code.py", "", "source code and environment"),
+    ("assets_data/lineage/receipts/packages.py", "", "source code and environment"),
+    ("assets_data/lineage/receipts/working_tree.py", "", "the checkout against its commit"),
+    ("assets_data/sources/parts.py", "_digest", "source files"),
     ("training/checkpoint.py", "", "checkpoints in the run directory"),
     ("training/order/digest.py", "", "the order of rows and the journal"),
     ("training/metrics.py", "", "the order of rows and the journal"),
@@ -101,6 +102,8 @@ def _explicit(function: Callable[..., Any], only: Callable[..., bool] = lambda *
 
 def main() -> None:
     """Run once in an empty store and save the shares."""
+    if moved := {ending for ending, _, _ in CAUSES if not (ROOT / ending).is_file()}:
+        raise SystemExit(f"no such files any more: {sorted(moved)}")
     hashlib.sha256, hashlib.new = _Counting, _counting_new  # type: ignore
     from assets_data import stage
     from assets_data.lineage import Snapshot
