@@ -40,6 +40,7 @@ class Domain:
     - ``find(snapshots, text) -> {record: (where, excerpt)}``: the records that say something.
     - ``carried(snapshots, records) -> {record: {field: values}}``: what sources say of records besides their content,
       as settings asked them to; nothing for one of which nothing is kept.
+    - ``tally(snapshots) -> {field: {value: rows}}``: the same fields over all records of these sources, for reports.
     - ``alike(snapshots, records) -> records``: those that stand for the same content: another spelling of a text.
     - ``embed(source, target, vectors, settings, facts) -> facts``: read a file of rows, ask ``vectors(rows)`` for their
       embeddings, and write both to ``target``; for ``stemma embed``.
@@ -56,6 +57,7 @@ class Domain:
     preview: str = ""
     find: str = ""
     carried: str = ""
+    tally: str = ""
     alike: str = ""
     embed: str = ""
     commands: str = ""

@@ -10,6 +10,8 @@ from pipeline_defs.catalogue import catalogue
 
 Fields = Mapping[str, Sequence[str]]
 """Field -> its values."""
+SHOWN = 5
+"""Values of a field that a report names."""
 
 
 def carried_fields(snapshots: Iterable[Snapshot], records: Collection[bytes]) -> dict[bytes, Fields]:
@@ -25,3 +27,13 @@ def carried_fields(snapshots: Iterable[Snapshot], records: Collection[bytes]) ->
 def in_words(fields: Fields) -> Iterator[str]:
     """A line per field: ``meta.source: web | books``."""
     return (f"{name}: {' | '.join(values)}" for name, values in fields.items())
+
+
+def tally(snapshots: Iterable[Snapshot]) -> Iterator[tuple[str, str]]:
+    """``("rows by meta.source", "web 120, books 40, and 3 more")`` for every field that sources among these keep."""
+    read = list(snapshots)
+    for domain in catalogue().domains.values():
+        for name, values in load(domain.tally)(read).items() if domain.tally else ():
+            most = sorted(values.items(), key=lambda entry: (-entry[1], entry[0]))
+            rest = [f"and {len(most) - SHOWN} more"] if len(most) > SHOWN else []
+            yield f"rows by {name}", ", ".join([f"{value} {count:,}" for value, count in most[:SHOWN]] + rest)

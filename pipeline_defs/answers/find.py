@@ -9,7 +9,7 @@ from assets_data.stage import load
 from pipeline_defs.answers.answer import Answer
 from pipeline_defs.answers.carried import carried_fields, in_words
 from pipeline_defs.answers.nodes import default_store
-from pipeline_defs.answers.steps import withdrawn_from
+from pipeline_defs.answers.uses import withdrawn_from
 from pipeline_defs.catalogue import catalogue
 
 

@@ -29,12 +29,12 @@ def add_parsers(commands: Any) -> None:
     check = _add(commands, "check-proof", f"{_WHERE}proofs:check", text, file="what `prove --output` wrote")
     check.add_argument("--snapshot", metavar="ID", help="the snapshot it must be about: its id, or a beginning of one")
     text = "the records in one update of a checkpoint, with a preview of their text"
-    batch = _add(commands, "batch", f"{_WHERE}steps:batch", text, node=NODE)
+    batch = _add(commands, "batch", f"{_WHERE}batch:batch", text, node=NODE)
     batch.add_argument("--step", type=int, required=True, metavar="N", help="as metrics.jsonl counts: 1 is the first")
     find = _add(commands, "find", f"{_WHERE}find:find", "the ids of the records that say something")
     find.add_argument("words", nargs="+", help="what they say, in this order; several words count as one text")
     text = "every snapshot and checkpoint that holds or saw a record, and at which steps"
-    _add(commands, "uses", f"{_WHERE}steps:uses", text, record=RECORD)
+    _add(commands, "uses", f"{_WHERE}uses:uses", text, record=RECORD)
     text = "plan taking records out: what is affected, what learned from them, what it costs; --apply does it"
     withdraw = _add(commands, "withdraw", f"{_WHERE}withdrawal.command:withdraw", text)
     withdraw.add_argument("records", nargs="*", metavar="RECORD", help=RECORD)

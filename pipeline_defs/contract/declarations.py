@@ -18,7 +18,7 @@ GIVEN = {"store", "config", "slice_name", "inputs"}
 
 def domain_declarations(domain: Domain) -> Iterator[str]:
     """Everything that a domain names loads, and every stage is declared as its function is written."""
-    members = ("slices", "standing", "grown", "recorded", "preview", "find", "carried", "alike", "embed")
+    members = ("slices", "standing", "grown", "recorded", "preview", "find", "carried", "tally", "alike", "embed")
     addresses = {name: getattr(domain, name) for name in members}
     addresses |= {"commands": f"{domain.commands}:add_parsers" if domain.commands else ""}
     addresses |= {f"job {job.name}": job.run for job in domain.jobs}

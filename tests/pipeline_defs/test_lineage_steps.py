@@ -1,5 +1,6 @@
 """From a step to its records and from a record to its steps, against replaying every step."""
 
+import collections
 import json
 import random
 
@@ -34,6 +35,21 @@ def test_uses_agrees_with_replaying_every_step_for_every_record(chain, capsys):
         _, found = ask(capsys, "uses", record_id(text))
         steps = next((entry["steps"] for entry in found["uses"] if entry["kind"] == "toy/checkpoint"), [])
         assert set(steps) == replayed.get(record_id(text), set())
+
+
+def test_a_step_and_a_report_say_what_sources_keep_beside_the_records(chain, capsys):
+    from pipeline_defs.answers.carried import tally
+
+    lengths = {record_id(text): str(len(text)) for text in texts("a") + texts("b")}
+    _, batch = ask(capsys, "batch", "toy/checkpoint", "--step", "2")
+    assert [row["carried"] for row in batch["rows"]] == [
+        {row["record"]: {"length": [lengths[row["record"]]]}} for row in batch["rows"]
+    ]
+    assert main(["batch", "toy/checkpoint", "--step", "2"]) == 0
+    assert f"length: {lengths[batch['rows'][0]['record']]}" in capsys.readouterr().out
+    counts = collections.Counter(lengths.values())
+    ((name, shown),) = tally(chain.values())
+    assert name == "rows by length" and all(f"{value} {count}" in shown for value, count in counts.most_common(1))
 
 
 def test_uses_names_holders_learners_and_what_stands_on_them(chain, capsys):

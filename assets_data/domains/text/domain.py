@@ -175,6 +175,7 @@ DOMAIN = Domain(
     preview=f"{HERE}.preview:open_preview",
     find=f"{HERE}.find:find_text",
     carried=f"{HERE}.carried:carried_of",
+    tally=f"{HERE}.carried:tally_carried",
     alike=f"{HERE}.alike:same_text",
     commands=f"{HERE}.commands",
     jobs=(

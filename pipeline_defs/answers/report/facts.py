@@ -13,6 +13,7 @@ from assets_data.documents import read_facts, read_registration, read_result
 from assets_data.lineage import Snapshot, Store
 from assets_data.lineage.queries.explain import Tree, explain
 from assets_data.lineage.queries.tree import load_tree, newest
+from pipeline_defs.answers.carried import tally
 from pipeline_defs.answers.champion.contest import Challenger, find_challenger
 from pipeline_defs.answers.champion.standing import champion
 from pipeline_defs.answers.explain import tree_lines
@@ -127,6 +128,7 @@ def _data(tree: Tree, preflight: Snapshot) -> list[tuple[str, str]]:
         )
         for kind, count in kinds.items()
     ]
+    rows += tally(node.snapshot for node in tree.nodes.values() if node.snapshot)
     dataset = read_registration(preflight)["dataset"]
     return rows + [(k, f"{v:,}") for k, v in sorted(dataset.items()) if isinstance(v, int | float)]
 

@@ -17,7 +17,7 @@ from assets_data.lineage.queries.tree import Node
 from assets_data.lineage.receipts.receipt import Receipt
 from pipeline_defs.answers.answer import short
 from pipeline_defs.answers.champion.standing import is_promotion
-from pipeline_defs.answers.steps import names_by_id
+from pipeline_defs.answers.uses import names_by_id
 from pipeline_defs.answers.withdrawal.restarts import find_restart
 from pipeline_defs.catalogue import catalogue
 

@@ -13,7 +13,7 @@ from assets_data.lineage import Store, digest_file
 from assets_data.lineage.errors import StemmaError
 from assets_data.lineage.identity.digests import load_json
 from assets_data.lineage.queries.reach import Effect, Reach
-from pipeline_defs.answers.steps import trained_on
+from pipeline_defs.answers.uses import trained_on
 
 
 def find_restart(

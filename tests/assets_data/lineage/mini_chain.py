@@ -7,6 +7,7 @@ computes is a digest of what it read, so that every change below shows above.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -48,7 +49,8 @@ def make_raw(store: Store, slice_name: str, records: Sequence[str], config: Mini
     )
 
     def build(writer):
-        writer.write_table("records.parquet", pa.table({"record_id": ids, "text": list(records)}))
+        carried = [json.dumps({"length": str(len(text))}) for text in records]
+        writer.write_table("records.parquet", pa.table({"record_id": ids, "text": list(records), "carried": carried}))
         writer.write_json(
             "parts.json", {"licence": "CC0", "origin": "a test", "parts": [{"bytes": 10, "salt": config.salt}]}
         )

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from assets_data.domains.text.carried import carried_of
+from assets_data.domains.text.carried import carried_of, tally_carried
 from assets_data.domains.text.config import DocumentsConfig, TextConfig
 from assets_data.domains.text.documents import make_documents
 from assets_data.domains.text.raw_slice import make_raw_slice, record_id
@@ -50,6 +50,10 @@ def test_fields_are_kept_beside_every_record_under_its_own_id(store, tmp_path, k
         bytes.fromhex(hill): {"meta.source": ["books"], "meta.year": ["7"]},
     }
     assert schema_failures(raw) == []
+    assert tally_carried([raw, slice_of(store, tmp_path / "in", ())]) == {
+        "meta.source": {"wiki": 1, "books": 1, "crawl": 1},
+        "meta.year": {"1999": 1, "7": 1},
+    }
 
 
 def test_what_is_made_of_the_records_has_the_id_it_would_have_without(store, tmp_path):

@@ -1,61 +1,21 @@
-"""``stemma batch`` and ``stemma uses``: from a step to its records, and from a record to its steps."""
+"""``stemma uses``: from a record to everything that holds it, and to the steps that saw it."""
 
 from __future__ import annotations
 
-import functools
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from assets_data.lineage import DataError, Snapshot, Store
+from assets_data.lineage import DataError, Store
 from assets_data.lineage.queries.reach import HOLDS, LEARNED, Effect, Reach, all_nodes, find_reach
 from assets_data.lineage.storage.tombstones import read_tombstones
-from assets_data.stage import load
 from pipeline_defs.answers.answer import Answer, short
 from pipeline_defs.answers.carried import carried_fields, in_words
-from pipeline_defs.answers.nodes import default_store, find_node, find_record
-from pipeline_defs.answers.trained import TrainedRow, TrainedRows
+from pipeline_defs.answers.nodes import default_store, find_record
+from pipeline_defs.answers.trained import TrainedRows
 from pipeline_defs.catalogue import catalogue
 
 SHOWN = 20
-
-
-def batch(options: Namespace) -> Answer:
-    """The rows of one step with their records and texts."""
-    store, checkpoint = default_store(), find_node(options.node)
-    trained = TrainedRows(store, checkpoint)
-    text = functools.cache(lambda key: preview(store, store.opened(key)))
-    chunks = {(ref["snapshot"], ref["file"]): ref["chunks"] for ref in trained.record["tables"]}
-    rows = [
-        {
-            "table": row.table.id,
-            "kind": row.table.kind,
-            "file": row.file,
-            "row": row.row,
-            "chunk": row.chunk,
-            "epoch": row.epoch,
-            "record": row.record,
-            "records": dict(row.records),
-            "text": text(row.table.id)(_stored(row), row.chunk, chunks[row.table.id, row.file]),
-        }
-        for row in trained.batch(options.step)
-    ]
-    lines = [f"step {options.step} of {trained.steps}, {checkpoint.kind} {short(checkpoint.id)}: {len(rows)} rows"]
-    lines += [f"  {_records(row) or _place(row):<22}  {row['text']}" for row in rows]
-    document = {"checkpoint": checkpoint.id, "step": options.step, "steps": trained.steps, "rows": rows}
-    return Answer(document=document, lines=lines)
-
-
-def preview(store: Store, table: Snapshot) -> Callable[[Mapping[str, Any], int | None, int], str]:
-    """What the rows of a table say, as its domain shows them; nothing for a domain that shows none."""
-    domain = catalogue().domains.get(table.kind.partition("/")[0])
-    if domain is None or not domain.preview:
-        return lambda row, chunk, chunks: ""
-    return load(domain.preview)(store, table)
-
-
-def _stored(row: TrainedRow) -> Mapping[str, Any]:
-    return row.table.table(row.file).slice(row.row, 1).to_pylist()[0]
 
 
 def uses(options: Namespace) -> Answer:
@@ -148,12 +108,3 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
         yield f"  UNKNOWN   {short(key)} cannot be read: whether it holds the record is not known"
     if not document["uses"] and not document["unread"]:
         yield "  nothing in this store holds it"
-
-
-def _records(row: dict[str, Any]) -> str:
-    return " ".join(map(short, row["records"].values()))
-
-
-def _place(row: dict[str, Any]) -> str:
-    chunk = "" if row["chunk"] is None else f".{row['chunk']}"
-    return f"{row['kind'].rpartition('/')[2]} row {row['row']}{chunk}"
