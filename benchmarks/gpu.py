@@ -8,6 +8,7 @@ On a machine without one every stage runs on the CPU, at the demo's size or, for
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import platform
 import tempfile
@@ -18,15 +19,25 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from assets_data.lineage import with_overrides
 from benchmarks.training_loop import Unmeasured
-from benchmarks.training_peers import MadeUpRows, make_config, run_bare
+from benchmarks.training_peers import (
+    MadeUpRows,
+    make_config,
+    make_model,
+    run_bare,
+    run_hugging_face,
+    run_lightning,
+)
 from training.callbacks import Callback
 from training.checkpoint import read_state
 from training.environment import bit_facts, pick_device
 from training.loop import train
 from training.machine import cuda_devices
+from training.order import Order
+from training.parallel.world import ALONE, World
 
 TINY = {"model.layers": 1, "model.width": 16, "model.heads": 2, "model.context": 15, "train.batch_rows": 8}
 PACKAGES = ("torch", "numpy", "pyarrow", "safetensors")
@@ -46,11 +57,13 @@ class Bench:
         plan = {f"train.{name}": value for name, value in changes.items()}
         return with_overrides(replace(config, train=replace(config.train, device="auto")), {**self.changes, **plan})
 
-    def run(self, name: str, callbacks: tuple[Callback, ...] = (), **changes: Any) -> dict[str, Any]:
+    def run(
+        self, name: str, world: World = ALONE, callbacks: tuple[Callback, ...] = (), **changes: Any
+    ) -> dict[str, Any]:
         """Train in a folder of that name: seconds, updates per second after the first, and the checkpoint's id."""
         config = self.config(**changes)
         data = MadeUpRows(config.model.context + 1)
-        done = train(Unmeasured(), config, data, self.folder / name, code="b", callbacks=callbacks)  # type: ignore[arg-type]
+        done = train(Unmeasured(), config, data, self.folder / name, code="b", callbacks=callbacks, world=world)  # type: ignore[arg-type]
         facts = done.profile.facts()
         rates = {key: facts[key] for key in ("time_to_first_update_s", "updates_per_s")}
         return {**rates, "id": read_state(done.final)["checkpoint_id"], "inexact": done.inexact}
@@ -77,7 +90,9 @@ def loop(bench: Bench) -> dict[str, Any]:
 
 
 def peers(bench: Bench) -> dict[str, Any]:
-    """The bare loop beside Stemma's, in full precision: seconds of each. On a CPU only, where the bare loop runs."""
+    """The bare loop, Stemma's, and those of Lightning and Hugging Face where these are there: seconds of each, in full
+    precision on the CPU, where the bare loop runs.
+    """
     config = bench.config(precision="none", device="cpu")
     data = MadeUpRows(config.model.context + 1)
     begun = time.perf_counter()
@@ -85,7 +100,75 @@ def peers(bench: Bench) -> dict[str, Any]:
     bare = time.perf_counter() - begun
     begun = time.perf_counter()
     bench.run("peers", precision="none", device="cpu")
-    return {"bare_s": bare, "stemma_s": time.perf_counter() - begun}
+    seconds = {"bare_s": bare, "stemma_s": time.perf_counter() - begun}
+    for name, loop in (("lightning", run_lightning), ("transformers", run_hugging_face)):
+        if importlib.util.find_spec(name):
+            begun = time.perf_counter()
+            loop(config, data)
+            seconds[f"{name}_s"] = time.perf_counter() - begun
+    return seconds
+
+
+def batch_sizes(bench: Bench) -> dict[str, Any]:
+    """One, four and sixteen times the rows of an update."""
+    rows = bench.config().train.batch_rows
+    return {str(n * rows): bench.run(f"rows-{n}", batch_rows=n * rows) for n in (1, 4, 16)}
+
+
+def attention(bench: Bench) -> dict[str, Any]:
+    """Torch's attention kernels, one allowed at a time; those that this machine or the model lacks say why."""
+    found: dict[str, Any] = {}
+    for backend in (SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.CUDNN_ATTENTION):
+        try:
+            with sdpa_kernel(backend):
+                found[backend.name] = bench.run(f"attention-{backend.name}")
+        except RuntimeError as error:
+            found[backend.name] = {"unavailable": str(error).splitlines()[0]}
+    with sdpa_kernel(SDPBackend.MATH):
+        return {**found, "MATH": bench.run("attention-math")}
+
+
+def variants(bench: Bench) -> dict[str, Any]:
+    """AdamW fused, over lists of tensors, and tensor by tensor."""
+    kinds = {"fused": {}, "foreach": {"fused": False, "foreach": True}, "single": {"fused": False, "foreach": False}}
+    return {name: bench.run(f"variant-{name}", **{"optimizer.kwargs": kwargs}) for name, kwargs in kinds.items()}
+
+
+def graphs(bench: Bench) -> dict[str, Any]:
+    """Seconds of so many forward and backward passes as kernels are launched, and as a CUDA graph replays them."""
+    if not torch.cuda.is_available():
+        return {"unavailable": "no CUDA device"}
+    config = bench.config()
+    tokens_BT = torch.zeros(config.train.batch_rows, config.model.context, dtype=torch.int64, device="cuda")
+    seconds = {}
+    for name in ("launched", "replayed"):
+        model: Any = make_model(config).cuda()
+        passes = torch.cuda.make_graphed_callables(model, (tokens_BT,)) if name == "replayed" else model
+        torch.cuda.synchronize()
+        begun = time.perf_counter()
+        for _ in range(bench.updates):
+            passes(tokens_BT).sum().backward()
+        torch.cuda.synchronize()
+        seconds[name] = time.perf_counter() - begun
+    return seconds
+
+
+def overlap(bench: Bench) -> dict[str, Any]:
+    """Batches made when they are asked for, and ahead by a thread: the same checkpoint."""
+    found = {str(ahead): bench.run(f"ahead-{ahead}", World(ahead=ahead)) for ahead in (0, 2)}
+    return {"ahead": found, "equal": len({each["id"] for each in found.values()}) == 1}
+
+
+def order(bench: Bench) -> dict[str, Any]:
+    """Seconds to find the rows of an update, of the first and of one ten million later."""
+    config = bench.config()
+    made = Order(0, MadeUpRows(config.model.context + 1).row_keys, config.train.batch_rows)
+    seconds = {}
+    for update in (0, 10**7):
+        begun = time.perf_counter()
+        made.batch(update)
+        seconds[str(update)] = time.perf_counter() - begun
+    return seconds
 
 
 def optimizers(bench: Bench) -> dict[str, Any]:
@@ -107,7 +190,7 @@ def bits(bench: Bench) -> dict[str, Any]:
 
     ids = {name: bench.run(f"bits-{name}")["id"] for name in ("once", "again")}
     try:
-        bench.run("bits-cut", (Cut(),))
+        bench.run("bits-cut", callbacks=(Cut(),))
     except KeyboardInterrupt:
         ids["resumed"] = bench.run("bits-cut")["id"]
     lanes = {n: {bench.run(f"bits-{n}-{time}", lanes=n)["id"] for time in (1, 2)} for n in (1, 2, 4)}
@@ -115,13 +198,16 @@ def bits(bench: Bench) -> dict[str, Any]:
 
 
 def save(bench: Bench) -> dict[str, Any]:
-    """Seconds of a run's checkpoints: every update against none but the last."""
+    """A checkpoint every update, at its edge and behind the run, against none but the last."""
     often = bench.run("save-often", checkpoint_every=1, log_every=1)
     seldom = bench.run("save-seldom", checkpoint_every=bench.updates, log_every=1)
-    return {"every_update": often, "at_the_end": seldom}
+    behind = bench.run("save-behind", World(behind=True), checkpoint_every=1, log_every=1)
+    return {"every_update": often, "every_update_behind": behind, "at_the_end": seldom}
 
 
-STAGES: tuple[Callable[[Bench], dict[str, Any]], ...] = (environment, bits, loop, peers, optimizers, save)
+STAGES: tuple[Callable[[Bench], dict[str, Any]], ...] = (
+    environment, bits, loop, batch_sizes, attention, peers, variants, optimizers, graphs, overlap, save, order,
+)  # fmt: skip
 
 
 def measure(bench: Bench, budget: float, out: Path) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from assets_data.lineage import DataError, StemmaError
-from pipeline_defs.answers.answer import Answer, fault_document
+from pipeline_defs.answers.answer import Answer, fault_document, plain
 from pipeline_defs.answers.nodes import default_store
 from training.launch import handle as handles
-from training.launch.jobs import cancel
+from training.launch.jobs import cancel, follow_log
 from training.launch.jobs import jobs as found_jobs
 
 
@@ -21,6 +21,11 @@ def jobs(options: Namespace) -> Answer:
         facts = [_facts(run) for run in found_jobs(root)]
         return Answer(document={"jobs": facts}, lines=[_line(fact) for fact in facts] or ["no jobs"])
     run = _chosen(root, options.run)
+    if options.action == "logs" and options.follow:
+        for line in follow_log(run):
+            print(plain(line), flush=True)
+        facts = _facts(run)
+        return Answer(document=facts, lines=[_line(facts)], ok=facts["state"] == handles.State.COMPLETED)
     if options.action == "logs":
         lines = (run / handles.JOB / handles.LOG).read_text(errors="replace").splitlines()
         return Answer(document={"run": run.name, "lines": lines}, lines=lines)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
@@ -41,7 +41,8 @@ class Chain:
     asked: Mapping[str, Mapping[str, Any]]
     notes: Sequence[str]
     id: str
-    sealed: bool = False
+    how: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the store resource in its runs: whether they are sealed, where checkpoints are trained."""
 
     @property
     def tags(self) -> dict[str, str]:
@@ -121,7 +122,7 @@ def run_chain(instance: dg.DagsterInstance, chain: Chain, slices: Mapping[str, S
     with the first failing step.
     """
     with one_listing():
-        known, store = catalogue(), StoreResource(sealed=chain.sealed).open()
+        known, store = catalogue(), StoreResource(sealed=bool(chain.how.get("sealed"))).open()
         domains = {domain.name: domain for stage in chain.stages if (domain := known.sliced_by(stage))}
         chosen = slices or {name: _slice_names(domain, chain, store) for name, domain in domains.items()}
         for name, names in chosen.items():

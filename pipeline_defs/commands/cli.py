@@ -90,6 +90,10 @@ def make_parser() -> argparse.ArgumentParser:
     run.add_argument("--no-wait", action="store_true", help="end at once where another command holds this root")
     text = "build each stage where it can read what it declared and nothing else; what was made unsealed is made again"
     run.add_argument("--sealed", action="store_true", help=text)
+    text = "train checkpoints in a job of so many processes (torchrun), see `stemma jobs`; without it, in this one"
+    run.add_argument("--processes", type=int, metavar="N", help=text)
+    text = "what a job's processes have of the model: the whole, or (fsdp) their rows of it (%(default)s)"
+    run.add_argument("--parallel", choices=["ddp", "fsdp"], default="ddp", help=text)
     run.set_defaults(command=_run)
     ui = commands.add_parser("ui", help="serve the Dagster UI on 127.0.0.1")
     ui.add_argument("--port", type=int, default=3000)
@@ -115,7 +119,9 @@ def _run(options: argparse.Namespace) -> int:
     from pipeline_defs.commands.settings import chosen_settings
 
     settings = chosen_settings(options.config, options.set)
-    return run(options.recipe, options.preset, settings, wait=not options.no_wait, sealed=options.sealed)
+    job = {"launcher": "torchrun", "processes": options.processes, "parallel": options.parallel}
+    how = {"sealed": options.sealed, **(job if options.processes else {})}
+    return run(options.recipe, options.preset, settings, wait=not options.no_wait, how=how)
 
 
 def _print(text: str) -> int:

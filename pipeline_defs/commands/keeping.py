@@ -38,6 +38,7 @@ def add_parsers(commands: Any) -> None:
     jobs = add_answer(commands, "jobs", f"{_WHERE}jobs:jobs", text)
     jobs.add_argument("action", choices=("list", "status", "logs", "cancel"))
     jobs.add_argument("run", nargs="?", help="a run's name as listed, or an unambiguous beginning of it")
+    jobs.add_argument("--follow", action="store_true", help="with logs: every line as it comes, until the job is over")
     text = "the gate's report as one page (margins, curves, lineage, how to reproduce), or as markdown"
     report = add_answer(commands, "report", f"{_WHERE}report.command:report", text, node=f"what was judged: {NODE}")
     report.add_argument("--open", action="store_true", help="open the page in a browser")

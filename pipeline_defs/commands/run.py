@@ -30,13 +30,16 @@ UNCAPTURED = {
 }
 
 
-def run(recipe: str, preset: str, settings: Mapping[str, Any], wait: bool = True, sealed: bool = False) -> int:
-    """Run everything, print the summary. Returns 0 when the gate passed, 1 when a step or the gate failed.
+def run(
+    recipe: str, preset: str, settings: Mapping[str, Any], wait: bool = True, how: Mapping[str, Any] | None = None
+) -> int:
+    """Run everything, print the summary; ``how`` are settings of the store resource. Returns 0 when the gate passed, 1
+    when a step or the gate failed.
 
     Where another command holds the root it says which, and waits, or (``wait`` false) raises StorageError LOCK_HELD.
     """
-    chain = dataclasses.replace(plan_chain(recipe, preset, settings), sealed=sealed)
-    if sealed:
+    chain = dataclasses.replace(plan_chain(recipe, preset, settings), how=dict(how or {}))
+    if chain.how.get("sealed"):
         print(f"  sealed: Landlock ABI {require_landlock()}")
     for note in chain.notes:
         print(f"  note: {note}")

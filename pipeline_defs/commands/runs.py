@@ -77,7 +77,7 @@ class ChainRuns:
             yield group
 
     def _options(self, ops: Mapping[str, Any]) -> dict[str, Any]:
-        resources = {"store": {"config": {"slice_set": self.digest, "sealed": self.chain.sealed}}}
+        resources = {"store": {"config": {"slice_set": self.digest, **self.chain.how}}}
         return {"tags": self.chain.tags, "run_config": {"resources": resources, "ops": dict(ops), "loggers": CONSOLE}}
 
     def _told(self, stages: Sequence[Stage], names: Sequence[str]) -> _Told:

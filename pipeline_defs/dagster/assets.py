@@ -103,7 +103,7 @@ def make_stage(
     slices = {name for domain in wanted for name in resource.slices(domain, instance)}
     inputs = read_inputs(store, catalogue, stage, slice_name, slices)
     if resource.launcher != "inline" and is_training(stage):
-        train_in_job(stage, store, inputs, resource.processes)
+        train_in_job(stage, store, inputs, resource.processes, resource.parallel)
     snapshot = stage.call(store, inputs, full, slice_name)
     return Made(snapshot, inputs, store, {**_figures(stage, store, snapshot), **describe(snapshot)})
 

@@ -27,7 +27,9 @@ def is_training(stage: Stage) -> bool:
     return "recipe" in stage.bind and stage.kind == f"{stage.bind['recipe'].name}/checkpoint"
 
 
-def train_in_job(stage: Stage, store: Store, inputs: Mapping[str, Snapshot], processes: int) -> None:
+def train_in_job(
+    stage: Stage, store: Store, inputs: Mapping[str, Snapshot], processes: int, parallel: str = "ddp"
+) -> None:
     """Have the checkpoint made by a job of so many processes, unless it is made. Raises TrainingError JOB_FAILED."""
     if store.builder:
         action = "run it unsealed, or inline"
@@ -48,6 +50,7 @@ def train_in_job(stage: Stage, store: Store, inputs: Mapping[str, Snapshot], pro
         preflight=preflight.id,
         requested=dict(store.requested),
         processes=processes,
+        parallel=parallel,
     )
     run = store.run_dir(run_name(job, code_version(*training_code(recipe)), {}))
     handle = submit(run, request)

@@ -32,6 +32,10 @@ class StoreResource(dg.ConfigurableResource):
 
     processes: int = Field(default=1, description="Processes of a job; a power of two that divides train.lanes.")
 
+    parallel: Literal["ddp", "fsdp"] = Field(
+        default="ddp", description="Whether each process of a job has the whole model, or its rows of it."
+    )
+
     def open(self, config: StageConfig | None = None) -> Store:
         """The store; receipts written through it name the preset and overrides of ``config``.
 

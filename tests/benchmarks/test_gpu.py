@@ -16,6 +16,12 @@ def test_every_stage_answers_and_equal_runs_are_found_equal(tmp_path):
     assert set(bits["ids"]) == {"once", "again", "resumed"} and bits["equal"] and all(bits["lanes_equal"].values())
     ids = {name: figures["id"] for name, figures in found["stages"]["optimizers"]["figures"].items()}
     assert len(set(ids.values())) == len(ids) == 3
+    figures = {name: stage["figures"] for name, stage in found["stages"].items()}
+    assert figures["overlap"]["equal"] and set(figures["overlap"]["ahead"]) == {"0", "2"}
+    assert len({each["id"] for each in figures["save"].values()}) == 1  # when it is saved changes no bit
+    assert set(figures["batch_sizes"]) == {"8", "32", "128"}
+    assert all("id" in each or each["unavailable"] for each in figures["attention"].values())
+    assert "id" in figures["attention"]["MATH"]
 
 
 def test_what_the_budget_does_not_reach_is_named(tmp_path):

@@ -31,10 +31,11 @@ def test_a_job_makes_what_the_asset_would_and_is_not_started_twice(tmp_path, mon
     stage, store, inputs = prepared(tmp_path, **{"train.lanes": 2})
     for snapshot in inputs.values():
         store.point(snapshot.kind, snapshot)
-    resource = StoreResource(root=str(store.root), launcher="torchrun", processes=2)
+    resource = StoreResource(root=str(store.root), launcher="torchrun", processes=2, parallel="fsdp")
     with dg.DagsterInstance.ephemeral() as instance:
         made = make_stage(catalogue(), stage, instance, resource, None, "").snapshot
-    assert made.reused and made.read_json("training.json")["environment"]["parallel"]["world"] == 2
+    parallel = made.read_json("training.json")["environment"]["parallel"]
+    assert made.reused and (parallel["world"], parallel["strategy"]) == (2, "fsdp")
     [run] = jobs(store.root)
     handle = read_handle(run)
     train_in_job(stage, store, inputs, processes=2)
@@ -48,7 +49,8 @@ def test_a_job_makes_what_the_asset_would_and_is_not_started_twice(tmp_path, mon
     [listed] = json.loads(capsys.readouterr().out)["jobs"]
     assert (listed["run"], listed["state"], listed["processes"]) == (run.name, "COMPLETED", 2)
     assert main(["jobs", "status", run.name[:12]]) == 0 and main(["jobs", "cancel", run.name]) == 1
-    assert main(["jobs", "logs", run.name]) == 0 and made.id in capsys.readouterr().out
+    for more in ([], ["--follow"]):
+        assert main(["jobs", "logs", run.name, *more]) == 0 and made.id in capsys.readouterr().out
     assert main(["jobs", "status", "walk_lm-nothing"]) == 1
 
 

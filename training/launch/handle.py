@@ -46,6 +46,8 @@ class Request:
     preflight: str
     requested: dict[str, Any]
     processes: int = 1
+    parallel: str = "ddp"
+    """How several processes share the model; one process has no choice."""
     reduction: str = "exact"
 
 

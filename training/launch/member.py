@@ -29,7 +29,7 @@ def main(run: Path) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     request = read_handle(run).request
     try:
-        with joined(reduction=request.reduction) as world:
+        with joined(request.parallel if request.processes > 1 else None, request.reduction) as world:
             return train(request, world)
     except StemmaError as error:
         print(error, file=sys.stderr)
