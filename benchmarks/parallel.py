@@ -3,7 +3,8 @@
 The model and batch of ``training_loop`` (walk_lm's demo), the same rows, optimizer, clipping and one thread a process,
 in turn, several rounds, each round beginning with another one; compared are the seconds within a round. On two
 processes each takes half of a batch; on one process rank 0 works alone while rank 1 waits. Stemma's loop writes
-checkpoints, metrics and digests; the bare loops write nothing. ``python -m benchmarks.parallel [updates]``.
+checkpoints, metrics and digests; the bare loops write nothing. ``ahead_behind`` makes batches ahead by a thread and
+writes checkpoints behind the run. ``python -m benchmarks.parallel [updates]``.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,12 +50,12 @@ def run_bare(config: WalkLmConfig, data: MadeUpRows, world: World) -> None:
         optimizer.zero_grad(set_to_none=True)
 
 
-def stemma(lanes: int, reduction: str = "exact") -> Contender:
-    """Stemma's loop with so many lanes."""
+def stemma(lanes: int, **how: Any) -> Contender:
+    """Stemma's loop with so many lanes; ``how`` are further facts of the world."""
 
     def run(config: WalkLmConfig, data: MadeUpRows, world: World) -> None:
         changed = replace(config, train=replace(config.train, lanes=lanes))
-        given = replace(world, reduction=reduction)
+        given = replace(world, **how)
         with tempfile.TemporaryDirectory() as folder:
             shared = Path(world.tell(folder))  # rank 0's
             train(Unmeasured(), changed, data, shared, code="benchmark", world=given)  # type: ignore[arg-type]
@@ -66,9 +68,12 @@ TOGETHER: dict[str, Contender] = {
     "bare_ddp": run_bare,
     "lanes_2_exact": stemma(2),
     "lanes_4_exact": stemma(4),
-    "lanes_2_fast": stemma(2, "fast"),
+    "lanes_2_fast": stemma(2, reduction="fast"),
+    "lanes_2_fsdp": stemma(2, strategy="fsdp"),
+    "lanes_2_ahead_behind": stemma(2, ahead=2, behind=True),
 }
 BY_ITSELF: dict[str, Contender] = {"bare": run_bare, "lanes_1": stemma(1), "lanes_2": stemma(2), "lanes_4": stemma(4)}
+BY_ITSELF["lanes_1_ahead_behind"] = stemma(1, ahead=2, behind=True)
 
 
 def measure(contenders: dict[str, Contender], config: WalkLmConfig, data: MadeUpRows, world: World) -> dict:
