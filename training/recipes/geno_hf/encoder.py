@@ -6,7 +6,7 @@ predictor and whoever scores read the snapshot, so a directory that changes afte
 
 from __future__ import annotations
 
-import tempfile
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,9 +113,12 @@ def _publish(writer: SnapshotWriter, given: Directory | None) -> None:
     from training.recipes.geno_hf.llama import load_llama
     from training.recipes.geno_hf.untrained import write_untrained
 
-    with tempfile.TemporaryDirectory() as folder:
-        found = given or open_directory(write_untrained(Path(folder) / "untrained"))
-        tensors = found.tensors()
+    own = writer.path / "untrained"  # inside: a sealed stage writes nowhere else
+    found = given or open_directory(write_untrained(own))
+    tensors = found.tensors()
+    if own.exists():
+        tensors = {name: value.clone() for name, value in tensors.items()}
+        shutil.rmtree(own)
     kmer_ids(found.tokenizer)
     load_llama(found.config, tensors)
     save_file(tensors, writer.part("model.safetensors"))
