@@ -1,4 +1,7 @@
-"""What N slices cost, as counts of work: Python calls, and bytes read and written, which no other load changes."""
+"""What N slices cost, as counts of work: Python calls, and bytes read and written, which no other load changes.
+
+A checkout that is edited meanwhile is read anew, which counts.
+"""
 
 import itertools
 import os
