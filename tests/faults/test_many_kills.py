@@ -1,5 +1,6 @@
 """F44: files arrive, runs queue, and workers or everything are killed at random: the end is that of a calm machine."""
 
+import functools
 import json
 import random
 import shutil
@@ -63,17 +64,17 @@ def test_two_hundred_queued_runs_with_a_tenth_killed_and_the_whole_tree_five_tim
     shutil.copytree(finished_chain, root)
     before = len(checkpoints(root))
     marks = [*sorted(draw.sample(range(RUNS // 20, RUNS - RUNS // 20), TREES_KILLED)), RUNS]
+    launched: list[str] = []
+    doomed: dict[str, int] = {}  # run -> after how many of its events its worker is killed
+    for mark in marks:
+        with ui_server(root) as address, dg.DagsterInstance.from_config(str(root)) as instance:
+            if not launched:
+                launched = [launch_training(address, **seeded(number)) for number in range(RUNS)]
+                doomed.update((run_id, draw.randrange(1, 20)) for run_id in draw.sample(launched, WORKERS_KILLED))
+            wait_until(functools.partial(arrived, root, instance, doomed, mark), 3600, f"{mark} runs are through")
+            if mark < RUNS:
+                kill_everything(root)
     with dg.DagsterInstance.from_config(str(root)) as instance:
-        launched: list[str] = []
-        doomed: dict[str, int] = {}  # run -> after how many of its events its worker is killed
-        for mark in marks:
-            with ui_server(root) as address:
-                if not launched:
-                    launched = [launch_training(address, **seeded(number)) for number in range(RUNS)]
-                    doomed.update((run_id, draw.randrange(1, 20)) for run_id in draw.sample(launched, WORKERS_KILLED))
-                wait_until(lambda mark=mark: strike(root, instance, doomed) or through(instance) >= mark, 3600, mark)
-                if mark < RUNS:
-                    kill_everything(root)
         assert not doomed  # each was killed
         for run_id in launched:
             assert attempts(instance, run_id)[-1].status == S.SUCCESS
@@ -91,20 +92,17 @@ def seeded(number):
     return {"train.seed": 1_000 + number, "train.updates": 60}
 
 
-def strike(root, instance, doomed):
-    """Kill the workers of doomed runs that have written as many events as was drawn for them; never true."""
+def arrived(root, instance, doomed, mark):
+    """Whether ``mark`` of the launched runs have succeeded, at whichever attempt. On the way there, the workers of doomed
+    runs that have written as many events as was drawn for them are killed.
+    """
     for run_id, events in list(doomed.items()):
         worker = worker_of(root, run_id)
         if worker and len(instance.all_logs(run_id)) >= events:
             kill_process(worker)
             del doomed[run_id]
-    return False
-
-
-def through(instance):
-    """How many of the launched runs have succeeded, at whichever attempt."""
     done = instance.get_runs(dg.RunsFilter(statuses=[S.SUCCESS], job_name="__ASSET_JOB"))
-    return len({run.root_run_id or run.run_id for run in done})
+    return len({run.root_run_id or run.run_id for run in done}) >= mark
 
 
 def trainings(instance):
