@@ -93,7 +93,7 @@ def seeded(number):
 
 
 def arrived(root, instance, doomed, mark):
-    """Whether ``mark`` of the launched runs have succeeded, at whichever attempt. On the way there, the workers of doomed
+    """Whether ``mark`` of the launched runs have succeeded, at whichever attempt. Meanwhile the workers of doomed
     runs that have written as many events as was drawn for them are killed.
     """
     for run_id, events in list(doomed.items()):
