@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from assets_data.lineage import StorageError
+from assets_data.lineage.processes import boot_id, started
 from assets_data.lineage.storage import atomic
 
 ROOT_LOCK = "run.lock"  # below the root: whoever moves names of the store
@@ -94,22 +95,14 @@ def read_facts(path: Path) -> dict[str, Any]:
 
 
 def _describe(file: IO[bytes], what: str) -> None:
-    facts = {"what": what, "pid": os.getpid(), "host": socket.gethostname(), "boot": _boot()}
-    facts |= {"process_started": _ticks(), "since": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S")}
+    facts = {"what": what, "pid": os.getpid(), "host": socket.gethostname(), "boot": boot_id()}
+    facts |= {
+        "process_started": started(os.getpid()),
+        "since": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S"),
+    }
     file.truncate(0)
     file.write(json.dumps(facts).encode())
     file.flush()
-
-
-def _boot() -> str:
-    path = Path("/proc/sys/kernel/random/boot_id")
-    return path.read_text().strip() if path.is_file() else ""
-
-
-def _ticks() -> str:
-    """When this process began, in clock ticks since boot: field 22 of proc(5)'s stat; empty where there is no proc."""
-    path = Path("/proc/self/stat")
-    return path.read_text().rpartition(")")[2].split()[19] if path.is_file() else ""
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
 
+from assets_data.lineage.processes import end_with_parent
 from pipeline_defs.sealed import landlock
 
 _DENIED = re.compile(r"permission denied|errno 13|os error 13|operation not permitted", re.IGNORECASE)
@@ -27,7 +28,7 @@ _asked: list[str] = []  # what was opened or connected to last, as Python's audi
 def main(request_path: str, parent: int) -> None:
     """Read the request, seal, build, answer; the exit status is 0 where there is an answer. ``parent`` forked this."""
     request = json.loads(Path(request_path).read_text())
-    landlock.end_with_parent(signal.SIGKILL)
+    end_with_parent(signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)  # it died before the kernel knew
     os.environ |= {"HOME": request["own"], "TMPDIR": request["own"]}

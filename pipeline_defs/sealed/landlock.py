@@ -16,7 +16,7 @@ from pathlib import Path
 
 LEAST_ABI = 4  # files since 1, renames 2, truncation 3, TCP 4; below that a seal would be half a seal
 CREATE, ADD, RESTRICT = 444, 445, 446  # the same numbers on every architecture
-_NO_NEW_PRIVS, _DEATH_SIGNAL, _SECCOMP, _FILTER = 38, 1, 22, 2
+_NO_NEW_PRIVS, _SECCOMP, _FILTER = 38, 22, 2
 
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 EVERY_FS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1}  # from 5 on: device ioctl as well
@@ -53,11 +53,6 @@ def restrict(rules: Iterable[tuple[str, int]], *, network: bool) -> None:
         _no_sockets()
     _check(_libc.syscall(RESTRICT, ruleset, 0))
     os.close(ruleset)
-
-
-def end_with_parent(signal: int) -> None:
-    """Ask the kernel for a signal when the process that started this one ends."""
-    _check(_libc.prctl(_DEATH_SIGNAL, signal, 0, 0, 0))
 
 
 def writable(version: int) -> int:

@@ -13,12 +13,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from assets_data.lineage import DataError, from_dict
+from assets_data.lineage import DataError, from_dict, processes
 from assets_data.lineage.identity.digests import load_json
 from assets_data.lineage.storage import atomic
 
 JOB, HANDLE, BEGUN, ENDED, CANCELLED, LOG = "job", "handle.json", "begun", "ended.json", "cancelled", "job.log"
-PROC = Path("/proc")
 
 
 class State(StrEnum):
@@ -101,24 +100,16 @@ def alive(handle: Handle) -> bool:
 
 def start_time(pid: int) -> str:
     """When a process was started, as boot and clock ticks since it; empty for one that ended."""
-    try:
-        state, *fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
-    boot = (PROC / "sys/kernel/random/boot_id").read_text().strip()
-    return "" if state in "ZX" else f"{boot}/{fields[18]}"
+    ticks = processes.started(pid)
+    return ticks and f"{processes.boot_id()}/{ticks}"
 
 
 def descendants(pid: int) -> list[int]:
     """``pid`` and every process below it, parents first: torchrun starts each of its own in a session of its own."""
     parents: dict[int, list[int]] = {}
-    for entry in os.listdir(PROC):
-        if entry.isdigit() and start_time(int(entry)):
-            try:
-                parent = (PROC / entry / "stat").read_text().rpartition(")")[2].split()[1]
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            parents.setdefault(int(parent), []).append(int(entry))
+    for entry in filter(str.isdigit, os.listdir(processes.PROC)):
+        if processes.started(int(entry)) and (parent := processes.parent_of(int(entry))) is not None:
+            parents.setdefault(parent, []).append(int(entry))
     found = [pid]
     for each in found:
         found += parents.get(each, [])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import signal
@@ -10,6 +9,7 @@ import sys
 from pathlib import Path
 
 from assets_data.lineage import StemmaError, Store
+from assets_data.lineage.processes import end_with_parent
 from training.config import STALLED
 from training.launch.handle import Request, read_handle
 from training.parallel.follow import dismiss, follow
@@ -17,13 +17,11 @@ from training.parallel.world import LOST, World, joined
 from training.recipe import find_recipe
 from training.stages import make_checkpoint
 
-END_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
-
 
 def main(run: Path) -> int:
     """The exit status, as that of ``python -m training``."""
     parent = os.getppid()
-    ctypes.CDLL(None).prctl(END_WITH_PARENT, signal.SIGKILL)
+    end_with_parent(signal.SIGKILL)
     if os.getppid() != parent:
         return STALLED  # the agent died before the kernel knew
     logging.basicConfig(level=logging.INFO, format="%(message)s")

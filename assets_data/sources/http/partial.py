@@ -14,9 +14,8 @@ from typing import Any
 
 from assets_data.lineage.errors import IntegrityError
 from assets_data.lineage.identity.digests import load_json
+from assets_data.lineage.processes import boot_id
 from assets_data.lineage.storage import atomic
-
-_BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Partial:
@@ -36,7 +35,7 @@ class Partial:
     def create(cls, path: Path, url: str, validator: str | None, size: int | None) -> Partial:
         """An empty one in place of whatever was there."""
         discard(path)
-        header = {"url": url, "validator": validator, "size": size, "boot": _boot()}
+        header = {"url": url, "validator": validator, "size": size, "boot": boot_id()}
         with atomic.disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(exist_ok=False)
@@ -50,7 +49,7 @@ class Partial:
         if found:
             header, spans = found
             continued = header.get("url") == url and header.get("validator") and header.get("size") is not None
-            if continued and _boot() and header.get("boot") == _boot():
+            if continued and boot_id() and header.get("boot") == boot_id():
                 return cls(path, header["validator"], header["size"], spans)
         discard(path)
         return None
@@ -125,7 +124,3 @@ def _joined(spans: list[tuple[int, ...]]) -> list[list[int]]:
         else:
             joined.append([begin, end])
     return joined
-
-
-def _boot() -> str | None:
-    return _BOOT.read_text().strip() if _BOOT.is_file() else None

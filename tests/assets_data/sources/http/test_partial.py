@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assets_data.sources.http import partial as module
+from assets_data.lineage import processes
 from assets_data.sources.http.partial import Partial, journal_of
 
 URL = "http://host/part"
@@ -73,6 +73,6 @@ def test_a_journal_that_says_nothing_is_not_believed(tmp_path, journal):
 
 
 def test_where_the_boot_is_unknown_nothing_is_continued(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_BOOT", tmp_path / "no-such-file")
+    monkeypatch.setattr(processes, "PROC", tmp_path / "no-such-folder")
     write_all(tmp_path / "p", [(0, b"aaaa")])
     assert Partial.resume(tmp_path / "p", URL) is None
