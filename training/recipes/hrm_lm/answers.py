@@ -91,14 +91,18 @@ def exact(model: HrmLm, rows: FloodRows, numbers_N: np.ndarray, most: int) -> tu
 
 
 def measure_flood(model: HrmLm, rows: FloodRows, config: HrmLmConfig, numbers_N: np.ndarray) -> Evaluation:
-    """Exact match at depths trained on and at deeper ones, what more segments add there, and mazes to look at."""
-    use, trained = used_segments(model), config.model.core.segments if _loops(model) else 1
-    hits_GN, used_N = exact(model, rows, numbers_N, max(use, trained, SEGMENTS_SHOWN if _loops(model) else 1))
+    """Exact match at depths trained on and at deeper ones, what going on adds there, and mazes to look at.
+
+    Going on: from the fewest segments that an update of the training ran to as many as are used.
+    """
+    use, core = used_segments(model), config.model.core
+    fewest = (core.least_segments or core.segments) if _loops(model) else 1
+    hits_GN, used_N = exact(model, rows, numbers_N, max(use, fewest, SEGMENTS_SHOWN if _loops(model) else 1))
     depth_N, now_N = rows.depth_N[numbers_N], hits_GN[use - 1]
     near_N = depth_N <= max(TRAINED_DEPTHS)
     judged = [_share("near", now_N[near_N], depth_N[near_N]), _share("deep", now_N[~near_N], depth_N[~near_N])]
     if _loops(model):
-        judged.append(_gain(now_N[~near_N], hits_GN[trained - 1][~near_N], depth_N[~near_N]))
+        judged.append(_gain(now_N[~near_N], hits_GN[fewest - 1][~near_N], depth_N[~near_N]))
     scalars = {f"exact_{one.name}": one.value for one in judged[:2]} | {"segments": use}
     if _loops(model):
         scalars["segments_until_agreed"] = float(used_N.mean())

@@ -98,7 +98,9 @@ class GateConfig(TokenGate):
     slot_spread: float = option(0.01, "distance between core slots, in units of their size, that must be exceeded")
     near: float = option(0.95, "flood: share of mazes of trained depths that must be exceeded, right in every cell")
     deep: float = option(0.5, "flood: the same of mazes deeper than any trained on")
-    deep_gain: float = option(0.2, "flood: how much more of those eval_segments must solve than segments do")
+    deep_gain: float = option(
+        0.2, "flood: how much more of those eval_segments must solve than the fewest segments of training"
+    )
     monitor_rows: int = option(128, "other held-out rows for the curves, at most")
 
 

@@ -140,6 +140,8 @@ def test_near_deep_and_gain_are_counted_over_the_registered_mazes(rows):
     by_name = {one.name: one for one in found.measurements}
     assert by_name["near"].hits == hits[2][depth <= 5].sum() and by_name["deep"].hits == hits[2][depth > 5].sum()
     assert by_name["deep_gain"].value == pytest.approx(hits[2][depth > 5].mean() - hits[1][depth > 5].mean())
+    drawn = measure_flood(model, test, configured(**{"model.core.least_segments": 1}), numbers).measurements[2]
+    assert drawn.value == pytest.approx(hits[2][depth > 5].mean() - hits[0][depth > 5].mean())
     table = {row["depth"]: row for row in found.tables["exact_by_depth"]}
     assert table[3]["segments_2"] == pytest.approx(hits[1][depth == 3].mean(), abs=1e-4)
     assert table[3]["mazes"] == int((depth == 3).sum())
