@@ -8,7 +8,7 @@ asks before each optimizer step. Either way the weights stay those from before t
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -59,7 +59,7 @@ def blame(run: Run, update: int) -> TrainingError:
     rows, epochs = run.order.batch(update)
     run.model.zero_grad(set_to_none=True)
     bad_rows = [int(row) for row, epoch in zip(rows, epochs, strict=True) if not _replay(run, row, epoch)]
-    gradients = [(name, p.grad) for name, p in run.model.named_parameters() if p.grad is not None]
+    gradients = [(name, cast(Any, p.grad)) for name, p in run.model.named_parameters() if p.grad is not None]
     finite = [bool(torch.isfinite(grad.to_local() if run.sharded else grad).all()) for _, grad in gradients]
     bad = run.world.any(*(not fine for fine in finite)) if run.sharded else [not fine for fine in finite]
     parameter = next((name for (name, _), found in zip(gradients, bad, strict=True) if found), "none by itself")

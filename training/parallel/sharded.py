@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
@@ -62,7 +62,7 @@ class Sharded:
             if isinstance(module, FSDPModule):
                 module.set_gradient_divide_factor(1.0)
                 module.set_force_sum_reduction_for_comms(True)
-                module.set_custom_reduce_scatter(_PairByPair(world))
+                module.set_custom_reduce_scatter(cast(Any, _PairByPair(world)))
         self._cut: dict[str, Any] = dict(model.named_parameters())
         self.parameters = {n: nn.Parameter(p.to_local().detach(), p.requires_grad) for n, p in self._cut.items()}
         self._elements: dict[int, Elements] = {}
@@ -106,7 +106,7 @@ class Sharded:
 
     def state(self) -> dict[str, Tensor]:
         """The model's state by name: of parameters this process's rows, everything else whole."""
-        held = self.model.state_dict(keep_vars=True)
+        held: dict[str, Tensor] = self.model.state_dict(keep_vars=True)
         return {name: self._own.get(id(value), value) for name, value in held.items()}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
