@@ -114,6 +114,6 @@ def test_the_corpus_reaches_every_file_every_field_and_every_column(attacked):
     ]
     assert all((path, PLAIN) in reached for path in files) and len(files) == 42
     columns = {attack.where for attack in found if attack.place == "part column"}
-    assert columns == {"record_id", "text", "split", "row_key"}
+    assert columns == {"carried", "record_id", "text", "split", "row_key"}
     said = {attack.where for attack in found if attack.place.startswith("receipt ")}
     assert {"predicate.buildDefinition.externalParameters.config.salt", "subject.0.digest.sha256"} <= said
