@@ -158,14 +158,14 @@ def test_a_tracker_without_its_package_says_so_before_training(tmp_path, monkeyp
 
 
 def test_f28_a_save_that_fails_surfaces_in_its_own_step(tmp_path, monkeypatch):
-    """Saves are not in the background: there is no later step at which an error could surface, or be lost."""
+    """Unless saves are asked for behind the run, there is no later step at which an error could surface, or be lost."""
     from assets_data.lineage import StorageError
     from training import checkpoint
 
     def refuse(*arguments):
         raise StorageError("STORAGE_ENOSPC", "cannot write")
 
-    monkeypatch.setattr(checkpoint, "save", refuse)
+    monkeypatch.setattr(checkpoint.Draft, "write", refuse)
     seen: list[int] = []
 
     class Watch(Callback):

@@ -23,6 +23,6 @@ def carbon() -> GenoLewmConfig:
     return PREDICTORS["demo"]()
 
 
-PRESETS = {"smoke": PREDICTORS["smoke"], "carbon": carbon}
-DIRECTORIES = {"smoke": DirectoryConfig, "carbon": DirectoryConfig}
-STATES = {"smoke": StatesConfig, "carbon": lambda: StatesConfig(batch=8, shard=256)}
+PRESETS = {"smoke": PREDICTORS["smoke"], "demo": PREDICTORS["demo"], "carbon": carbon}
+DIRECTORIES = dict.fromkeys(PRESETS, DirectoryConfig)
+STATES = {"smoke": StatesConfig, "demo": StatesConfig, "carbon": lambda: StatesConfig(batch=8, shard=256)}

@@ -10,6 +10,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from assets_data.domains.genome.read import BASES
+from assets_data.lineage import uniform01
 from training.recipes.geno_hf.directory import INDEX
 from training.recipes.geno_hf.tokens import BEGIN, K
 
@@ -35,8 +36,7 @@ def write_untrained(folder: Path, seed: int = 0) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     words = ["<pad>", BEGIN, "</dna>", *map("".join, itertools.product(BASES[:4], repeat=K))]
     tokenizer = {"model": {"type": "WordLevel", "vocab": {word: place for place, word in enumerate(words)}}}
-    draw = np.random.Generator(np.random.PCG64(seed))
-    tensors = {name: (draw.random(shape, np.float32) - 0.5) / shape[-1] ** 0.5 for name, shape in _shapes()}
+    tensors = {name: (_drawn(seed, name, shape) - 0.5) / shape[-1] ** 0.5 for name, shape in _shapes()}
     tensors |= {name: 1 + value for name, value in tensors.items() if "norm" in name}
     shards = {"model-00001-of-00002.safetensors": "layers.0", "model-00002-of-00002.safetensors": ""}
     listed: dict[str, str] = {}
@@ -48,6 +48,12 @@ def write_untrained(folder: Path, seed: int = 0) -> Path:
     for name, document in documents.items():
         (folder / name).write_text(json.dumps(document))
     return folder
+
+
+def _drawn(seed: int, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """float32 in [0, 1)."""
+    places = np.arange(np.prod(shape), dtype=np.uint64)
+    return uniform01(seed, f"untrained/{name}", places).reshape(shape).astype(np.float32)
 
 
 def _shapes() -> list[tuple[str, tuple[int, ...]]]:
