@@ -26,11 +26,12 @@ class StageConfig(dg.Config):
 
 def config_of(stage: Stage) -> type[dg.Config]:
     """The stage's own run config: its presets are choices, and another name is refused before anything runs."""
-    presets: Any = Enum("Preset", {name: name for name in stage.presets or {}})
+    named = stage.kind.replace("/", "_").title().replace("_", "")
+    presets: Any = Enum(f"{named}Preset", {name: name for name in stage.presets or {}})  # Dagster knows types by name
     default = presets[stage.default_preset()]
     says = f"What it sets: {', '.join(read_fields(stage))}. See the asset's definition for types and meanings."
     return create_model(
-        f"{stage.kind.replace('/', '_').title().replace('_', '')}Config",
+        f"{named}Config",
         __base__=dg.Config,
         preset=(presets, Field(default=default, description="Named starting point.")),
         overrides=(dict[str, Any], Field(default={}, description=f"Dotted field names to values. {says}")),
