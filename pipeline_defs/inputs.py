@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from assets_data.lineage import DataError, Snapshot, Store
@@ -15,10 +16,16 @@ FOLDER = "slice_sets"  # below the store's root
 
 
 def read_inputs(
-    store: Store, catalogue: Catalogue, stage: Stage, slice_name: str, slices: Collection[str]
+    store: Store,
+    catalogue: Catalogue,
+    stage: Stage,
+    slice_name: str,
+    slices: Collection[str],
+    own: Mapping[str, Snapshot] | None = None,
 ) -> dict[str, Any]:
     """The stage's inputs by name: a verified snapshot, or a mapping from slice name for all ``slices`` that are there.
 
+    ``own`` are snapshots by published name that the same run made and that stand for it, whoever moved the name since.
     Raises DataError STORE_NOTHING_THERE for a snapshot that was never published.
     """
     inputs: dict[str, Any] = {}
@@ -27,8 +34,9 @@ def read_inputs(
             there = [key for key in store.names(given.kind) if key in slices]
             inputs[name] = {key: store.pointed(f"{given.kind}/{key}") for key in there}
         else:
-            sliced = catalogue.stage(given.kind).sliced
-            inputs[name] = store.pointed(f"{given.kind}/{slice_name}" if sliced else given.kind)
+            published = stage_name(catalogue.stage(given.kind), slice_name)
+            made = (own or {}).get(published)
+            inputs[name] = replace(store.snapshot(made.id), receipt=made.receipt) if made else store.pointed(published)
     return inputs
 
 

@@ -20,7 +20,7 @@ from pipeline_defs.dagster.names import asset_key
 from pipeline_defs.dagster.partitions import domain_slices, set_name
 from pipeline_defs.dagster.resources import StoreResource
 from pipeline_defs.dagster.stage_config import config_of, describe_presets, resolved
-from pipeline_defs.inputs import read_inputs
+from pipeline_defs.inputs import read_inputs, stage_name
 
 NONE = (None, None)
 
@@ -58,6 +58,11 @@ def _asset(catalogue: Catalogue, stage: Stage) -> dg.AssetsDefinition:
     return decorate(configured)
 
 
+_MADE: dict[str, dict[str, tuple[Snapshot, int]]] = {}
+"""Run -> published name -> what that run, in this process, made of it, and how many records were withdrawn then. Two
+runs of one recipe move the same names: each goes on from its own preflight, unless a withdrawal came between."""
+
+
 def _materialize(
     catalogue: Catalogue,
     stage: Stage,
@@ -69,7 +74,10 @@ def _materialize(
     slice_name = context.partition_key if stage.sliced else ""
     if stage.source and stage.sliced:
         context.instance.add_dynamic_partitions(set_name(stage.owner), [slice_name])
-    made = make_stage(catalogue, stage, context.instance, resource, config, slice_name)
+    withdrawn = len(resource.open().withdrawn)
+    own = {name: found for name, (found, then) in _MADE.get(context.run_id, {}).items() if then == withdrawn}
+    made = make_stage(catalogue, stage, context.instance, resource, config, slice_name, own)
+    _MADE.setdefault(context.run_id, {})[stage_name(stage, slice_name)] = made.snapshot, withdrawn
     for name, given in made.inputs.items():
         if isinstance(given, Snapshot):
             context.log.info(f"read {name}: {given.kind} {given.id}")
@@ -94,14 +102,18 @@ def make_stage(
     resource: StoreResource,
     config: Any,
     slice_name: str,
+    own: Mapping[str, Snapshot] | None = None,
 ) -> Made:
-    """Read a stage's inputs and make its snapshot, of one slice or (empty) whole; no name is moved to it yet."""
+    """Read a stage's inputs and make its snapshot, of one slice or (empty) whole; no name is moved to it yet.
+
+    ``own``: what the run made itself, see :func:`~pipeline_defs.inputs.read_inputs`.
+    """
     asked, full = resolved(stage, config, recorded_source(catalogue, stage, resource, slice_name)) if config else NONE
     store = resource.open(asked)
     many = [catalogue.stage(given.kind) for given in stage.inputs.values() if given.many]
     wanted = {domain.name for read in many if (domain := catalogue.sliced_by(read))}
     slices = {name for domain in wanted for name in resource.slices(domain, instance)}
-    inputs = read_inputs(store, catalogue, stage, slice_name, slices)
+    inputs = read_inputs(store, catalogue, stage, slice_name, slices, own)
     if resource.launcher != "inline" and is_training(stage):
         train_in_job(stage, store, inputs, resource.processes, resource.parallel)
     snapshot = stage.call(store, inputs, full, slice_name)
