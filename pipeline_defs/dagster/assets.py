@@ -75,9 +75,9 @@ def _materialize(
     if stage.source and stage.sliced:
         context.instance.add_dynamic_partitions(set_name(stage.owner), [slice_name])
     withdrawn = len(resource.open().withdrawn)
-    own = {name: found for name, (found, then) in _MADE.get(context.run_id, {}).items() if then == withdrawn}
+    own = {name: found for name, (found, then) in _MADE.get(context.run.run_id, {}).items() if then == withdrawn}
     made = make_stage(catalogue, stage, context.instance, resource, config, slice_name, own)
-    _MADE.setdefault(context.run_id, {})[stage_name(stage, slice_name)] = made.snapshot, withdrawn
+    _MADE.setdefault(context.run.run_id, {})[stage_name(stage, slice_name)] = made.snapshot, withdrawn
     for name, given in made.inputs.items():
         if isinstance(given, Snapshot):
             context.log.info(f"read {name}: {given.kind} {given.id}")
