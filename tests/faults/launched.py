@@ -63,6 +63,14 @@ def kill_process(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
+def kill_processes(words: str, root: Path) -> list[int]:
+    """SIGKILL to all of :func:`processes`; which they were. Without words to servers, daemon and workers alike."""
+    found = processes(words, root)
+    for pid in found:
+        kill_process(pid)
+    return found
+
+
 def _pids() -> list[int]:
     return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
 

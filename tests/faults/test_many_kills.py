@@ -11,7 +11,7 @@ import pytest
 from assets_data.lineage import Store
 from tests.chain import published_ids, run_chain
 from tests.dagster_server import ui_server
-from tests.faults.launched import attempts, kill_process, launch_training, processes, worker_of
+from tests.faults.launched import attempts, kill_process, kill_processes, launch_training, worker_of
 from tests.faults.operated import UNFINISHED, operate, quiet_ticks, settings, switch_on, wait_until, write_file
 
 SENSORS = ("new_slices", "retrain_on_new_manifest")
@@ -19,12 +19,6 @@ ROUNDS, FILES = 3, 8
 RUNS, WORKERS_KILLED, TREES_KILLED = 200, 20, 5
 CHECKPOINT = dg.AssetKey(["walk_lm", "checkpoint"])
 S = dg.DagsterRunStatus
-
-
-def kill_everything(root):
-    """Servers, daemon and workers, as a power cut does."""
-    for pid in processes("", root):
-        kill_process(pid)
 
 
 def logged(instance):
@@ -49,7 +43,7 @@ def test_f44_files_arrive_while_everything_is_killed_again_and_again_and_the_end
                 wait_until(lambda: instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)), 240, "a run begins")
                 enough = logged(instance) + draw.randrange(5, 60)
                 wait_until(lambda enough=enough: logged(instance) >= enough, 240, "it is on its way")
-                kill_everything(root)
+                kill_processes("", root)
         with ui_server(root):
             wait_until(lambda: quiet_ticks(instance, SENSORS, 3), 600, "the chain went through")
         assert not instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))
@@ -74,7 +68,7 @@ def test_two_hundred_queued_runs_with_a_tenth_killed_and_the_whole_tree_five_tim
                 doomed.update((run_id, draw.randrange(1, 20)) for run_id in draw.sample(launched, WORKERS_KILLED))
             wait_until(functools.partial(arrived, root, instance, doomed, mark), 3600, f"{mark} runs are through")
             if mark < RUNS:
-                kill_everything(root)
+                kill_processes("", root)
     with dg.DagsterInstance.from_config(str(root)) as instance:
         assert not doomed  # each was killed
         for run_id in launched:

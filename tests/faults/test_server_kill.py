@@ -11,11 +11,10 @@ from tests.dagster_server import ui_server
 from tests.faults.launched import (
     attempts,
     await_success,
-    kill_process,
+    kill_processes,
     launch_training,
     processes,
     training_began,
-    worker_of,
 )
 from tests.faults.operated import UNFINISHED, wait_until
 
@@ -41,13 +40,7 @@ def test_f38_f44_a_killed_server_and_its_restart_end_in_the_same_checkpoint(
     with ui_server(root) as address, dg.DagsterInstance.from_config(str(root)) as instance:
         run_id = launch_training(address, **SEED)
         wait_until(lambda: training_began(instance, run_id), 120, "the training began")
-        if killed == "everything":
-            victims = [*processes("", root), worker_of(root, run_id) or 0]
-        else:
-            victims = processes(killed, root)
-        assert victims
-        for pid in filter(None, victims):
-            kill_process(pid)
+        assert kill_processes("" if killed == "everything" else killed, root)
     with ui_server(root), dg.DagsterInstance.from_config(str(root)) as instance:
         await_success(instance, run_id)
         assert not instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from assets_data.lineage import option
 from training.recipes.geno_lewm.config import PRESETS as PREDICTORS
-from training.recipes.geno_lewm.config import GenoLewmConfig, StatesConfig
+from training.recipes.geno_lewm.config import StatesConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,11 +18,7 @@ class DirectoryConfig:
     )
 
 
-def carbon() -> GenoLewmConfig:
-    """A real encoder's states, on a GPU."""
-    return PREDICTORS["demo"]()
-
-
-PRESETS = {"smoke": PREDICTORS["smoke"], "demo": PREDICTORS["demo"], "carbon": carbon}
+PRESETS = {"smoke": PREDICTORS["smoke"], "demo": PREDICTORS["demo"], "carbon": PREDICTORS["demo"]}
+"""``carbon``: a real encoder's states, on a GPU, in smaller batches."""
 DIRECTORIES = dict.fromkeys(PRESETS, DirectoryConfig)
 STATES = {"smoke": StatesConfig, "demo": StatesConfig, "carbon": lambda: StatesConfig(batch=8, shard=256)}

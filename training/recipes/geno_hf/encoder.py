@@ -10,7 +10,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assets_data.domains.genome.read import open_members
+from assets_data.documents import read_layout
+from assets_data.domains.genome.read import Layout, open_members
 from assets_data.lineage import DataError, Snapshot, SnapshotWriter, Store
 from assets_data.lineage.storage.sealing import Outside
 from assets_data.stage import NOTHING, ROWS, Check, One, Stage
@@ -65,7 +66,7 @@ def make_encoder(store: Store, manifest: Snapshot, config: DirectoryConfig) -> S
     Raises DataError ENCODER_UNSAFE, ENCODER_MODEL for another model than a plain Llama, ENCODER_TOKENS where the
     tokenizer has no 6-mers or the manifest's windows are not whole ones.
     """
-    width = open_members(store, manifest)["windows"].read_json("layout.json")["width"]
+    width = read_layout(open_members(store, manifest)["windows"], Layout)["width"]
     if width % K:
         action = "set genome.windows.width to a multiple of 6"
         raise DataError("ENCODER_TOKENS", "windows are not whole 6-mers", found=width, action=action)
