@@ -6,6 +6,7 @@ process, several rounds. ``python -m benchmarks.checkpoint_io [megabytes]``.
 
 from __future__ import annotations
 
+import os
 import statistics
 import sys
 import tempfile
@@ -47,10 +48,10 @@ def measure(tensors: dict[str, dict[str, torch.Tensor]], folder: Path) -> dict[s
     state = checkpoint.read_state(saved)
     return seconds | {
         "sha256": clock(lambda: [digest_file(paths[p]) for p in paths]),
-        "stemma_verify": clock(lambda: checkpoint.read_state(saved)),
+        "stemma_verify": clock(lambda: checkpoint.read_state(_as_never_seen(saved))),
         "safetensors_load": clock(lambda: _touch({p: load_file(paths[p]) for p in paths})),
         "stemma_load": clock(lambda: _touch(checkpoint.load_tensors(saved, state))),
-        "stemma_verify_and_load": clock(lambda: _touch(_verified(saved))),
+        "stemma_verify_and_load": clock(lambda: _touch(_verified(_as_never_seen(saved)))),
     }
 
 
@@ -76,6 +77,13 @@ def main(megabytes: int) -> None:
 def _save_and_sync(tensors: dict[str, torch.Tensor], path: Path) -> None:
     save_file(tensors, path)
     atomic.sync_path(path)
+
+
+def _as_never_seen(path: Path) -> Path:
+    """A file whose times changed is hashed again: a verification is measured as another process does it."""
+    for file in path.iterdir():
+        os.utime(file)
+    return path
 
 
 def _verified(path: Path) -> dict[str, dict[str, torch.Tensor]]:
