@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from assets_data.lineage import DataError, Snapshot, Store
@@ -15,17 +16,25 @@ from pipeline_defs.catalogue import Catalogue
 FOLDER = "slice_sets"  # below the store's root
 
 
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What a run made itself: a snapshot's id, and the receipt of that making."""
+
+    id: str
+    receipt: Path | None
+
+
 def read_inputs(
     store: Store,
     catalogue: Catalogue,
     stage: Stage,
     slice_name: str,
     slices: Collection[str],
-    own: Mapping[str, Snapshot] | None = None,
+    own: Mapping[str, Own] | None = None,
 ) -> dict[str, Any]:
     """The stage's inputs by name: a verified snapshot, or a mapping from slice name for all ``slices`` that are there.
 
-    ``own`` are snapshots by published name that the same run made and that stand for it, whoever moved the name since.
+    ``own`` is what the same run made, by published name: it stands for that name, whoever moved it since.
     Raises DataError STORE_NOTHING_THERE for a snapshot that was never published.
     """
     inputs: dict[str, Any] = {}

@@ -17,10 +17,11 @@ from pipeline_defs.dagster.figures import recipe_metadata
 from pipeline_defs.dagster.launching import is_training, train_in_job
 from pipeline_defs.dagster.metadata import describe, picture, published
 from pipeline_defs.dagster.names import asset_key
+from pipeline_defs.dagster.own import WITHDRAWN, made_by, note_made
 from pipeline_defs.dagster.partitions import domain_slices, set_name
 from pipeline_defs.dagster.resources import StoreResource
 from pipeline_defs.dagster.stage_config import config_of, describe_presets, resolved
-from pipeline_defs.inputs import read_inputs, stage_name
+from pipeline_defs.inputs import Own, read_inputs, stage_name
 
 NONE = (None, None)
 
@@ -58,11 +59,6 @@ def _asset(catalogue: Catalogue, stage: Stage) -> dg.AssetsDefinition:
     return decorate(configured)
 
 
-_MADE: dict[str, dict[str, tuple[Snapshot, int]]] = {}
-"""Run -> published name -> what that run, in this process, made of it, and how many records were withdrawn then. Two
-runs of one recipe move the same names: each goes on from its own preflight, unless a withdrawal came between."""
-
-
 def _materialize(
     catalogue: Catalogue,
     stage: Stage,
@@ -75,14 +71,14 @@ def _materialize(
     if stage.source and stage.sliced:
         context.instance.add_dynamic_partitions(set_name(stage.owner), [slice_name])
     withdrawn = len(resource.open().withdrawn)
-    own = {name: found for name, (found, then) in _MADE.get(context.run.run_id, {}).items() if then == withdrawn}
+    own = made_by(context.instance, context.run, withdrawn)
     made = make_stage(catalogue, stage, context.instance, resource, config, slice_name, own)
-    _MADE.setdefault(context.run.run_id, {})[stage_name(stage, slice_name)] = made.snapshot, withdrawn
+    note_made(context.instance, context.run, stage_name(stage, slice_name), made.snapshot, withdrawn)
     for name, given in made.inputs.items():
         if isinstance(given, Snapshot):
             context.log.info(f"read {name}: {given.kind} {given.id}")
     tag_manifest(context, made.inputs)
-    return published(made.snapshot, made.metadata)
+    return published(made.snapshot, made.metadata | ({WITHDRAWN: withdrawn} if withdrawn else {}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +98,7 @@ def make_stage(
     resource: StoreResource,
     config: Any,
     slice_name: str,
-    own: Mapping[str, Snapshot] | None = None,
+    own: Mapping[str, Own] | None = None,
 ) -> Made:
     """Read a stage's inputs and make its snapshot, of one slice or (empty) whole; no name is moved to it yet.
 
@@ -135,7 +131,7 @@ def tag_manifest(context: dg.AssetExecutionContext, inputs: Mapping[str, Any]) -
     """The id of the dataset that a recipe's stage really reads, on its run: what was known before may have moved."""
     ids = [given.id for given in inputs.values() if isinstance(given, Snapshot) and given.kind.endswith(f"/{MANIFEST}")]
     if ids and context.run.tags.get(tags.MANIFEST) != ids[0]:
-        context.instance.add_run_tags(context.run_id, {tags.MANIFEST: ids[0]})
+        context.instance.add_run_tags(context.run.run_id, {tags.MANIFEST: ids[0]})
 
 
 def _figures(stage: Stage, store: Store, snapshot: Snapshot) -> dict[str, dg.MetadataValue]:

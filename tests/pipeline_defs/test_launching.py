@@ -13,7 +13,7 @@ from pipeline_defs.commands.cli import main
 from pipeline_defs.dagster.assets import make_stage
 from pipeline_defs.dagster.launching import is_training, train_in_job
 from pipeline_defs.dagster.resources import StoreResource
-from pipeline_defs.inputs import read_inputs
+from pipeline_defs.inputs import Own, read_inputs
 from tests.training.recipes.walk_lm.conftest import tiny
 from tests.training.walks import make_inputs
 from training.launch.handle import read_handle
@@ -59,10 +59,11 @@ def test_a_run_goes_on_from_its_own_preflight_whoever_moved_the_name_since(tmp_p
     stage, store, inputs = prepared(tmp_path)
     for snapshot in inputs.values():
         store.point(snapshot.kind, snapshot)
-    own = {"walk_lm/preflight_report": inputs.pop("preflight")}
+    first = inputs.pop("preflight")
+    own = {"walk_lm/preflight_report": Own(first.id, first.receipt)}
     other = make_preflight_report(store, stage.bind["recipe"], inputs, tiny(**{"train.seed": 9}))
     store.point("walk_lm/preflight_report", other)
-    for mine, expected in ((own, own["walk_lm/preflight_report"]), ({}, other)):
+    for mine, expected in ((own, first), ({}, other)):
         found = read_inputs(store, catalogue(), stage, "", [], mine)["preflight"]
         assert (found.id, found.receipt) == (expected.id, expected.receipt)
 
