@@ -15,7 +15,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,13 +47,13 @@ def code_version(*modules: str) -> str:
 
 def _source_digest(modules: Iterable[str]) -> str:
     pending = [file for module in modules for file in _sources(module)]
-    seen: dict[str, str] = {}
+    seen: dict[_File, str] = {}
     while pending:
         file = pending.pop()
-        if file.name not in seen:
-            seen[file.name], imported = _read(file)
+        if file not in seen:
+            seen[file], imported = _read(file)
             pending += imported
-    return digest_json(seen)
+    return digest_json({file.name: digest for file, digest in seen.items()})
 
 
 def _read(file: _File) -> tuple[str, list[_File]]:
@@ -200,7 +200,7 @@ def _plugins() -> frozenset[str]:
 def _imports(file: _File, source: bytes) -> list[_File]:
     found: list[_File] = []
     package = file.path.relative_to(file.root).with_suffix("").parts[:-1]
-    for node in ast.walk(ast.parse(source)):
+    for node in _statements(ast.parse(source)):
         if isinstance(node, ast.Import):
             found += [p for alias in node.names for p in _module_files(alias.name, file)]
         elif isinstance(node, ast.ImportFrom):
@@ -210,7 +210,17 @@ def _imports(file: _File, source: bytes) -> list[_File]:
                 else node.module
             )
             found += [p for alias in node.names for p in _module_files(f"{base}.{alias.name}", file)]
-    return found
+    return list(dict.fromkeys(found))
+
+
+def _statements(module: ast.Module) -> Iterator[ast.AST]:
+    """Every statement, at any depth. Expressions, most of a tree, hold no import."""
+    pending: list[ast.AST] = [module]
+    while pending:
+        node = pending.pop()
+        yield node
+        for block in ("body", "handlers", "orelse", "finalbody", "cases"):
+            pending += getattr(node, block, ())
 
 
 def _module_files(name: str, importer: _File) -> list[_File]:

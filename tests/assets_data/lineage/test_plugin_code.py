@@ -88,3 +88,23 @@ def test_a_module_that_is_not_there_is_an_error(version):
         version("a", "alien.nowhere")
     with pytest.raises(ConfigError, match="CODE_NO_SOURCE"):
         version("a", "no_such_package.at_all")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f():\n    import guests.tools",
+        "class A:\n    async def f(self):\n        with open('x'):\n            import guests.tools",
+        "try:\n    import json\nexcept ImportError:\n    import guests.tools",
+        "try:\n    import json\nexcept ImportError:\n    pass\nelse:\n    import guests.tools",
+        "try:\n    import json\nfinally:\n    import guests.tools",
+        "if json:\n    pass\nelif ast:\n    import guests.tools",
+        "for x in y:\n    pass\nelse:\n    while x:\n        import guests.tools",
+        "match x:\n    case 1:\n        import guests.tools",
+        "x = lambda: 1 if y else 2; import guests.tools",
+    ],
+)
+def test_an_import_counts_wherever_it_stands(version, source):
+    changes = {"alien/alone.py": f"{source}\n"}
+    before = version("a", "alien.alone", changes)
+    assert before != version("b", "alien.alone", {**changes, "guests/tools.py": "CHANGED = 1\n"})
