@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from assets_data.lineage import Store
 from assets_data.lineage.receipts.code import ROOT
 from pipeline_defs.commands.cli import main
 
@@ -46,6 +48,15 @@ DAGSTER = [
     ("job list -m pipeline_defs.definitions", YES, "retrain_walk_lm"),
     ("asset list -m pipeline_defs.definitions --select key:walk_lm/gate_report", YES, "walk_lm/gate_report"),
 ]
+DG = [
+    ("check toml", YES, "All TOML configuration files are valid."),
+    ("check defs", YES, "All definitions loaded successfully."),
+    ("list defs --assets key:walk_lm/gate_report", YES, "walk_lm/gate_report"),
+    ("launch --assets text/raw_slice --partition stdlib-0", YES, ""),  # says nothing; what it made is looked at below
+    ("launch --assets walk_lm/nothing", NO, "no AssetsDefinition objects supply"),
+    ("launch --job retrain_walk_l", UNUSABLE, 'Job "retrain_walk_l" not found'),
+]
+OF_DAGSTER = [(f"dagster {line}", *rest) for line, *rest in DAGSTER] + [(f"dg {line}", *rest) for line, *rest in DG]
 
 
 @pytest.mark.parametrize(("line", "status", "sentence"), STEMMA, ids=[f"{i}-{c[0]}" for i, c in enumerate(STEMMA)])
@@ -63,12 +74,19 @@ def test_stemma_answers(line, status, sentence, tmp_path, monkeypatch, capsys):
     assert not (tmp_path / "root").exists()
 
 
+def test_there_are_thirty_and_more():
+    assert len(STEMMA) + len(OF_DAGSTER) >= 30
+
+
 @pytest.mark.slow  # each loads Dagster and the code location in a process of its own
-@pytest.mark.parametrize(("line", "status", "sentence"), DAGSTER, ids=[line for line, *_ in DAGSTER])
+@pytest.mark.parametrize(("line", "status", "sentence"), OF_DAGSTER, ids=[line for line, *_ in OF_DAGSTER])
 def test_dagster_answers(line, status, sentence, tmp_path):
-    command = [sys.executable, "-m", "dagster", *line.split()]
+    program, *words = line.split()
     kept = {key: value for key, value in os.environ.items() if not key.startswith("DAGSTER_")}
-    variables = kept | {"STEMMA_ROOT": str(tmp_path / "root")}
+    variables = kept | {"STEMMA_ROOT": str(tmp_path / "root"), "VIRTUAL_ENV": sys.prefix, "COLUMNS": "120"}
+    command = [str(Path(sys.executable).parent / program), *words]
     done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True)
     assert done.returncode == status and sentence in done.stdout + done.stderr, done.stdout + done.stderr
     assert not list(ROOT.glob(".tmp_dagster_home_*"))
+    if line.startswith("dg launch --assets text/raw_slice"):
+        assert Store(tmp_path / "root/store").names("text/raw_slice") == ["stdlib-0"]
