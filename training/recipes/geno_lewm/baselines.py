@@ -1,4 +1,5 @@
-"""What needs no network: the change by class of edit, by ridge regression, by the nearest training row.
+"""What needs no network: the change by class of edit, by ridge regression, by the nearest training row; by position,
+the change that carrying the vectors along makes, and ridge regression on all that the predictor gets.
 
 Fitted on training rows, in units of sigma. All of them take edits as if each were alone, and add up.
 """
@@ -72,15 +73,20 @@ def features(rows: Rows) -> np.ndarray:
     return found
 
 
-def ridge(train: Rows, held_out: Rows, others: Rows, *, state: bool) -> np.ndarray:
-    """float64[R, D]: ridge regression (Hoerl & Kennard 1970) on :func:`features`, with the state before all beside them
-    where asked; its penalty is the one of ``PENALTIES`` that is best on the held-out rows.
+def ridge(train: Rows, held_out: Rows, others: Rows, *beside: str) -> np.ndarray:
+    """float64[R, D]: ridge regression (Hoerl & Kennard 1970) on :func:`features` and, where named, on the ``state``
+    before all and on what is known by ``positions``; its penalty is the one of ``PENALTIES`` that is best on the
+    held-out rows.
     """
     mean, spread = train.states_RSD[:, 0].mean(0), train.states_RSD[:, 0].std(0) + 1e-6
 
     def design(rows: Rows) -> np.ndarray:
         parts = [np.ones((len(rows.steps_R), 1)), features(rows)]
-        return np.hstack([*parts, (rows.states_RSD[:, 0] - mean) / spread] if state else parts)
+        if "state" in beside:
+            parts.append((rows.states_RSD[:, 0] - mean) / spread)
+        if "positions" in beside:
+            parts += [rows.last_carried(), by_flanks(rows)]
+        return np.hstack(parts)
 
     x, target = design(train), train.last_change().astype(np.float64)
     gram, moment = x.T @ x, x.T @ target
@@ -88,6 +94,12 @@ def ridge(train: Rows, held_out: Rows, others: Rows, *, state: bool) -> np.ndarr
     fitted = [np.linalg.solve(gram + penalty * np.eye(len(gram)), moment) for penalty in PENALTIES]
     best = min(fitted, key=lambda weights: float(np.square(watched @ weights - truth).sum()))
     return design(others) @ best
+
+
+def by_flanks(rows: Rows) -> np.ndarray:
+    """float32[R, F]: the vectors beside each edit, added up over the row's edits."""
+    assert rows.positions is not None
+    return np.where(rows.valid_RK[..., None], rows.positions.flank_RKF, 0).sum(1)
 
 
 def copy_nearest(train: Rows, others: Rows) -> np.ndarray:
@@ -125,8 +137,11 @@ def squared_errors(train: Rows, held_out: Rows, test: Rows) -> dict[str, np.ndar
     predicted = {
         "no_change": np.zeros_like(truth),
         "class_mean": class_mean(train, test),
-        "ridge": ridge(train, held_out, test, state=False),
-        "ridge_with_state": ridge(train, held_out, test, state=True),
+        "ridge": ridge(train, held_out, test),
+        "ridge_with_state": ridge(train, held_out, test, "state"),
         "copy_nearest": copy_nearest(train, test),
     }
+    if test.positions is not None:
+        predicted["carried"] = test.last_carried()
+        predicted["ridge_with_positions"] = ridge(train, held_out, test, "state", "positions")
     return {name: np.square(value - truth).sum(1) for name, value in predicted.items()}

@@ -11,10 +11,16 @@ from training.recipes.geno_lewm.data import Rows
 
 def batch_of(rows: Rows, chosen: np.ndarray) -> dict[str, Tensor]:
     """``state`` float32[B, D]; ``offset``, ``shift``, ``kind`` int64[B, K]; ``deleted``, ``inserted`` int64[B, K, A];
-    ``change`` float32[B, K, D] in units of sigma; ``valid`` bool[B, K].
+    ``change`` float32[B, K, D] in units of sigma; ``valid`` bool[B, K]. By position also ``carried`` float32[B, K, D],
+    as the change that it makes, and ``flank`` float32[B, K, F].
     """
     states = torch.from_numpy(rows.states_RSD[chosen])
     sigma = torch.tensor(rows.sigma_D)
+    positions: dict[str, Tensor] = {}
+    if rows.positions is not None:
+        carried = torch.from_numpy(rows.positions.carried_RKD[chosen])
+        positions["carried"] = (carried - states[:, :1]) / sigma
+        positions["flank"] = torch.from_numpy(rows.positions.flank_RKF[chosen])
     return {
         "state": states[:, 0],
         "offset": torch.from_numpy(rows.offset_RK[chosen]),
@@ -24,4 +30,5 @@ def batch_of(rows: Rows, chosen: np.ndarray) -> dict[str, Tensor]:
         "inserted": torch.from_numpy(rows.inserted_RKA[chosen].astype(np.int64)),
         "change": (states[:, 1:] - states[:, :1]) / sigma,
         "valid": torch.from_numpy(np.arange(3)[None, :] < rows.steps_R[chosen][:, None]),
+        **positions,
     }

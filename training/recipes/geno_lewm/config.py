@@ -19,13 +19,20 @@ class StatesConfig:
     near: int = option(4, "tokens on each side of the anchor's that the narrow mean is over")
     far: int = option(16, "tokens on each side of the anchor's that the wide mean is over")
     norm: Literal["none", "l2"] = option("none", "l2 makes every state of length 1")
+    state: Literal["pooled", "positions"] = option(
+        "pooled",
+        "positions: the predictor also gets the vectors of the bases before all edits, carried to where the edits move "
+        "them; for an encoder of single bases",
+    )
+    flank: int = option(6, "positions: vectors on each side of an edit that the predictor gets")
     batch: int = option(64, "windows that the encoder is given at once")
     shard: int = option(4096, "windows of a shard; a killed run goes on at the shard it was in")
 
     def __post_init__(self) -> None:
-        if not 0 <= self.near <= self.far or min(self.batch, self.shard) < 1:
-            what = "near lies between 0 and far, and batch and shard are at least 1"
-            raise ConfigError("STATES_CONFIG", what, found=(self.near, self.far, self.batch, self.shard))
+        if not 0 <= self.near <= self.far or min(self.flank, self.batch, self.shard) < 1:
+            what = "near lies between 0 and far, and flank, batch and shard are at least 1"
+            found = (self.near, self.far, self.flank, self.batch, self.shard)
+            raise ConfigError("STATES_CONFIG", what, found=found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,9 +135,14 @@ def demo() -> GenoLewmConfig:
 PRESETS = {"smoke": smoke, "demo": demo}
 
 
+def _positions() -> StatesConfig:
+    """Every base's vector, of the last layer."""
+    return StatesConfig(state="positions")
+
+
 def _middle() -> StatesConfig:
     """The encoder's middle: its last layer is about the base to be named, and changes less predictably."""
-    return StatesConfig(layer=2)
+    return StatesConfig(layer=2, state="positions")
 
 
-STATES = {"smoke": StatesConfig, "demo": _middle}
+STATES = {"smoke": _positions, "demo": _middle}

@@ -14,6 +14,21 @@ from training.data import TableRef
 from training.recipes.geno_lewm.state_table import read_states
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Positions:
+    """What the vectors before all edits say of each step; see :mod:`training.recipes.geno_lewm.moving`."""
+
+    carried_RKD: np.ndarray
+    """float32[R, K, D]: the state that they make at their new places."""
+    flank_RKF: np.ndarray
+    """float32[R, K, F]: those beside the edit, end to end."""
+
+    @classmethod
+    def of(cls, values_RKN: np.ndarray, dims: int) -> Positions:
+        """What :func:`carry` gives, for states of width ``dims``."""
+        return cls(carried_RKD=values_RKN[..., :dims], flank_RKF=values_RKN[..., dims:])
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rows(Trajectories):
     """Trajectories of one split. S is 4, the states; K is 3, the steps; D the width of a state."""
@@ -22,6 +37,8 @@ class Rows(Trajectories):
     """float32[R, S, D]: behind a row's last step the states repeat."""
     sigma_D: np.ndarray
     """float32[D]: deviation of the change over the training rows' steps: the unit of every error."""
+    positions: Positions | None = None
+    """What is known by position; None where the table is of pooled states alone."""
 
     @property
     def valid_RK(self) -> np.ndarray:
@@ -36,6 +53,12 @@ class Rows(Trajectories):
     def last_change(self) -> np.ndarray:
         """float32[R, D]: the whole change of each row."""
         return self.change_RKD[np.arange(len(self.steps_R)), self.steps_R - 1]
+
+    def last_carried(self) -> np.ndarray:
+        """float32[R, D]: by position, the whole change that carrying alone makes, in units of sigma."""
+        assert self.positions is not None
+        last = self.positions.carried_RKD[np.arange(len(self.steps_R)), self.steps_R - 1]
+        return (last - self.states_RSD[:, 0]) / self.sigma_D
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,16 +94,16 @@ def open_data(store: Store, inputs: Mapping[str, Snapshot], judged: EncoderVerdi
         what, action = "the state table was made by another encoder", f"materialise {table.kind} again"
         raise DataError("ENCODER_CHANGED", what, expected=made_by, found=inputs["encoder"].id, action=action)
     train = open_trajectories(trajectories, "train")
-    states = read_states(table, "train", train.row_keys)
-    sigma = deviation(states, train.steps_R)
+    known = read_states(table, "train", train.row_keys)
+    sigma = deviation(known["state"], train.steps_R)
 
     def rows(split: str) -> Rows:
         found = open_trajectories(trajectories, split)
-        return Rows(**_fields(found), states_RSD=read_states(table, split, found.row_keys), sigma_D=sigma)
+        return Rows(**_fields(found), **_stated(read_states(table, split, found.row_keys)), sigma_D=sigma)
 
     return GenoData(
         **_fields(train),
-        states_RSD=states,
+        **_stated(known),
         sigma_D=sigma,
         members={"trajectories": trajectories.id, "encoder": inputs["encoder"].id, "state_table": table.id},
         tables=[TableRef(trajectories.id, "train.arrow")],
@@ -103,6 +126,13 @@ def _judged(store: Store, inputs: Mapping[str, Snapshot]) -> EncoderVerdict:
     from training.recipes.geno_lewm.encoder_gate import judge_encoder
 
     return EncoderVerdict(*judge_encoder(store, inputs["manifest"], inputs["encoder"]))
+
+
+def _stated(known: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    by_position = {
+        f"{name}_{axes}": known[name] for name, axes in (("carried", "RKD"), ("flank", "RKF")) if name in known
+    }
+    return {"states_RSD": known["state"], "positions": Positions(**by_position) if by_position else None}
 
 
 def _fields(rows: Trajectories) -> dict[str, Any]:

@@ -52,6 +52,12 @@ def evaluate(model: Predictor, data: GenoData, preflight: Snapshot) -> Evaluatio
     rows += [judged.row(f"1 edit, {kind}", judged.single(number), 1) for number, kind in enumerate(KINDS)]
     cosine = _state_cosines(predicted, test)
     scalars = {f"{name} at {steps} edits": value for steps, pair in cosine.items() for name, value in pair.items()}
+    scalars |= {
+        f"gain over {name} at {steps} edits": judged.gain(name, test.steps_R == steps)[0]
+        for steps in cosine
+        for name in errors
+        if name not in ("model", NO_CHANGE)
+    }
     return Evaluation(measurements=found, scalars=scalars, tables={"groups": rows}, summary=_summary(rows, cosine))
 
 

@@ -64,18 +64,37 @@ class Layer(nn.Module):
         return x_BTH + self.narrow(F.gelu(self.wide(self.between(x_BTH))))
 
 
+class Carried(nn.Module):
+    """What is known by position as a vector: the change that carrying makes up to each edit and by it, and what lies
+    beside the edit. ``part``, at first zero, takes that change straight to the prediction.
+    """
+
+    def __init__(self, dims: int, flank: int, width: int) -> None:
+        super().__init__()
+        self.change = nn.Linear(2 * dims, width)
+        self.flank = nn.Sequential(nn.LayerNorm(flank), nn.Linear(flank, width))
+        self.part = nn.Linear(dims, dims, bias=False)
+        nn.init.zeros_(self.part.weight)
+
+    def forward(self, carried_BKD: Tensor, flank_BKF: Tensor) -> Tensor:
+        own_BKD = torch.diff(carried_BKD, dim=1, prepend=torch.zeros_like(carried_BKD[:, :1]))
+        return self.change(torch.cat([carried_BKD, own_BKD], -1)) + self.flank(flank_BKF)
+
+
 class Predictor(nn.Module):
     """State and edits to the change after each edit, in units of sigma: the sum of the edits' own parts so far.
 
-    It starts as "no change", as the last layer starts at zero. What edit k+1 is changes nothing before it.
+    ``flank`` is the width of what is known beside each edit by position; 0 for pooled states alone. It starts as "no
+    change", as the last layer starts at zero. What edit k+1 is changes nothing before it.
     """
 
-    def __init__(self, config: ModelConfig, dims: int) -> None:
+    def __init__(self, config: ModelConfig, dims: int, flank: int = 0) -> None:
         super().__init__()
         width = config.d_model
         self.scale = nn.LayerNorm(dims)
         self.state = nn.Linear(dims, width)
         self.actions = Actions(width)
+        self.positions = Carried(dims, flank, width) if flank else None
         self.step = nn.Embedding(STEPS + 1, width)
         self.layers = nn.ModuleList(Layer(width, config.heads) for _ in range(config.layers))
         self.norm = nn.LayerNorm(width)
@@ -91,9 +110,13 @@ class Predictor(nn.Module):
         names = ("offset", "shift", "kind", "deleted", "inserted")
         state_BH = self.state(self.scale(batch["state"]))
         actions_BKH = self.actions(*(batch[name] for name in names)) + state_BH[:, None]
+        if self.positions is not None:
+            actions_BKH = actions_BKH + self.positions(batch["carried"], batch["flank"])
         x_BTH = torch.cat([state_BH[:, None], actions_BKH], 1)
         x_BTH = x_BTH + self.step.weight[: x_BTH.shape[1]]
         for layer in self.layers:
             x_BTH = layer(x_BTH)
         change_BKD = self.last(self.norm(x_BTH[:, 1:])).cumsum(1)
+        if self.positions is not None:
+            change_BKD = change_BKD + self.positions.part(batch["carried"])
         return change_BKD if self.adapter is None else self.adapter(change_BKD)

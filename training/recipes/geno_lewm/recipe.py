@@ -51,15 +51,17 @@ class GenoLewm(Recipe):
         return inspect(data, config)
 
     def model_inputs(self, data: GenoData, config: GenoLewmConfig) -> Mapping[str, Any]:
-        """The width of a state, and the unit of a change: both belong to the model."""
-        return {"dims": int(data.states_RSD.shape[2]), "sigma": [float(value) for value in data.sigma_D]}
+        """The width of a state, of what is known beside an edit, and the unit of a change: all belong to the model."""
+        flank = 0 if data.positions is None else int(data.positions.flank_RKF.shape[2])
+        sigma = [float(value) for value in data.sigma_D]
+        return {"dims": int(data.states_RSD.shape[2]), "flank": flank, "sigma": sigma}
 
     def build_model(self, config: GenoLewmConfig, inputs: Mapping[str, Any]) -> Predictor:
         """A new model with weights from torch's generator."""
         from training.recipes.geno_lewm.losses import train_only
         from training.recipes.geno_lewm.model import Predictor
 
-        model = Predictor(config.model, inputs["dims"])
+        model = Predictor(config.model, inputs["dims"], inputs.get("flank", 0))
         train_only(model, config.loss)
         return model
 

@@ -19,9 +19,10 @@ from assets_data.stage import load
 from training.recipes.dna_lm import RECIPE as DNA_LM
 from training.recipes.dna_lm.model import MASK
 from training.recipes.geno_lewm.config import StatesConfig
-from training.recipes.geno_lewm.data import Rows
-from training.recipes.geno_lewm.encoder import states
+from training.recipes.geno_lewm.data import Positions, Rows
+from training.recipes.geno_lewm.encoder import Encoder, carry, states
 from training.recipes.geno_lewm.evaluate import predict
+from training.recipes.geno_lewm.moving import places
 from training.recipes.geno_lewm.state_table import OPENER
 from training.stages import load_model
 
@@ -64,12 +65,19 @@ def open_lengths(store: Store, checkpoint: Snapshot, opener: str) -> Score:
     def score(rows: Trajectories) -> dict[str, np.ndarray]:
         both = np.stack([states(opened, rows.windows_RSW[:, state], config) for state in (0, 1)], 1)
         known = {field.name: getattr(rows, field.name) for field in fields(Trajectories)}
-        stated = Rows(**known, states_RSD=np.concatenate([both, both[:, 1:], both[:, 1:]], 1), sigma_D=sigma)
+        both = np.concatenate([both, both[:, 1:], both[:, 1:]], 1)
+        positions = _positions(opened, rows, both.shape[2], config) if config.state == "positions" else None
+        stated = Rows(**known, states_RSD=both, sigma_D=sigma, positions=positions)
         change, predicted = stated.change_RKD[:, 0], predict(model, stated)[:, 0]
         lengths = {"change": change, "predicted": predicted, "surprise": predicted - change}
         return {name: np.linalg.norm(value.astype(np.float64), axis=1) for name, value in lengths.items()}
 
     return score
+
+
+def _positions(opened: Encoder, rows: Trajectories, dims: int, config: StatesConfig) -> Positions:
+    found = places(rows, config.flank)
+    return Positions.of(carry(opened, rows.windows_RSW[:, 0], found.carried_RKW, found.flank_RKP, config), dims)
 
 
 def log_ratio(model: Any, rows: Trajectories, batch: int = 256) -> np.ndarray:

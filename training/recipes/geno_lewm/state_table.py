@@ -6,21 +6,24 @@ encoder is an ancestor of this. A run that was killed goes on at the shard of wi
 
 from __future__ import annotations
 
-import hashlib
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
-from assets_data.domains.genome.read import SPLITS, STEPS, open_members, open_trajectories
+from assets_data.domains.genome.read import SPLITS, STEPS, Trajectories, open_members, open_trajectories
 from assets_data.lineage import DataError, Snapshot, SnapshotWriter, Store, to_dict
 from assets_data.lineage.identity.digests import digest_json
 from assets_data.lineage.receipts.code import code_version
-from assets_data.lineage.storage import atomic
 from assets_data.lineage.storage.sealing import Outside
 from assets_data.stage import ROWS, Check, One, Outcome, Stage, load
 from training.recipes.geno_lewm.config import STATES, StatesConfig
+
+if TYPE_CHECKING:
+    from training.recipes.geno_lewm.encoder import Encoder
 
 HERE = "training.recipes.geno_lewm.state_table"
 OPENER = "training.recipes.geno_lewm.encoder:open_encoder"
@@ -55,10 +58,11 @@ def make_state_table(store: Store, manifest: Snapshot, encoder: Snapshot, config
 def make_states(
     store: Store, stage: Stage, opener: str, manifest: Snapshot, encoder: Snapshot, config: StatesConfig
 ) -> Snapshot:
-    """Publish (or reuse) ``train.arrow``, ``validation.arrow``, ``test.arrow`` (``COLUMNS`` and ``state_0`` to
-    ``state_3``) and ``encoder.json``. ``opener`` names the ``(snapshot, config, device) -> Encoder`` of this kind.
+    """Publish (or reuse) ``train.arrow``, ``validation.arrow``, ``test.arrow`` (``COLUMNS``, ``state_0`` to ``state_3``
+    and, by position, ``carried_1`` to ``flank_3``) and ``encoder.json``. ``opener`` names the ``(snapshot, config,
+    device) -> Encoder`` of this kind.
 
-    Raises DataError ENCODER_UNSTABLE, STATES_NOT_FINITE.
+    Raises DataError ENCODER_UNSTABLE, ENCODER_POSITIONS, STATES_NOT_FINITE.
     """
     trajectories = open_members(store, manifest)["trajectories"]
     key = digest_json([encoder.id, to_dict(config), code_version(*stage.modules)])
@@ -83,74 +87,81 @@ def _build(
 ) -> None:
     from training.config import TrainConfig
     from training.environment import reproducible
-    from training.recipes.geno_lewm.encoder import require_stable
 
     rows = {split: open_trajectories(trajectories, split) for split in SPLITS}
-    windows = np.concatenate([r.windows_RSW.reshape(-1, r.windows_RSW.shape[2]) for r in rows.values()])
-    distinct, place = np.unique(windows, axis=0, return_inverse=True)
     with reproducible(TrainConfig(threads=1)) as device:
         encoder = load(opener)(checkpoint, config, device)
-        require_stable(encoder, distinct, config)
-        found = _sharded(encoder, distinct, config, folder)
-    if not np.isfinite(found).all():
-        raise DataError("STATES_NOT_FINITE", "the encoder gives numbers that are not finite", where=checkpoint.path)
-    begin = 0
-    for split in SPLITS:
-        table, count = trajectories.table(f"{split}.arrow"), rows[split].windows_RSW[..., 0].size
-        states = found[place.ravel()[begin : begin + count]].reshape(len(rows[split].row_keys), STEPS + 1, -1)
-        begin += count
-        columns = {name: table[name] for name in COLUMNS}
-        columns |= {f"state_{state}": _lists(states[:, state]) for state in range(STEPS + 1)}
-        writer.write_table(f"{split}.arrow", pa.table(columns))
+        found, distinct = _states(encoder, rows, config, folder)
+        dims = found["train"]["state", 0].shape[1]
+        if config.state == "positions":
+            for split, own in rows.items():
+                found[split] |= _positions(encoder, own, dims, config, folder)
+    for split, own in found.items():
+        table = trajectories.table(f"{split}.arrow")
+        numbers = {f"{name}_{step}": _lists(values) for (name, step), values in own.items()}
+        writer.write_table(f"{split}.arrow", pa.table({**{name: table[name] for name in COLUMNS}, **numbers}))
         writer.splits[split] = table.num_rows
+    if not all(np.isfinite(values).all() for own in found.values() for values in own.values()):
+        raise DataError("STATES_NOT_FINITE", "the encoder gives numbers that are not finite", where=checkpoint.path)
     records = {record for split in SPLITS for name in COLUMNS[1:] for record in _strings(trajectories, split, name)}
     writer.records(sorted(records))
-    contract = {**to_dict(config), "dims": found.shape[1]}
+    contract = {**to_dict(config), "dims": dims}
     writer.write_json("encoder.json", {"encoder": encoder.id, "checkpoint": checkpoint.id, "contract": contract})
-    writer.stats |= {"windows": len(windows), "distinct": len(distinct), "dims": found.shape[1]}
+    windows = sum(own.windows_RSW[..., 0].size for own in rows.values())
+    writer.stats |= {"windows": windows, "distinct": distinct, "dims": dims}
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _sharded(encoder: object, windows: np.ndarray, config: StatesConfig, folder: Path) -> np.ndarray:
-    """float32[N, D]: shard by shard; those that a killed run left are read back when their digest is right."""
-    from training.recipes.geno_lewm.encoder import states
-
-    found = []
-    for begin in range(0, len(windows), config.shard):
-        part = windows[begin : begin + config.shard]
-        name = hashlib.sha256(digest_json([list(part.shape), config.batch]).encode() + part.tobytes()).hexdigest()
-        made = _read_shard(folder / name, len(part))
-        if made is None:
-            made = states(encoder, part, config)  # type: ignore[arg-type]
-            _write_shard(folder / name, made)
-        found.append(made)
-    return np.concatenate(found)
+Columns = dict[tuple[str, int], np.ndarray]
+"""float32[R, n] by name and number of a column."""
 
 
-def _write_shard(path: Path, values: np.ndarray) -> None:
-    body = np.ascontiguousarray(values, "<f4").tobytes()
-    atomic.write_bytes(path, hashlib.sha256(body).digest() + body)
+def _states(
+    encoder: Encoder, rows: Mapping[str, Trajectories], config: StatesConfig, folder: Path
+) -> tuple[dict[str, Columns], int]:
+    """The state of every window by split, and how many windows differ: each is encoded once."""
+    from training.recipes.geno_lewm.encoder import require_stable, states
+    from training.recipes.geno_lewm.shards import sharded
+
+    windows = np.concatenate([own.windows_RSW.reshape(-1, own.windows_RSW.shape[2]) for own in rows.values()])
+    distinct, place = np.unique(windows, axis=0, return_inverse=True)
+    require_stable(encoder, distinct, config)
+    made = sharded([distinct], config.shard, folder, config.batch, lambda part: states(encoder, part, config))
+    ends = np.cumsum([own.windows_RSW[..., 0].size for own in rows.values()])[:-1]
+    found = {}
+    for split, own in zip(rows, np.split(place.ravel(), ends), strict=True):
+        values = made[own].reshape(-1, STEPS + 1, made.shape[1])
+        found[split] = {("state", state): values[:, state] for state in range(STEPS + 1)}
+    return found, len(distinct)
 
 
-def _read_shard(path: Path, rows: int) -> np.ndarray | None:
-    """What a shard's file holds; None where there is none, or its bytes are not what was written."""
-    if not path.is_file():
-        return None
-    raw = path.read_bytes()
-    body = raw[32:]
-    if hashlib.sha256(body).digest() != raw[:32] or not rows or len(body) % (4 * rows):
-        return None
-    return np.frombuffer(body, "<f4").reshape(rows, -1)
+def _positions(encoder: Encoder, rows: Trajectories, dims: int, config: StatesConfig, folder: Path) -> Columns:
+    """What the vectors before all edits make at their new places, and the vectors beside each edit."""
+    from training.recipes.geno_lewm.encoder import carry
+    from training.recipes.geno_lewm.moving import places
+    from training.recipes.geno_lewm.shards import sharded
+
+    found = places(rows, config.flank)
+    arrays = (rows.windows_RSW[:, 0], found.carried_RKW, found.flank_RKP)
+    made = sharded(arrays, config.shard, folder, config.batch, lambda *parts: carry(encoder, *parts, config=config))
+    values = made.reshape(len(made), STEPS, -1)
+    columns = {"carried": values[..., :dims], "flank": values[..., dims:]}
+    return {(name, step + 1): value[:, step] for name, value in columns.items() for step in range(STEPS)}
 
 
-def read_states(table: Snapshot, split: str, row_keys: np.ndarray) -> np.ndarray:
-    """float32[R, 4, D] for these rows of the trajectories. Raises DataError STATE_MISSING for a table of others."""
+def read_states(table: Snapshot, split: str, row_keys: np.ndarray) -> dict[str, np.ndarray]:
+    """``state`` float32[R, 4, D] for these rows of the trajectories; by position ``carried`` float32[R, 3, D] and
+    ``flank`` float32[R, 3, F], too. Raises DataError STATE_MISSING for a table of others.
+    """
     found = table.table(f"{split}.arrow")
     if not np.array_equal(found["row_key"].to_numpy(), row_keys):
         action = f"materialise {table.kind} again"
         raise DataError("STATE_MISSING", "the table is of other trajectories", where=table.path, action=action)
-    columns = [found[f"state_{state}"].combine_chunks() for state in range(STEPS + 1)]
-    return np.stack([column.flatten().to_numpy().reshape(len(row_keys), -1) for column in columns], 1)
+    named: dict[str, list[np.ndarray]] = {}
+    for name in found.column_names[len(COLUMNS) :]:
+        values = found[name].combine_chunks().flatten().to_numpy()
+        named.setdefault(name.rsplit("_", 1)[0], []).append(values.reshape(len(row_keys), -1))
+    return {name: np.stack(values, 1) for name, values in named.items()}
 
 
 def check_complete(store: Store, table: Snapshot) -> Outcome:
@@ -158,7 +169,7 @@ def check_complete(store: Store, table: Snapshot) -> Outcome:
     wrong = {}
     for split in SPLITS:
         found = table.table(f"{split}.arrow")
-        values = [found[f"state_{state}"].combine_chunks().flatten().to_numpy() for state in range(STEPS + 1)]
+        values = [found[name].combine_chunks().flatten().to_numpy() for name in found.column_names[len(COLUMNS) :]]
         wrong[split] = int(sum((~np.isfinite(value)).sum() for value in values))
     return Outcome(passed=not any(wrong.values()), facts=wrong)
 

@@ -3,13 +3,15 @@
 import numpy as np
 
 from assets_data.domains.genome.read import ALLELE, EMPTY
-from training.recipes.geno_lewm.data import Rows, deviation
+from training.recipes.geno_lewm.data import Positions, Rows, deviation
 
-DIMS = 6
+DIMS, FLANK = 6, 8
 
 
-def made_rows(count=60, seed=0, effect=1.0) -> Rows:
-    """Rows of one to three edits whose change is a function of kind, offset and bases, and a little of the state."""
+def made_rows(count=60, seed=0, effect=1.0, flank=0) -> Rows:
+    """Rows of one to three edits whose change is a function of kind, offset and bases, and a little of the state. With
+    a ``flank`` they are by position: carrying makes half of every change.
+    """
     random = np.random.default_rng(seed)
     steps = random.integers(1, 4, count)
     kind = random.integers(0, 5, (count, 3))
@@ -22,7 +24,10 @@ def made_rows(count=60, seed=0, effect=1.0) -> Rows:
     states = np.concatenate([source[:, None], source[:, None] + own.cumsum(1)], 1).astype(np.float32)
     for row, last in enumerate(steps):
         states[row, last + 1 :] = states[row, last]
+    half = (states[:, :1] + states[:, 1:]) / 2
+    beside = random.normal(size=(count, 3, flank)).astype(np.float32)
     return Rows(
+        positions=Positions(carried_RKD=half, flank_RKF=beside) if flank else None,
         row_keys=np.arange(count, dtype=np.uint64),
         steps_R=steps,
         windows_RSW=np.zeros((count, 4, 8), np.uint8),

@@ -89,7 +89,7 @@ def test_a_table_of_other_rows_is_refused(store):
 def test_a_killed_table_goes_on_at_its_shard(store, monkeypatch):
     from training.recipes.geno_lewm import encoder, state_table
 
-    given, config, calls = inputs(store), StatesConfig(shard=100), []
+    given, config, calls = inputs(store), StatesConfig(state="positions", shard=100), []
     real = encoder.states
 
     def counted(*arguments):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from assets_data.domains.genome.read import blocks
-from tests.training.recipes.geno_lewm.rows import made_rows
+from tests.training.recipes.geno_lewm.rows import FLANK, made_rows
 from training.gate import judge
 from training.recipes.dna_lm.bootstrap import block_means
 from training.recipes.geno_lewm.baselines import squared_errors
@@ -39,6 +39,15 @@ def test_a_model_that_is_the_best_baseline_gains_nothing(errors):
 def test_ridge_finds_what_is_linear_in_place_and_bases_and_the_class_mean_what_is_not_in_it(errors):
     total = {name: float(value.sum()) for name, value in errors.items()}
     assert total["ridge"] < 0.5 * total["no_change"] and total["ridge"] < total["class_mean"] < total["no_change"]
+
+
+def test_by_position_baselines_get_what_the_predictor_gets():
+    """Carrying makes half of every change here: as it is, a quarter of the error is left, and ridge doubles it."""
+    given = [made_rows(*size, flank=FLANK) for size in ((400, 1), (80, 2), (300, 3))]
+    found = {name: float(value.sum()) for name, value in squared_errors(*given).items()}
+    assert found["carried"] == pytest.approx(found["no_change"] / 4)
+    assert found["ridge_with_positions"] < 0.1 * found["ridge_with_state"]
+    assert "carried" not in squared_errors(*(made_rows(60, seed) for seed in (1, 2, 3)))
 
 
 def test_predicting_no_change_has_skill_zero(errors):
