@@ -6,12 +6,13 @@ import numpy as np
 import pyarrow as pa
 
 from assets_data.documents import read_registration
-from assets_data.lineage import GateError, Snapshot
+from assets_data.lineage import Snapshot
 from training.findings import Evaluation, Findings, Issue, Measurement
 from training.recipes.cell_finetune.config import FinetuneConfig
 from training.recipes.cell_finetune.data import FinetuneData
 from training.recipes.cell_mlm.intervals import interval, units
 from training.recipes.cell_mlm.tokens import uniform_cells
+from training.registered import registered_rows
 
 TABLE, BATCH = "baseline.arrow", 64
 
@@ -47,11 +48,7 @@ def evaluate(model: object, data: FinetuneData, config: FinetuneConfig, prefligh
     from training.recipes.cell_finetune.recipe import CellFinetune
 
     table = preflight.table(TABLE)
-    place = {key: row for row, key in enumerate(data.test.row_keys.tolist())}
-    keys = table["row_key"].to_pylist()
-    if missing := [key for key in keys if key not in place]:
-        raise GateError("GATE_OTHER_ROWS", f"{len(missing)} registered cells are not in the test split")
-    rows = np.array([place[key] for key in keys], np.int64)
+    rows = registered_rows(data.test.row_keys, table["row_key"].to_numpy(), preflight)
     device, said = next(model.parameters()).device, []  # type: ignore[attr-defined]
     with torch.no_grad():
         for begin in range(0, len(rows), BATCH):

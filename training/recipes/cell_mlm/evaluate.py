@@ -14,7 +14,7 @@ from training.findings import Evaluation, Measurement
 from training.recipes.cell_mlm.config import CellMlmConfig
 from training.recipes.cell_mlm.contestants import contestants, embeddings, pictured
 from training.recipes.cell_mlm.data import CellData, Split
-from training.recipes.cell_mlm.held_out import held_out_batches, registered_rows
+from training.recipes.cell_mlm.held_out import held_out_batches
 from training.recipes.cell_mlm.inspection import BASELINES, CELLS
 from training.recipes.cell_mlm.intervals import interval, units
 from training.recipes.cell_mlm.losses import target_losses
@@ -22,6 +22,7 @@ from training.recipes.cell_mlm.model import CellModel
 from training.recipes.cell_mlm.probe import Features, macro_f1, probe
 from training.recipes.cell_mlm.quality import embedding_quality
 from training.recipes.cell_mlm.regulation import regulation
+from training.registered import registered_rows
 
 Found = tuple[list[Measurement], dict[str, Any], list[str]]
 MOST_TRAINING = 4000
@@ -31,13 +32,14 @@ MOST_WATCHED = 500
 def evaluate(model: CellModel, data: CellData, config: CellMlmConfig, preflight: Snapshot) -> Evaluation:
     """Held-out prediction and the linear probe, as far as the config asks for them."""
     registered = read_registration(preflight)["evaluation"]
-    rows = registered_rows(data.test, preflight.table(CELLS)["row_key"].to_numpy())
+    rows = registered_rows(data.test.row_keys, preflight.table(CELLS)["row_key"].to_numpy(), preflight)
     found: list[Found] = []
     pictures: list[dict[str, Any]] = []
     if config.gate.prediction:
         found.append(_prediction(model, data, config, rows, preflight, registered))
     if config.gate.probe:
-        found.append(_probe(model, data, config, rows, registered, pictures))
+        judged, pictures = _probe(model, data, config, rows, registered)
+        found.append(judged)
     if config.gate.perturbation or config.gate.network:
         found.append(regulation(model, data, config, registered))
     measurements = [measurement for part, _, _ in found for measurement in part]
@@ -133,8 +135,8 @@ def _probe(
     config: CellMlmConfig,
     rows: np.ndarray,
     registered: Mapping[str, Any],
-    pictures: list[dict[str, Any]],
-) -> Found:
+) -> tuple[Found, list[dict[str, Any]]]:
+    """Right or wrong per test cell beside stand-ins, judged against the untrained model; and the cells' picture."""
     labels = sorted(label for label in data.vocabulary.document["labels"] if label)
     number = {label: place for place, label in enumerate(labels)}
     splits = [
@@ -152,13 +154,13 @@ def _probe(
         undetermined = Measurement(
             name="probe_over_untrained", threshold="over_untrained", value=float("nan"), checks=0
         )
-        return [undetermined], {}, ["  probe: undetermined, cells have no labels"]
+        return ([undetermined], {}, ["  probe: undetermined, cells have no labels"]), []
     keep = [np.flatnonzero(named[0] >= 0), np.arange(len(named[1])), np.flatnonzero(known)]
     splits = [(split, chosen[k]) for (split, chosen), k in zip(splits, keep, strict=True)]
     named = [names[k] for names, k in zip(named, keep, strict=True)]
     stand_ins = contestants(model, data, config, splits)
     measured, said = _quality(data, splits[2][1], stand_ins)
-    pictures += pictured(data, splits[2][1], stand_ins)
+    pictures = pictured(data, splits[2][1], stand_ins)
     predicted = {}
     for name, features in stand_ins.items():
         predicted[name] = probe(
@@ -182,7 +184,7 @@ def _probe(
         lines.append(f"  probe {name} {hits.mean():.3f}{beside}")
     gain = right["model"] - right["untrained"]
     bounds = interval(gain, unit, registered["resamples"], registered["seed"])
-    return [_lower("probe_over_untrained", "over_untrained", bounds, len(gain))], scalars, lines
+    return ([_lower("probe_over_untrained", "over_untrained", bounds, len(gain))], scalars, lines), pictures
 
 
 def _quality(

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from assets_data.lineage import GateError
 from training.recipes.cell_mlm.batches import make_batch
 from training.recipes.cell_mlm.config import CellMlmConfig
 from training.recipes.cell_mlm.data import Split
@@ -20,15 +19,6 @@ def chosen_rows(split: Split, most: int, seed: int) -> np.ndarray:
     """int64[n], ascending: a keyed draw of cells, of which a withdrawn one changes no other."""
     drawn = np.argsort(uniform_cells(seed, split.row_keys), kind="stable")
     return np.sort(drawn[:most])
-
-
-def registered_rows(split: Split, keys: np.ndarray) -> np.ndarray:
-    """The rows of registered keys. Raises GateError GATE_OTHER_ROWS where one is not there any more."""
-    place = {key: row for row, key in enumerate(split.row_keys.tolist())}
-    if missing := [key for key in keys.tolist() if key not in place]:
-        what = f"{len(missing)} registered cells are not in the test split"
-        raise GateError("GATE_OTHER_ROWS", what, action="run the preflight again, and train under it")
-    return np.array([place[key] for key in keys.tolist()], np.int64)
 
 
 def held_out_batches(split: Split, config: CellMlmConfig, rows: np.ndarray) -> Iterator[dict[str, Any]]:

@@ -7,12 +7,13 @@ import torch
 
 from assets_data.documents import read_registration
 from assets_data.domains.genome.read import blocks
-from assets_data.lineage import GateError, Snapshot
+from assets_data.lineage import Snapshot
 from training.findings import Evaluation, Measurement
 from training.recipes.dna_lm.bootstrap import block_means
 from training.recipes.dna_lm.data import WindowData
 from training.recipes.dna_lm.inspection import ASKED
 from training.recipes.dna_lm.model import DnaEncoder, base_nll
+from training.registered import registered_rows
 from training.resampling import interval95
 
 
@@ -22,7 +23,10 @@ def evaluate(model: DnaEncoder, data: WindowData, preflight: Snapshot) -> Evalua
     """
     registered = read_registration(preflight)["evaluation"]
     table = preflight.table(ASKED)
-    row, place = _rows(data, table["window_key"].to_numpy()), table["place"].to_numpy()
+    row, place = (
+        registered_rows(data.test.row_keys, table["window_key"].to_numpy(), preflight),
+        table["place"].to_numpy(),
+    )
     device = next(model.parameters()).device
     asked_RW = torch.zeros(data.test.codes_RW.shape, dtype=torch.bool)
     asked_RW[torch.tensor(row), torch.tensor(place)] = True
@@ -52,13 +56,3 @@ def evaluate(model: DnaEncoder, data: WindowData, preflight: Snapshot) -> Evalua
         if m.interval
     ]
     return Evaluation(measurements=found, scalars=scalars, summary=[line, *intervals])
-
-
-def _rows(data: WindowData, window_keys: np.ndarray) -> np.ndarray:
-    """The registered windows' rows of today. Raises GateError GATE_OTHER_ROWS where they are others."""
-    order = np.argsort(data.test.row_keys)
-    at = np.searchsorted(data.test.row_keys[order], window_keys)
-    rows = order[np.minimum(at, len(order) - 1)]
-    if not np.array_equal(data.test.row_keys[rows], window_keys):
-        raise GateError("GATE_OTHER_ROWS", "the registered windows are not those of the data")
-    return rows
