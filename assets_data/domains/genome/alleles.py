@@ -47,6 +47,8 @@ def core(pos: int, ref: str, alt: str) -> Allele:
 
 def kind_of(ref: str, alt: str) -> str:
     """SNV, INS, DEL, MNV or INDEL, by the change alone: an anchor base more or less is no other kind."""
+    if len(ref) == 1 == len(alt):
+        return SNV
     _, deleted, inserted = core(0, ref, alt)
     if not deleted or not inserted:
         return INS if inserted else DEL

@@ -75,7 +75,8 @@ class Folding:
         if twin is None or call.count > twin.count:  # the very same allele twice is no second observation
             row.spellings[spelling] = call
         row.lines.append(f"{call.line}:{call.pos + 1}:{call.ref}:{call.alt}")
-        row.label = merge_labels((row.label, call.label))
+        if call.label != row.label:
+            row.label = merge_labels((row.label, call.label))
 
     def _flush(self, call: Call) -> pa.Table:
         """Write what no later line of a sorted file can reach."""

@@ -95,12 +95,12 @@ class _Normal:
             if reference.contig.bases[call.pos : call.pos + len(ref)] != ref.encode():
                 self._leave_out("ref_mismatch", call, self.config.max_mismatches)
                 continue
-            if len(ref) == 1 == len(alt):
-                pos = call.pos
-            else:
+            pos = call.pos
+            if not len(ref) == 1 == len(alt):
                 pos, ref, alt = normalize(reference.contig.bases, call.pos, ref, alt)
                 self.moved += pos != call.pos or len(ref) != len(call.ref)
-            normal = Call(call.line, call.contig, pos, ref, alt, call.count, call.frequency, call.label)
+            same = (pos, ref, alt) == (call.pos, call.ref, call.alt)
+            normal = call if same else call._replace(pos=pos, ref=ref, alt=alt)
             yield record_id(reference.digest, pos, ref, alt), normal, call
         self._require("ref_mismatch", self.config.max_mismatches, None)
 
