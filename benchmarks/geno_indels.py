@@ -12,6 +12,7 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,21 +30,19 @@ RIDGE = {"pooled": "ridge_with_state", "positions": "ridge_with_positions"}
 
 
 def fold(root: Path) -> dict[str, Any]:
-    """Skill by number of edits and by kind, of both predictors and of ridge on the same; and CPU seconds."""
+    """Skill by number of edits and by kind, of both predictors and of ridge on the same."""
     store, recipe = Store(root), discover()["geno_lewm"]
     checkpoint, manifest = newest(store)
     encoder = parent_of(store, checkpoint, "encoder")
-    figures: dict[str, Any] = {"cpu_s": {}, "skill": {}}
+    skill: dict[str, dict[str, float]] = defaultdict(dict)
     for state, ridge in RIDGE.items():
         config = replace(STATES["demo"](), state=state)
         table = make_state_table(store, manifest, encoder, config)
         inputs = {"manifest": manifest, "encoder": encoder, "state_table": table}
-        found = facts(trained(store, recipe, inputs, "demo", 0))
-        figures["cpu_s"][state] = found["cpu_s"]
-        for group in found["groups"]:
-            own = figures["skill"].setdefault(group["group"], {})
-            own |= {state: round(group["skill"], 4), f"ridge, {state}": round(group[f"skill_{ridge}"], 4)}
-    return figures
+        for group in facts(trained(store, recipe, inputs, "demo", 0))["groups"]:
+            found = {state: group["skill"], f"ridge, {state}": group[f"skill_{ridge}"]}
+            skill[group["group"]] |= {name: round(value, 4) for name, value in found.items()}
+    return dict(skill)
 
 
 def main() -> None:
