@@ -6,7 +6,8 @@ versions and metadata, and every check its own evaluation: the catalogue shows t
 run's config names the slices by the digest of a set in the store. The first failure ends the run; what was made stays.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 import dagster as dg
@@ -31,11 +32,15 @@ from pipeline_defs.dagster.checks import evaluated
 from pipeline_defs.dagster.names import asset_key
 from pipeline_defs.dagster.resources import StoreResource
 from pipeline_defs.dagster.stage_config import StageConfig
+from pipeline_defs.dagster.storage import stored_together
 from pipeline_defs.inputs import point, read_slice_set, stage_name
 
 JOB, OP = "make_slices", "slices"
 SLICES_A_RUN = 500
 """Enough that a run's own cost (a second) does not count; few enough that its page in the UI can be read."""
+SAID_EVERY = 20  # slices between two lines of the run's log on how far it came
+
+Event = dg.AssetMaterialization | dg.AssetCheckEvaluation
 
 
 class SlicesConfig(dg.Config):
@@ -59,15 +64,32 @@ def slices_job(catalogue: Catalogue) -> dg.JobDefinition:
         names = read_slice_set(store.open(), config.slices)[config.domain]
         with one_listing():
             for number, name in enumerate(names, 1):
-                for stage in stages:
-                    yield from _events(catalogue, stage, context, store, config.stages[stage.kind], name)
-                context.log.debug(f"{number} of {len(names)}: {name}")
+                made = (_events(catalogue, stage, context, store, config.stages[stage.kind], name) for stage in stages)
+                yield from _at_once(context.instance, chain.from_iterable(made))
+                if number % SAID_EVERY == 0:
+                    context.log.debug(f"{number} of {len(names)}: {name}")
 
     @dg.job(name=JOB, description="Many slices in one run: what `stemma run` starts. Needs a set that it wrote.")
     def job() -> None:
         make()
 
     return job
+
+
+def _at_once(instance: dg.DagsterInstance, events: Iterable[Event]) -> Iterator[Event]:
+    """The events of a slice, held back until its last stage was made and then stored together. What made them may fail:
+    the events before that are stored, and then it is raised.
+    """
+    held, failed = list[Event](), None
+    try:
+        for event in events:
+            held.append(event)
+    except Exception as error:
+        failed = error
+    with stored_together(instance):
+        yield from held
+    if failed:
+        raise failed
 
 
 def _events(
@@ -77,7 +99,7 @@ def _events(
     resource: StoreResource,
     asked: Mapping[str, Any],
     slice_name: str,
-) -> Iterator[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
+) -> Iterator[Event]:
     """Make one stage of one slice, and check it. Raises what the stage raises, and CheckFailed."""
     config = None if stage.presets is None else StageConfig(**asked)
     made = make_stage(catalogue, stage, context.instance, resource, config, slice_name)

@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import sqlalchemy as db
-from dagster import Field, StringSource
+from dagster import DagsterInstance, Field, StringSource
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from dagster._core.storage.root import LocalArtifactStorage
@@ -38,8 +39,28 @@ class _BelowRoot:
 
 class KeptEngines(SqliteEventLogStorage):
     """Dagster's event log, with the engine of a database kept: Dagster's own makes one for every statement, and with it
-    compiles the same SQL again, half of what an event costs. Connections are opened and closed as Dagster does.
+    compiles the same SQL again, half of what an event costs. Connections are opened and closed as Dagster does, but for
+    events that are stored :meth:`together`.
     """
+
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None):
+        super().__init__(base_dir, inst_data)
+        self._db_lock = threading.RLock()  # what is stored together is stored under one hold of it
+        self._together: ExitStack | None = None
+        self._connections = dict[str, db.Connection]()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """All that this thread stores inside is one transaction of each database: all of it, or, on an error, none.
+
+        Other processes wait to write meanwhile, so nothing long belongs inside.
+        """
+        with self._db_lock, ExitStack() as self._together:
+            try:
+                yield
+            finally:
+                self._together = None
+                self._connections.clear()
 
     @functools.lru_cache(maxsize=8)  # noqa: B019 - one storage lives as long as its process
     def _engine(self, shard: str) -> db.Engine:
@@ -53,8 +74,13 @@ class KeptEngines(SqliteEventLogStorage):
             if shard not in self._initialized_dbs:
                 self._initdb(engine)
                 self._initialized_dbs.add(shard)
-            with engine.begin() as connection:
-                yield connection
+            if self._together is None:
+                with engine.begin() as connection:
+                    yield connection
+                return
+            if shard not in self._connections:
+                self._connections[shard] = self._together.enter_context(engine.begin())
+            yield self._connections[shard]
 
     def has_table(self, table_name: str) -> bool:
         """Whether the index has the table; one that is there stays, and is asked for with every check."""
@@ -65,6 +91,22 @@ class KeptEngines(SqliteEventLogStorage):
     @functools.cached_property
     def _tables(self) -> set[str]:
         return set()
+
+    def _has_asset_key_col_on_connection(self, conn: db.Connection, column_name: str) -> bool:
+        """Likewise of a column of the assets' table; Dagster asks with every materialisation."""
+        if column_name not in self._columns and super()._has_asset_key_col_on_connection(conn, column_name):
+            self._columns.add(column_name)
+        return column_name in self._columns
+
+    @functools.cached_property
+    def _columns(self) -> set[str]:
+        return set()
+
+
+def stored_together(instance: DagsterInstance) -> AbstractContextManager[None]:
+    """Where the instance's event log can: one transaction for all events that are stored inside."""
+    log = instance.event_log_storage
+    return log.together() if isinstance(log, KeptEngines) else nullcontext()
 
 
 class SqliteBelowRoot(_BelowRoot, DagsterSqliteStorage):

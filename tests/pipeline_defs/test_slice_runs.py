@@ -12,7 +12,9 @@ from assets_data.sources.config import FilesConfig, SourceConfig
 from pipeline_defs.answers import status
 from pipeline_defs.catalogue import catalogue
 from pipeline_defs.commands.chain import plan_stages, run_chain
+from pipeline_defs.commands.run import open_instance
 from pipeline_defs.commands.runs import ChainFailure
+from pipeline_defs.home import prepare_home, stemma_root
 
 MANIFEST, SLICES = "text/dataset_manifest", 6
 SLICED = ("raw_slice", "documents", "document_index", "drops", "triples")
@@ -28,9 +30,10 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def instance(tmp_path):
-    (tmp_path / "home").mkdir()
-    with dg.DagsterInstance.local_temp(str(tmp_path / "home")) as instance:
+def instance(folder, monkeypatch):
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    prepare_home(stemma_root())
+    with open_instance() as instance:
         yield instance
 
 

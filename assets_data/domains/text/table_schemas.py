@@ -1,6 +1,8 @@
-"""The pandera schema of every table and JSON file of the text domain, on whole columns."""
+"""The pandera schema of every table and JSON file of the text domain, on whole columns; each is made once."""
 
 from __future__ import annotations
+
+import functools
 
 import pandera.polars as pa
 import polars as pl
@@ -18,6 +20,7 @@ _DIGEST = pa.Check.str_matches(r"^sha256:[0-9a-f]{64}$")
 _FILLED = pa.Check.str_length(min_value=1)
 
 
+@functools.cache
 def raw_records_schema() -> pa.DataFrameSchema:
     """Raw records: an id that is the digest of prompt and text, a known split or none, an origin inside its part."""
     return pa.DataFrameSchema(
@@ -38,6 +41,7 @@ def raw_records_schema() -> pa.DataFrameSchema:
     )
 
 
+@functools.cache
 def parts_schema() -> pa.DataFrameSchema:
     """The files a raw slice was read from."""
     return pa.DataFrameSchema(
@@ -52,6 +56,7 @@ def parts_schema() -> pa.DataFrameSchema:
     )
 
 
+@functools.cache
 def cleaned_schema() -> pa.DataFrameSchema:
     """Documents of a slice: each record and each text once, in a known split, and none of them empty."""
     return pa.DataFrameSchema(
@@ -67,11 +72,13 @@ def cleaned_schema() -> pa.DataFrameSchema:
     )
 
 
+@functools.cache
 def repeats_schema() -> pa.DataFrameSchema:
     """Records whose text an earlier record of the slice has."""
     return pa.DataFrameSchema({name: pa.Column(pl.String, _HEX) for name in ("record_id", "text_id")}, strict=True)
 
 
+@functools.cache
 def index_schema() -> pa.DataFrameSchema:
     """What documents are called: digests of 32 bytes (here in hex, bytes that fail could not be shown), in the order of
     the texts.
@@ -84,12 +91,14 @@ def index_schema() -> pa.DataFrameSchema:
     )
 
 
+@functools.cache
 def list_schema() -> pa.DataFrameSchema:
     """What one slice leaves out: each record once, with a known reason."""
     reasons = pa.Column(pl.String, pa.Check.isin(DROP_REASONS))
     return pa.DataFrameSchema({"record_id": pa.Column(pl.String, _HEX, unique=True), "reason": reasons}, strict=True)
 
 
+@functools.cache
 def tokenizer_schema() -> pa.DataFrameSchema:
     """A vocabulary: ids from 0 without a gap, each token once."""
     return pa.DataFrameSchema(
@@ -99,6 +108,7 @@ def tokenizer_schema() -> pa.DataFrameSchema:
     )
 
 
+@functools.cache
 def rows_schema(vocab_size: int, window: int) -> pa.DataFrameSchema:
     """Rows of triples: ``bos prefix bos suffix eos`` with spans that meet, and token ids inside the vocabulary."""
     tokens, end = pl.col("tokens"), pl.col("decoder_end")
@@ -127,6 +137,7 @@ def rows_schema(vocab_size: int, window: int) -> pa.DataFrameSchema:
     )
 
 
+@functools.cache
 def documents_schema() -> pa.DataFrameSchema:
     """Documents of triples: each record and each text once, in a known split."""
     return pa.DataFrameSchema(
@@ -140,6 +151,7 @@ def documents_schema() -> pa.DataFrameSchema:
     )
 
 
+@functools.cache
 def dropped_schema() -> pa.DataFrameSchema:
     """Drop counts: every reason once."""
     columns = {
@@ -149,6 +161,7 @@ def dropped_schema() -> pa.DataFrameSchema:
     return pa.DataFrameSchema(columns, checks=_each(pl.len() == len(DROPPED), "every reason is counted"), strict=True)
 
 
+@functools.cache
 def drops_schema() -> pa.DataFrameSchema:
     """Drop lists: each record of a slice once, and for each the kept record, which is none of those dropped."""
     record, keeper = pl.struct(a="slice", b="record_id"), pl.struct(a="kept_slice", b="kept_record_id")
@@ -164,6 +177,7 @@ def drops_schema() -> pa.DataFrameSchema:
     )
 
 
+@functools.cache
 def summary_schemas() -> dict[str, pa.DataFrameSchema]:
     """Tables of a quality summary: counts and lengths that are not negative, and bins that are not empty ranges."""
     count, name = pa.Column(pl.Int64, pa.Check.ge(0)), pa.Column(pl.String, _FILLED)
@@ -183,6 +197,7 @@ def summary_schemas() -> dict[str, pa.DataFrameSchema]:
     }
 
 
+@functools.cache
 def members_schema() -> pa.DataFrameSchema:
     """Members of a dataset manifest: a tokenizer and at least one slice."""
     roles = ("tokenizer", "triples")
@@ -197,6 +212,7 @@ def members_schema() -> pa.DataFrameSchema:
     )
 
 
+@functools.cache
 def checks_schema() -> pa.DataFrameSchema:
     """Leakage checks of a dataset manifest: all passed, and each ran over something in some slice."""
     return pa.DataFrameSchema(

@@ -3,10 +3,10 @@
 import pyarrow as pa
 import pytest
 
-from assets_data.columns import SHOWN
+from assets_data.columns import SHOWN, surely_holds
 from assets_data.domains.text.drops import DROPS_SCHEMA
 from assets_data.domains.text.raw_slice import make_raw_slice
-from assets_data.domains.text.schemas import schema_failures
+from assets_data.domains.text.schemas import _TABLES, schema_failures
 from assets_data.lineage import Store
 from tests.assets_data.domains.text.corpora import (
     documents,
@@ -38,6 +38,12 @@ def test_what_the_stages_publish_has_no_failures(chain, store, tmp_path):
     write_rows(tmp_path / "in" / "tiny.jsonl", [documents(1)[0]])  # most of its splits are empty
     tiny = make_raw_slice(store, "files-0", source_of(tmp_path / "in"))
     assert schema_failures(triples_of(store, tiny, trained(store, tiny))) == []
+
+
+def test_what_the_stages_publish_holds_at_the_first_question(chain):
+    for snapshot in chain:
+        for file, frame, schema in _TABLES[snapshot.kind](snapshot):
+            assert surely_holds(frame, schema), file
 
 
 @pytest.mark.parametrize(
