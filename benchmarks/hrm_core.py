@@ -2,12 +2,14 @@
 
 Every run goes through preflight, training and gate on the same mazes, with the updates it lists; exact match near
 (depths trained on) and deep (deeper ones) with 95% Wilson intervals, and CPU seconds of training.
-Usage: ``python -m benchmarks.hrm_core [--arms core,plain_equal_parameters] [--seeds 10,11]``.
+With ``--root`` finished runs are kept there and not repeated by a later call of the same commit.
+Usage: ``python -m benchmarks.hrm_core [--arms core,plain_equal_parameters] [--seeds 11,12] [--root DIR]``.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 import time
 from collections.abc import Mapping
@@ -18,14 +20,17 @@ import numpy as np
 
 from assets_data.documents import read_facts
 from assets_data.lineage import Store, with_overrides
+from assets_data.lineage.receipts.code import commit
 from benchmarks.hrm_lm import RECIPE, dataset
 from benchmarks.result import save
 from training.stages import make_checkpoint, make_gate_report, make_preflight_report
 
 SHOWN = ("segments_1", "segments_2", "segments_4", "segments_6", "segments_8")
-PLAIN = {"model.memory": "encoder"}
+PLAIN = {"model.memory": "encoder", "model.core.reach": 0}
 ARMS: dict[str, dict[str, Any]] = {
     "core": {},
+    "core_judged_on_all": {"model.core.reach": 0},
+    "core_absolute_positions": {"model.relative_positions": False},
     "core_without_slow_slots": {"model.core.h_len": 0, "model.ff_multiplier": 6},
     "plain_equal_parameters": {**PLAIN, "model.encoder_layers": 3},
     "plain_equal_compute": {**PLAIN, "model.encoder_layers": 6},
@@ -80,16 +85,21 @@ def main() -> None:
     """Train in turn and save."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--arms", default=",".join(ARMS))
-    parser.add_argument("--seeds", default="10,11,12,13,14,15,16,17,18,19")
+    parser.add_argument("--seeds", default="11,12,13,14,15,16,17,18,19,20")
+    parser.add_argument("--root", type=Path, help="a folder to work in")
     options = parser.parse_args()
     found: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        store = Store(Path(folder) / "store")
+        root = options.root or Path(folder)
+        store = Store(root / "store")
         inputs = dict.fromkeys(RECIPE.inputs, dataset(store, "smoke"))
         for arm in options.arms.split(","):
             for seed in options.seeds.split(","):
-                found.setdefault(arm, {})[seed] = run(store, inputs, {**ARMS[arm], "train.seed": int(seed)})
-                print(arm, seed, {k: v for k, v in found[arm][seed].items() if k != "exact_by_depth"}, flush=True)
+                kept = root / f"{commit()['commit']}_{arm}_{seed}.json"
+                if not kept.exists():
+                    kept.write_text(json.dumps(run(store, inputs, {**ARMS[arm], "train.seed": int(seed)})))
+                found.setdefault(arm, {})[seed] = one = json.loads(kept.read_text())
+                print(arm, seed, {k: v for k, v in one.items() if k != "exact_by_depth"}, flush=True)
     save("hrm_core", ["torch", "numpy"], {arm: {"summary": summary(runs), "runs": runs} for arm, runs in found.items()})
 
 

@@ -28,6 +28,9 @@ class CoreConfig:
     segments: int = option(1, "tokens: times the cycles are run in training, at most")
     least_segments: int = option(0, "tokens: each update draws their number from here to segments; 0: always segments")
     eval_segments: int = option(1, "tokens: times the cycles are run when the model is used; the weights are the same")
+    reach: int = option(
+        0, "flood: a segment is trained on cells within this many steps of S per segment so far; 0: on all"
+    )
     gradient: Literal["one_step", "segment", "full"] = option(
         "one_step", "one_step: through the last cycle; tokens also segment: through one segment; full: through all"
     )
@@ -63,6 +66,9 @@ class ModelConfig:
     ff_multiplier: int = option(4, "hidden width of feed-forward parts, in units of d_model")
     dropout: float = option(0.0, "dropout on what blocks add to the residual stream")
     max_tokens: int = option(512, "longest encoder or decoder sequence")
+    relative_positions: bool = option(
+        False, "in the encoder and a core that reads tokens, add a learned value per head and distance to the scores"
+    )
     memory: Literal["core", "core+encoder", "encoder"] = option(
         "core+encoder", "what the decoder reads; encoder builds no core at all and is there to compare with"
     )
@@ -131,6 +137,9 @@ def issues(config: HrmLmConfig) -> Iterator[Issue]:
         yield Issue.error("HRM_LM_DATA", "data", "size must be at least 3, mazes and judged_mazes at least 5")
     if config.model.core.halt == "agree" and (data.source != "flood" or config.model.core.reads != "tokens"):
         yield Issue.error("HRM_LM_CORE", "model.core.halt", "agree needs data.source flood and core.reads tokens")
+    if config.model.core.reach:
+        if data.source != "flood" or config.model.memory == "encoder" or not config.model.core.ds_weight:
+            yield Issue.error("HRM_LM_CORE", "model.core.reach", "needs data.source flood, a core and a ds_weight")
     for name in ("exact_match", "slot_spread", "near", "deep", "deep_gain"):
         if not 0.0 <= getattr(gate, name) < 1.0:
             yield Issue.error("HRM_LM_GATE", f"gate.{name}", "must be in [0, 1), as it has to be exceeded")
@@ -157,7 +166,8 @@ def _model_issues(model: ModelConfig) -> Iterator[Issue]:
 def _unused(model: ModelConfig) -> Iterator[str]:
     """Fields that the chosen kind of core does not read and that somebody set."""
     pooled = model.core.reads == "pooled"
-    names = ("segments", "least_segments", "eval_segments") if pooled else ("l_len", "halt_weight", "halt_target")
+    of_tokens = ("segments", "least_segments", "eval_segments", "reach")
+    names = of_tokens if pooled else ("l_len", "halt_weight", "halt_target")
     yield from (f"model.core.{name}" for name in names if getattr(model.core, name) != getattr(CoreConfig(), name))
     if pooled and model.core.gradient == "segment":
         yield "model.core.gradient"
@@ -171,6 +181,8 @@ def _core_issues(core: CoreConfig) -> Iterator[Issue]:
     if core.reads == "tokens":
         if core.h_len < 0 or not core.segments >= 1 or core.eval_segments < 1:
             yield Issue.error("HRM_LM_CORE", "model.core", "h_len must not be negative, segments be at least 1")
+        if core.reach < 0:
+            yield Issue.error("HRM_LM_CORE", "model.core.reach", "must not be negative")
         if not 0 <= core.least_segments <= core.segments:
             yield Issue.error("HRM_LM_CORE", "model.core.least_segments", f"must be in [0, segments = {core.segments}]")
     elif min(core.h_len, core.l_len) < 2:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from training.recipes.hrm_lm.config import ModelConfig
+from training.recipes.hrm_lm.distances import Distances
 
 
 @dataclass(slots=True)
@@ -52,9 +53,13 @@ class Attention(nn.Module):
     def forward(
         self, x_BTD: Tensor, pair: tuple[Tensor, Tensor], mask: Tensor | None = None, causal: bool = False
     ) -> Tensor:
-        """What the queries of ``x`` find; ``mask`` (bool, B1TS or broadcast to it) is true where they may look."""
+        """What the queries of ``x`` find; ``mask`` (B1TS or broadcast to it): bool, true where they may look, or added
+        to the scores.
+        """
         B, T, D = x_BTD.shape
         query_BHTE = self.query(x_BTD).view(B, T, self.heads, D // self.heads).transpose(1, 2)
+        if mask is not None and mask.is_floating_point():
+            mask = mask.to(query_BHTE.dtype)
         y_BHTE = F.scaled_dot_product_attention(query_BHTE, *pair, attn_mask=mask, is_causal=causal)
         return self.out(y_BHTE.transpose(1, 2).reshape(B, T, D))
 
@@ -94,9 +99,12 @@ class Block(Recomputing):
         self.norm1, self.attention = nn.LayerNorm(config.d_model), Attention(config)
         self.norm2, self.feed_forward = nn.LayerNorm(config.d_model), FeedForward(config)
         self.dropout = nn.Dropout(config.dropout)
+        self.distances = Distances(config) if config.relative_positions else None
 
     def run(self, x_BTD: Tensor, mask_B11S: Tensor | None = None) -> Tensor:
         normed = self.norm1(x_BTD)
+        if self.distances is not None:
+            mask_B11S = self.distances(x_BTD.shape[1], mask_B11S)
         x_BTD = x_BTD + self.dropout(self.attention(normed, self.attention.keys_values(normed), mask_B11S))
         return x_BTD + self.dropout(self.feed_forward(self.norm2(x_BTD)))
 

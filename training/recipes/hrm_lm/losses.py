@@ -13,6 +13,7 @@ from torch import Tensor
 from training.recipes.hrm_lm.config import HrmLmConfig
 from training.recipes.hrm_lm.core import CoreState
 from training.recipes.hrm_lm.model import HrmLm, Output
+from training.recipes.hrm_lm.reach import distances, judged
 from training.recipes.hrm_lm.token_core import TokenState, masked_mean
 from training.tokens.losses import token_loss
 from training.tokens.rows import IGNORED
@@ -21,17 +22,29 @@ from training.tokens.rows import IGNORED
 def losses(model: HrmLm, config: HrmLmConfig, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """``loss`` and, where the config has them, ``earlier_loss``, ``halt_loss`` and ``balance_loss``, before weights."""
     output = model(batch["encoder_ids"], batch["encoder_mask"], batch["decoder_ids"])
-    labels_N, measure = batch["labels"].flatten(), token_loss(config.loss)
-    scalars = measure(output.logits_BTV.flatten(0, 1), labels_N)
+    segments, measure = _segment_labels(model, config, batch, len(output.earlier_BTV) + 1), token_loss(config.loss)
+    scalars = measure(output.logits_BTV.flatten(0, 1), segments[-1].flatten())
     terms = _core_terms(config, output, scalars["loss"])
     if config.model.moe.enabled:
         terms["balance_loss"] = (config.model.moe.aux_weight, output.memory.aux)
     if output.earlier_BTV:
-        earlier = [measure(logits.flatten(0, 1), labels_N)["loss"] for logits in output.earlier_BTV]
+        earlier = [
+            measure(logits_BTV.flatten(0, 1), labels_BT.flatten())["loss"]
+            for logits_BTV, labels_BT in zip(output.earlier_BTV, segments[:-1], strict=True)
+        ]
         terms["earlier_loss"] = (config.model.core.ds_weight, torch.stack(earlier).mean())
     if model.training:
         scalars["loss"] = scalars["loss"] + sum(weight * value for weight, value in terms.values())
     return {**scalars, **{name: value.detach() for name, (_, value) in terms.items()}}
+
+
+def _segment_labels(model: HrmLm, config: HrmLmConfig, batch: Mapping[str, Tensor], segments: int) -> list[Tensor]:
+    """Labels_BT that each segment is judged on: in training with a reach, those that it can have come to."""
+    reach, labels_BT = config.model.core.reach, batch["labels"]
+    if not (reach and model.training):
+        return [labels_BT] * segments
+    distance_BT = distances(batch["encoder_ids"])
+    return [judged(labels_BT, distance_BT, reach * (place + 1)) for place in range(segments)]
 
 
 def _core_terms(config: HrmLmConfig, output: Output, like: Tensor) -> dict[str, tuple[float, Tensor]]:

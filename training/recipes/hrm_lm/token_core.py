@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from assets_data.lineage import uniform01
 from training.recipes.hrm_lm.config import CoreConfig, ModelConfig
+from training.recipes.hrm_lm.distances import Distances
 from training.recipes.hrm_lm.layers import Attention, FeedForward, Recomputing
 from training.recipes.hrm_lm.memory import OpeningGate
 
@@ -36,18 +37,21 @@ class TokenState:
 
 
 class ReadingBlock(Recomputing):
-    """q + attention(norm(q) -> [norm(q), norm(o)]), then the feed-forward part."""
+    """q + attention(norm(q) -> [norm(q), norm(o)]), then the feed-forward part; ``placed`` if q are positions."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, placed: bool) -> None:
         super().__init__()
         self.norm1, self.attention = nn.LayerNorm(config.d_model), Attention(config)
         self.norm2, self.feed_forward = nn.LayerNorm(config.d_model), FeedForward(config)
         self.dropout = nn.Dropout(config.dropout)
+        self.distances = Distances(config) if placed and config.relative_positions else None
 
     def run(self, q_BTD: Tensor, other_BOD: Tensor, mask_B11S: Tensor) -> Tensor:
         """``mask`` says which places of ``[q, other]`` may be read."""
         normed_BTD = self.norm1(q_BTD)
         read_BSD = torch.cat((normed_BTD, self.norm1(other_BOD)), dim=1)
+        if self.distances is not None:
+            mask_B11S = self.distances(q_BTD.shape[1], mask_B11S)
         q_BTD = q_BTD + self.dropout(self.attention(normed_BTD, self.attention.keys_values(read_BSD), mask_B11S))
         return q_BTD + self.dropout(self.feed_forward(self.norm2(q_BTD)))
 
@@ -61,8 +65,9 @@ class TokenCore(nn.Module):
         self.core = core
         self.inject = nn.Linear(width, width, bias=False)
         self.low_start, self.high_slots = nn.Embedding(1, width), nn.Embedding(core.h_len, width)
-        self.low_blocks = nn.ModuleList(ReadingBlock(config) for _ in range(core.l_layers))
-        self.high_blocks = nn.ModuleList(ReadingBlock(config) for _ in range(core.h_layers if core.h_len else 0))
+        self.low_blocks = nn.ModuleList(ReadingBlock(config, True) for _ in range(core.l_layers))
+        high_layers = core.h_layers if core.h_len else 0
+        self.high_blocks = nn.ModuleList(ReadingBlock(config, False) for _ in range(high_layers))
         self.low_norm, self.high_norm = nn.LayerNorm(width), nn.LayerNorm(width)
 
     def forward(self, x_BSD: Tensor, mask_BS: Tensor) -> Iterator[TokenState]:

@@ -180,6 +180,7 @@ def test_the_recipe_registers_every_test_maze_and_no_count_baseline(recipe, trip
         ("model.memory", "core", "model.memory"),
         ("model.core.segments", 0, "model.core"),
         ("model.core.least_segments", 3, "model.core.least_segments"),
+        ("model.core.reach", -1, "model.core.reach"),
         ("data.size", 2, "data"),
         ("gate.deep", 1.0, "gate.deep"),
     ],
@@ -191,7 +192,14 @@ def test_what_a_core_over_tokens_does_not_use_is_refused(recipe, override, value
 
 @pytest.mark.parametrize(
     ("override", "value"),
-    [("segments", 2), ("least_segments", 1), ("eval_segments", 2), ("gradient", "segment"), ("halt", "agree")],
+    [
+        ("segments", 2),
+        ("least_segments", 1),
+        ("reach", 2),
+        ("eval_segments", 2),
+        ("gradient", "segment"),
+        ("halt", "agree"),
+    ],
 )
 def test_a_pooled_core_refuses_the_new_keys(recipe, override, value):
     assert f"model.core.{override}" in [issue.path for issue in recipe.check(tiny(**{f"model.core.{override}": value}))]
