@@ -22,6 +22,9 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from assets_data.lineage import with_overrides
+from benchmarks.gpu_hrm import RECIPE as HRM_LM
+from benchmarks.gpu_hrm import TINY as TINY_HRM
+from benchmarks.gpu_hrm import config_of, data_of
 from benchmarks.training_loop import Unmeasured
 from benchmarks.training_peers import (
     MadeUpRows,
@@ -49,6 +52,7 @@ class Bench:
 
     updates: int
     changes: dict[str, Any]
+    hrm: dict[str, Any]
     folder: Path
 
     def config(self, **changes: Any) -> Any:
@@ -64,9 +68,14 @@ class Bench:
         config = self.config(**changes)
         data = MadeUpRows(config.model.context + 1)
         done = train(Unmeasured(), config, data, self.folder / name, code="b", callbacks=callbacks, world=world)  # type: ignore[arg-type]
-        facts = done.profile.facts()
-        rates = {key: facts[key] for key in ("time_to_first_update_s", "updates_per_s")}
-        return {**rates, "id": read_state(done.final)["checkpoint_id"], "inexact": done.inexact}
+        return outcome(done)
+
+
+def outcome(done: Any) -> dict[str, Any]:
+    """Of a finished run."""
+    facts = done.profile.facts()
+    rates = {key: facts[key] for key in ("time_to_first_update_s", "updates_per_s")}
+    return {**rates, "id": read_state(done.final)["checkpoint_id"], "inexact": done.inexact}
 
 
 def environment(bench: Bench) -> dict[str, Any]:
@@ -87,6 +96,20 @@ def loop(bench: Bench) -> dict[str, Any]:
         for precision in ("none", "bf16")
         for compiled in (False, *([True] if torch.cuda.is_available() else []))
     }
+
+
+def hrm_lm(bench: Bench) -> dict[str, Any]:
+    """The other language recipe: precision none and bf16, and two lanes."""
+    found = {}
+    for name, plan in HRM.items():
+        config = config_of(bench.updates, {**bench.hrm, **plan})
+        data: Any = data_of(config)
+        done = train(HRM_LM, config, data, bench.folder / f"hrm-{name}", code="b")
+        found[name] = outcome(done) | {"tokens_per_row": data.items_per_row}
+    return found
+
+
+HRM = {"none": {}, "bf16": {"train.precision": "bf16"}, "lanes_2": {"train.lanes": 2}}
 
 
 def peers(bench: Bench) -> dict[str, Any]:
@@ -206,7 +229,7 @@ def save(bench: Bench) -> dict[str, Any]:
 
 
 STAGES: tuple[Callable[[Bench], dict[str, Any]], ...] = (
-    environment, bits, loop, batch_sizes, attention, peers, variants, optimizers, graphs, overlap, save, order,
+    environment, bits, loop, hrm_lm, batch_sizes, attention, peers, variants, optimizers, graphs, overlap, save, order,
 )  # fmt: skip
 
 
@@ -236,7 +259,8 @@ def main() -> None:
     parser.add_argument("--tiny", action="store_true", help="a model of a few thousand parameters, for tests")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(updates=chosen.updates, changes=TINY if chosen.tiny else {}, folder=Path(folder))
+        tiny = {"changes": TINY, "hrm": TINY_HRM} if chosen.tiny else {"changes": {}, "hrm": {}}
+        bench = Bench(updates=chosen.updates, folder=Path(folder), **tiny)
         found = measure(bench, chosen.budget, chosen.out)
     print(f"{len(found['stages'])} stages, skipped: {', '.join(found['skipped']) or 'none'}")
 

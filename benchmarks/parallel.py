@@ -1,8 +1,9 @@
 """What lanes and exact sums cost: Stemma's loop on two processes against a bare DDP loop, and on one by lanes.
 
 The model and batch of ``training_loop`` (walk_lm's demo), the same rows, optimizer, clipping and one thread a process,
-in turn, several rounds, each round beginning with another one; compared are the seconds within a round. On two
-processes each takes half of a batch; on one process rank 0 works alone while rank 1 waits. Stemma's loop writes
+in turn, several rounds, each round beginning with another one. Compared are the seconds within a round: of the clock,
+and of the processors by all processes together, which mean something on a machine that others use as well. On two
+processes each takes half of a batch; on one process rank 0 works alone while rank 1 waits. Stemma's loop writes two
 checkpoints, metrics and digests; the bare loops write nothing. ``ahead_behind`` makes batches ahead by a thread and
 writes checkpoints behind the run. ``python -m benchmarks.parallel [updates]``.
 """
@@ -34,7 +35,7 @@ from training.loop import train
 from training.parallel.world import ALONE, World, joined
 from training.recipes.walk_lm.config import WalkLmConfig
 
-ROUNDS, PROCESSES = 8, 2
+ROUNDS, PROCESSES = 4, 2
 Contender = Callable[[WalkLmConfig, MadeUpRows, World], None]
 
 
@@ -77,30 +78,38 @@ BY_ITSELF["lanes_1_ahead_behind"] = stemma(1, ahead=2, behind=True)
 
 
 def measure(contenders: dict[str, Contender], config: WalkLmConfig, data: MadeUpRows, world: World) -> dict:
-    """Seconds of every contender, round by round."""
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    """Seconds of every contender, round by round: of the clock, and of the processors."""
+    wall: dict[str, list[float]] = {name: [] for name in contenders}
+    cpu: dict[str, list[float]] = {name: [] for name in contenders}
     warm_up = replace(config, train=replace(config.train, updates=4, checkpoint_every=2))
     for run in contenders.values():
         run(warm_up, data, world)
     for number, place in itertools.product(range(ROUNDS), range(len(contenders))):
         name = list(contenders)[(number + place) % len(contenders)]
         world.any(False)
-        begun = time.perf_counter()
+        begun, used = time.perf_counter(), time.process_time()
         contenders[name](config, data, world)
-        seconds[name].append(time.perf_counter() - begun)
-    return seconds
+        own = torch.tensor([time.process_time() - used], dtype=torch.float64)
+        wall[name].append(time.perf_counter() - begun)
+        cpu[name].append(float(world.sum([own])[0]))
+    return {"wall": wall, "cpu": cpu}
 
 
-def compared(seconds: dict[str, list[float]], floor: str, updates: int) -> dict:
+def compared(seconds: dict[str, dict[str, list[float]]], floor: str, updates: int) -> dict:
     """Updates per second, and of every contender's seconds over the floor's in the same round the quartiles."""
+    rates = {name: round(updates / float(np.median(taken)), 2) for name, taken in seconds["wall"].items()}
+    names = {"wall": f"seconds_over_{floor}", "cpu": f"processor_seconds_over_{floor}"}
+    return {"updates_per_s": rates, **{names[kind]: ratios(taken, floor) for kind, taken in seconds.items()}}
+
+
+def ratios(seconds: dict[str, list[float]], floor: str) -> dict[str, dict[str, float]]:
+    """Quartiles over the rounds of each contender's seconds over the floor's."""
     names, shares = ("lower_quartile", "median", "upper_quartile"), (0.25, 0.5, 0.75)
-    ratios = {name: np.divide(taken, seconds[floor]) for name, taken in seconds.items() if name != floor}
-    over = {
+    over = {name: np.divide(taken, seconds[floor]) for name, taken in seconds.items() if name != floor}
+    return {
         name: {label: round(float(np.quantile(ratio, share)), 4) for label, share in zip(names, shares, strict=True)}
-        for name, ratio in ratios.items()
+        for name, ratio in over.items()
     }
-    rates = {name: round(updates / float(np.median(taken)), 2) for name, taken in seconds.items()}
-    return {"updates_per_s": rates, f"seconds_over_{floor}": over}
 
 
 def main(updates: int) -> None:
@@ -127,7 +136,7 @@ def main(updates: int) -> None:
 
 if __name__ == "__main__":
     if "WORLD_SIZE" in os.environ:
-        main(int(sys.argv[1]) if len(sys.argv) > 1 else 30)
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else 60)
     else:
         launcher = ["torch.distributed.run", "--nproc-per-node", str(PROCESSES), "-m", "benchmarks.parallel"]
         sys.exit(subprocess.run([sys.executable, "-m", *launcher, *sys.argv[1:]]).returncode)

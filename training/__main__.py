@@ -19,7 +19,7 @@ from typing import Any
 from assets_data.lineage import Snapshot, StemmaError, Store
 from training.config import STALLED, load_config, with_updates
 from training.parallel.follow import dismiss, follow
-from training.parallel.world import LOST, World, joined
+from training.parallel.world import World, exit_status, joined
 from training.recipe import find_recipe
 from training.trainer import Trainer, find_input
 
@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
             return run(trainer, chosen, world)
     except StemmaError as error:
         print(error, file=sys.stderr)
-        return STALLED if error.code == LOST else 1
+        return exit_status(error)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -14,7 +14,7 @@ from pipeline_defs.catalogue import Catalogue
 from pipeline_defs.dagster import tags
 from pipeline_defs.dagster.catalogued import asset_tags, definition_metadata, drawn_parents, owners
 from pipeline_defs.dagster.figures import recipe_metadata
-from pipeline_defs.dagster.launching import is_training, train_in_job
+from pipeline_defs.dagster.launching import train_in_job
 from pipeline_defs.dagster.metadata import describe, picture, published
 from pipeline_defs.dagster.names import asset_key
 from pipeline_defs.dagster.own import WITHDRAWN, made_by, note_made
@@ -22,6 +22,7 @@ from pipeline_defs.dagster.partitions import domain_slices, set_name
 from pipeline_defs.dagster.resources import StoreResource
 from pipeline_defs.dagster.stage_config import config_of, describe_presets, resolved
 from pipeline_defs.inputs import Own, read_inputs, stage_name
+from training.recipe import is_training
 
 NONE = (None, None)
 
@@ -111,7 +112,7 @@ def make_stage(
     slices = {name for domain in wanted for name in resource.slices(domain, instance)}
     inputs = read_inputs(store, catalogue, stage, slice_name, slices, own)
     if resource.launcher != "inline" and is_training(stage):
-        train_in_job(stage, store, inputs, resource.processes, resource.parallel)
+        train_in_job(stage, store, inputs, resource.processes, resource.parallel, resource.launcher)
     snapshot = stage.call(store, inputs, full, slice_name)
     return Made(snapshot, inputs, store, {**_figures(stage, store, snapshot), **describe(snapshot)})
 

@@ -11,24 +11,31 @@ import logging
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from assets_data.lineage import ConfigError, DataError, Snapshot, Store, TrainingError
+from assets_data.lineage import ConfigError, DataError, Snapshot, StemmaError, Store, TrainingError
 from assets_data.lineage.receipts.code import code_version
 from assets_data.stage import Stage
 
+if TYPE_CHECKING:
+    from training.launch.handle import Handle, Request
+
 log = logging.getLogger("training.launch")
+
+PIPES = "pipes"
+"""The launcher whose jobs say by Dagster Pipes how far they are."""
 
 TAIL = 10
 """Lines of a failed job's log that its error shows."""
 
 
-def is_training(stage: Stage) -> bool:
-    """Whether the stage is a recipe's checkpoint."""
-    return "recipe" in stage.bind and stage.kind == f"{stage.bind['recipe'].name}/checkpoint"
-
-
 def train_in_job(
-    stage: Stage, store: Store, inputs: Mapping[str, Snapshot], processes: int, parallel: str = "ddp"
+    stage: Stage,
+    store: Store,
+    inputs: Mapping[str, Snapshot],
+    processes: int,
+    parallel: str = "ddp",
+    launcher: str = "torchrun",
 ) -> None:
     """Have the checkpoint made by a job of so many processes, unless it is made. Raises TrainingError JOB_FAILED."""
     if store.builder:
@@ -36,9 +43,25 @@ def train_in_job(
         raise ConfigError("JOB_SEALED", "a job reaches more than a sealed stage may", action=action)
     if _is_made(stage, store, inputs):
         return
+    run, request = _request(stage, store, inputs, processes, parallel)
+    if launcher != PIPES:
+        _submit(run, request, launcher)
+        _await(run, show=True)
+        return
+    from pipeline_defs.dagster.pipes import listening
+
+    with listening(run) as (environment, launched):
+        joined = _submit(run, request, launcher, environment)
+        launched()
+        _await(run, show=joined.launcher != PIPES)
+
+
+def _request(
+    stage: Stage, store: Store, inputs: Mapping[str, Snapshot], processes: int, parallel: str
+) -> tuple[Path, Request]:
+    """The run's directory, and all that the job is told."""
     from training.job import Job, named_inputs, run_name
     from training.launch.handle import Request
-    from training.launch.jobs import submit
     from training.stages import training_code
 
     recipe, preflight = stage.bind["recipe"], inputs["preflight"]
@@ -52,13 +75,19 @@ def train_in_job(
         processes=processes,
         parallel=parallel,
     )
-    run = store.run_dir(run_name(job, code_version(*training_code(recipe)), {}))
-    handle = submit(run, request)
+    return store.run_dir(run_name(job, code_version(*training_code(recipe)), {})), request
+
+
+def _submit(run: Path, request: Request, launcher: str, environment: Mapping[str, str] | None = None) -> Handle:
+    from training.launch.jobs import submit
+
+    handle = submit(run, request, launcher, environment)
     log.info("job %s of %s processes, submitted %s", run.name, handle.request.processes, handle.submitted)
-    _await(run)
+    return handle
 
 
-def _await(run: Path) -> None:
+def _await(run: Path, show: bool) -> None:
+    """Follow the job until it is over; its lines are shown unless they come another way."""
     from training.launch.handle import JOB, LOG, State, state_of, status_of
     from training.launch.jobs import cancel, follow_log
 
@@ -66,7 +95,10 @@ def _await(run: Path) -> None:
     try:
         for line in follow_log(run):
             last.append(line)
-            log.info("%s", line)
+            if show:
+                log.info("%s", line)
+    except StemmaError:  # its scheduler does not answer: the job goes on, and a run that is executed again joins it
+        raise
     except BaseException:  # an interrupted run, whatever its executor raises for that
         cancel(run)
         raise

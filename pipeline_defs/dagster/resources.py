@@ -26,7 +26,7 @@ class StoreResource(dg.ConfigurableResource):
         default=False, description="Build every stage in a process that can read what it declared and nothing else."
     )
 
-    launcher: Literal["inline", "torchrun"] = Field(
+    launcher: Literal["inline", "torchrun", "pipes", "ray", "slurm"] = Field(
         default="inline", description="Where checkpoints are trained: in the run's own process, or in a job."
     )
 

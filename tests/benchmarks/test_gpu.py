@@ -6,10 +6,11 @@ import sys
 from pathlib import Path
 
 from benchmarks.gpu import STAGES, TINY, Bench, measure
+from benchmarks.gpu_hrm import TINY as TINY_HRM
 
 
 def test_every_stage_answers_and_equal_runs_are_found_equal(tmp_path):
-    found = measure(Bench(updates=4, changes=TINY, folder=tmp_path / "runs"), 600.0, tmp_path / "out")
+    found = measure(Bench(updates=4, changes=TINY, hrm=TINY_HRM, folder=tmp_path / "runs"), 600.0, tmp_path / "out")
     assert json.loads((tmp_path / "out" / "gpu.json").read_text()).keys() == found.keys()
     assert found["skipped"] == [] and list(found["stages"]) == [stage.__name__ for stage in STAGES]
     bits = found["stages"]["bits"]["figures"]
@@ -19,13 +20,16 @@ def test_every_stage_answers_and_equal_runs_are_found_equal(tmp_path):
     figures = {name: stage["figures"] for name, stage in found["stages"].items()}
     assert figures["overlap"]["equal"] and set(figures["overlap"]["ahead"]) == {"0", "2"}
     assert len({each["id"] for each in figures["save"].values()}) == 1  # when it is saved changes no bit
+    hrm = figures["hrm_lm"]
+    assert set(hrm) == {"none", "bf16", "lanes_2"} and len({each["id"] for each in hrm.values()}) == 3
+    assert all(each["inexact"] == [] and each["tokens_per_row"] == 16 for each in hrm.values())
     assert set(figures["batch_sizes"]) == {"8", "32", "128"}
     assert all("id" in each or each["unavailable"] for each in figures["attention"].values())
     assert "id" in figures["attention"]["MATH"]
 
 
 def test_what_the_budget_does_not_reach_is_named(tmp_path):
-    found = measure(Bench(updates=4, changes=TINY, folder=tmp_path / "runs"), 0.0, tmp_path / "out")
+    found = measure(Bench(updates=4, changes=TINY, hrm=TINY_HRM, folder=tmp_path / "runs"), 0.0, tmp_path / "out")
     assert found["stages"] == {} and found["skipped"] == [stage.__name__ for stage in STAGES]
 
 

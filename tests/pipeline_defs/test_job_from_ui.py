@@ -22,13 +22,12 @@ LAUNCH = """mutation($params: ExecutionParams!) { launchPipelineExecution(execut
   __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message }
   ... on RunConfigValidationInvalid { errors { message } } } }"""
 TERMINATE = """mutation($id: String!) { terminateRun(runId: $id) { __typename ... on PythonError { message } } }"""
-JOB = {"launcher": "torchrun", "processes": 2}
 
 
-def launch(address, asset):
+def launch(address, asset, launcher):
     """As the launchpad does."""
     selector = {**LOCATION, "pipelineName": "__ASSET_JOB", "assetSelection": [{"path": asset.split("/")}]}
-    config = json.dumps({"resources": {"store": {"config": JOB}}})
+    config = json.dumps({"resources": {"store": {"config": {"launcher": launcher, "processes": 2}}}})
     answer = graphql(address, LAUNCH, params={"selector": selector, "runConfigData": config, "mode": "default"})
     made = answer["launchPipelineExecution"]
     assert made["__typename"] == "LaunchRunSuccess", made
@@ -43,8 +42,13 @@ def shows_progress(instance, run_id):
     return any("update " in line and " of 1,000,000: loss" in line for line in messages(instance, run_id))
 
 
+def by_pipes(instance, run_id):
+    return any("opened dagster pipes" in line for line in messages(instance, run_id))
+
+
 @pytest.mark.slow
-def test_a_job_from_the_ui_shows_progress_outlives_its_worker_is_joined_and_cancelled(tmp_path, monkeypatch):
+@pytest.mark.parametrize("launcher", ["torchrun", "pipes"])
+def test_a_job_from_the_ui_shows_progress_outlives_its_worker_is_joined_and_cancelled(tmp_path, monkeypatch, launcher):
     stage, store, inputs = prepared(tmp_path, **ENDLESS)
     for name, snapshot in inputs.items():
         store.point(f"walk_lm/{name}_report" if name == "preflight" else snapshot.kind, snapshot)
@@ -52,7 +56,7 @@ def test_a_job_from_the_ui_shows_progress_outlives_its_worker_is_joined_and_canc
     prepare_home(tmp_path)
     with ui_server(tmp_path) as address, open_instance() as instance:
         switch_on(address, "dead_runs")
-        first = launch(address, stage.kind)
+        first = launch(address, stage.kind, launcher)
         wait_until(lambda: shows_progress(instance, first), 180, "the first run shows the job's updates")
         [run] = jobs(store.root)
         handle = read_handle(run)
@@ -61,7 +65,8 @@ def test_a_job_from_the_ui_shows_progress_outlives_its_worker_is_joined_and_canc
         wait_until(lambda: len(instance.get_runs()) > 1, 180, "the daemon runs it again")
         [again] = [each.run_id for each in instance.get_runs() if each.run_id != first]
         wait_until(lambda: shows_progress(instance, again), 180, "the second run shows the job's updates")
-        assert read_handle(run) == handle and state_of(run) is State.RUNNING
+        assert read_handle(run) == handle and state_of(run) is State.RUNNING and handle.launcher == launcher
+        assert all(by_pipes(instance, each) == (launcher == "pipes") for each in (first, again))
         assert graphql(address, TERMINATE, id=again)["terminateRun"]["__typename"] == "TerminateRunSuccess"
         wait_until(lambda: state_of(run) is State.CANCELLED, 60, "the job is cancelled with its run")
         ended = dg.DagsterRunStatus.CANCELED

@@ -11,13 +11,14 @@ from assets_data.lineage import ConfigError, Store, TrainingError
 from pipeline_defs.catalogue import catalogue
 from pipeline_defs.commands.cli import main
 from pipeline_defs.dagster.assets import make_stage
-from pipeline_defs.dagster.launching import is_training, train_in_job
+from pipeline_defs.dagster.launching import train_in_job
 from pipeline_defs.dagster.resources import StoreResource
 from pipeline_defs.inputs import Own, read_inputs
 from tests.training.recipes.walk_lm.conftest import tiny
 from tests.training.walks import make_inputs
-from training.launch.handle import read_handle
+from training.launch.handle import JOB, LOG, read_handle
 from training.launch.jobs import jobs
+from training.recipe import is_training
 from training.stages import make_checkpoint, make_preflight_report
 
 
@@ -53,6 +54,37 @@ def test_a_job_makes_what_the_asset_would_and_is_not_started_twice(tmp_path, mon
     for more in ([], ["--follow"]):
         assert main(["jobs", "logs", run.name, *more]) == 0 and made.id in capsys.readouterr().out
     assert main(["jobs", "status", "walk_lm-nothing"]) == 1
+
+
+def test_a_job_says_by_pipes_how_far_it_is_from_its_beginning_to_every_run_that_joins_it(tmp_path):
+    stage, store, inputs = prepared(tmp_path, **{"train.updates": 60, "train.lanes": 2, "train.log_every": 1})
+    runs = {}
+
+    @dg.asset(name="waits")
+    def waits(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        train_in_job(stage, store, inputs, processes=2, launcher="pipes")
+        return dg.MaterializeResult()
+
+    def execute(name):
+        with dg.DagsterInstance.ephemeral() as instance:
+            done = dg.materialize([waits], instance=instance, raise_on_error=False)
+            runs[name] = done.success, [entry.user_message for entry in instance.all_logs(done.run_id)]
+
+    first = threading.Thread(target=execute, args=("first",))
+    first.start()
+    while not jobs(store.root):
+        first.join(0.05)
+        assert not runs
+    execute("second")
+    first.join()
+    [run] = jobs(store.root)
+    logged = [line for line in (run / JOB / LOG).read_text().splitlines() if line.startswith("update ")]
+    assert "begins" in logged[0] and "done" in logged[-1]
+    for success, lines in runs.values():
+        assert success and [line for line in lines if line.startswith("update ")] == logged
+        assert not any("did not receive" in line for line in lines)
+    assert stage.call(store, inputs).reused
+    assert read_handle(run).launcher == "pipes"
 
 
 def test_a_run_goes_on_from_its_own_preflight_whoever_moved_the_name_since(tmp_path):

@@ -12,8 +12,9 @@ import sys
 from pathlib import Path
 
 from assets_data.lineage.storage import atomic
+from assets_data.lineage.storage.store import lease
 from training.config import STALLED
-from training.launch.handle import BEGUN, ENDED, JOB, Request, read_handle
+from training.launch.handle import BEGUN, ENDED, JOB, LOCK, Request, read_handle
 
 MEMBER = "training.launch.member"
 ATTEMPTS = 2
@@ -21,7 +22,8 @@ ATTEMPTS = 2
 
 def main(run: Path) -> int:
     """The job's exit status, which is noted beside its handle."""
-    sys.stdin.read()  # until whoever submits has written the handle, or is gone
+    with lease(run / LOCK):
+        pass  # by now whoever submits has written the handle, or is gone
     (run / JOB / BEGUN).touch()
     request = read_handle(run).request
     status = STALLED

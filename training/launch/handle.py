@@ -6,18 +6,20 @@ process id alone proves nothing, as ids are used again: the moment it was starte
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from assets_data.lineage import DataError, from_dict, processes
+from assets_data.lineage import DataError, from_dict
 from assets_data.lineage.identity.digests import load_json
 from assets_data.lineage.storage import atomic
+from training.launch.launcher import Place, launcher
 
 JOB, HANDLE, BEGUN, ENDED, CANCELLED, LOG = "job", "handle.json", "begun", "ended.json", "cancelled", "job.log"
+LOCK = "job.lock"
+"""Beside ``job/``: held while a job is submitted, and for a moment by its agent, which so finds its handle written."""
 
 
 class State(StrEnum):
@@ -52,19 +54,28 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handle:
-    """A submitted job: its launcher, what it does, the process that answers for it, and when it was submitted."""
+    """A submitted job: its launcher, what it does, the process that answers for it, and when it was submitted.
+
+    ``pid`` and ``started`` are empty where that is another machine's: then its scheduler knows it by ``name``.
+    """
 
     launcher: str
     request: Request
-    pid: int
-    started: str
+    pid: int = 0
+    started: str = ""
     submitted: str
+    name: str = ""
+
+    @property
+    def place(self) -> Place:
+        """Where its agent is."""
+        return Place(pid=self.pid, started=self.started, name=self.name)
 
 
-def write_handle(run: Path, launcher: str, request: Request, pid: int) -> Handle:
-    """Say that ``pid`` does ``request`` in the run directory ``run``."""
+def write_handle(run: Path, launcher: str, request: Request, place: Place) -> Handle:
+    """Say that ``request`` is done at ``place``, in the run directory ``run``."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    handle = Handle(launcher=launcher, request=request, pid=pid, started=start_time(pid), submitted=now)
+    handle = Handle(launcher=launcher, request=request, submitted=now, **asdict(place))
     atomic.write_json(run / JOB / HANDLE, asdict(handle))
     return handle
 
@@ -78,9 +89,11 @@ def read_handle(run: Path) -> Handle:
 
 
 def state_of(run: Path) -> State:
-    """The state of the job in ``run``, from its files and the kernel. Raises as :func:`read_handle`."""
+    """The state of the job in ``run``, from its files and its launcher. Raises as :func:`read_handle`, and what the
+    launcher's ``alive`` raises.
+    """
     handle, job = read_handle(run), run / JOB
-    if alive(handle):
+    if launcher(handle.launcher).alive(handle.place):
         return State.RUNNING if (job / BEGUN).exists() else State.PENDING
     if (job / ENDED).exists() and status_of(run) == 0:
         return State.COMPLETED
@@ -91,26 +104,3 @@ def status_of(run: Path) -> int | None:
     """The exit status that the job noted at its end, or None: it runs, or was killed before."""
     path = run / JOB / ENDED
     return load_json(path.read_bytes(), path)["status"] if path.is_file() else None
-
-
-def alive(handle: Handle) -> bool:
-    """Whether the job's own process runs: not a zombie, and no later one of the same id."""
-    return bool(handle.started) and start_time(handle.pid) == handle.started
-
-
-def start_time(pid: int) -> str:
-    """When a process was started, as boot and clock ticks since it; empty for one that ended."""
-    ticks = processes.started(pid)
-    return ticks and f"{processes.boot_id()}/{ticks}"
-
-
-def descendants(pid: int) -> list[int]:
-    """``pid`` and every process below it, parents first: torchrun starts each of its own in a session of its own."""
-    parents: dict[int, list[int]] = {}
-    for entry in filter(str.isdigit, os.listdir(processes.PROC)):
-        if processes.started(int(entry)) and (parent := processes.parent_of(int(entry))) is not None:
-            parents.setdefault(parent, []).append(int(entry))
-    found = [pid]
-    for each in found:
-        found += parents.get(each, [])
-    return found

@@ -12,9 +12,10 @@ from assets_data.lineage import StemmaError, Store
 from assets_data.lineage.processes import end_with_parent
 from training.config import STALLED
 from training.launch.handle import Request, read_handle
+from training.launch.progress import told
 from training.parallel.follow import dismiss, follow
-from training.parallel.world import LOST, World, joined
-from training.recipe import find_recipe
+from training.parallel.world import World, exit_status, joined
+from training.recipe import Recipe, find_recipe
 from training.stages import make_checkpoint
 
 
@@ -31,7 +32,7 @@ def main(run: Path) -> int:
             return train(request, world)
     except StemmaError as error:
         print(error, file=sys.stderr)
-        return STALLED if error.code == LOST else 1
+        return exit_status(error)
 
 
 def train(request: Request, world: World) -> int:
@@ -39,6 +40,12 @@ def train(request: Request, world: World) -> int:
     store, recipe = Store(Path(request.store), request.requested), find_recipe(request.recipe)
     if not world.leads:
         return follow(world, store, recipe)
+    with told():
+        return lead(request, world, store, recipe)
+
+
+def lead(request: Request, world: World, store: Store, recipe: Recipe) -> int:
+    """Find the inputs, train, publish."""
     inputs = {name: store.snapshot(key) for name, key in request.inputs.items()}
     checkpoint = make_checkpoint(store, recipe, inputs, store.snapshot(request.preflight), world=world)
     dismiss(world)

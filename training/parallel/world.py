@@ -20,7 +20,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from assets_data.lineage import ConfigError, TrainingError, digest_json
+from assets_data.lineage import ConfigError, StemmaError, TrainingError, digest_json
+from training.config import STALLED
 
 PATIENCE = timedelta(days=1)
 """How long one process waits for another: longer than any preflight or save. A dead one is noticed at once by its
@@ -156,6 +157,11 @@ FSDP = "fsdp"
 ALONE = World()
 LOST = "RANK_LOST"
 """The code of a process that ends because another one did: as after a stall, trying again may help."""
+
+
+def exit_status(error: StemmaError) -> int:
+    """Of a process that ``error`` ends: 75, as after a stall, where another process is gone, else 1."""
+    return STALLED if error.code == LOST else 1
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ from assets_data.lineage.receipts.receipt import Receipt
 from assets_data.lineage.storage.tombstones import WITHDRAWN
 from assets_data.stage import Stage
 from pipeline_defs.catalogue import TRAINING_STATE, catalogue
-from training.recipe import STAGES, find_recipe
+from training.recipe import find_recipe, is_training
 
 Parents = Mapping[str, list[Snapshot]]
 """What was read, by the name of the input, in the order of the receipt."""
@@ -52,7 +52,7 @@ class Replay:
 
     def _further(self, store: Store, stage: Stage, receipt: Receipt, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """What only a checkpoint takes: whether its origin's weights alone count, and a state that saves updates."""
-        if stage.name != STAGES[1] or stage.owner in catalogue().domains:
+        if not is_training(stage):
             return {}
         further: dict[str, Any] = {"reset_progress": bool(receipt.arguments.get("reset_progress"))}
         if self.state is not None:

@@ -7,34 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from assets_data.lineage import DataError, Store, TrainingError
+from assets_data.lineage import ConfigError, DataError, Store, TrainingError
 from assets_data.lineage.storage import atomic
 from tests.faults.operated import wait_until
-from tests.training.recipes.walk_lm.conftest import tiny
-from tests.training.walks import make_inputs
 from training.checkpoint import stored
-from training.launch.handle import HANDLE, JOB, LOG, Request, State, descendants, read_handle, start_time, state_of
+from training.launch.handle import HANDLE, JOB, LOG, Request, State, read_handle, state_of
 from training.launch.jobs import cancel, follow_log, jobs, submit
-from training.recipe import discover
+from training.launch.local import descendants, start_time
 from training.run_directory import run_lease
-from training.stages import make_preflight_report
 
 ENDLESS = {"train.updates": 10**6, "train.lanes": 2, "train.log_every": 1, "train.checkpoint_every": 10**5}
-
-
-@pytest.fixture
-def request_of(tmp_path):
-    """A request for two processes, with the store that it is for."""
-    store, recipe = Store(tmp_path / "store"), discover()["walk_lm"]
-    inputs = make_inputs(store, train=40)
-
-    def make(**overrides):
-        preflight = make_preflight_report(store, recipe, inputs, tiny(**overrides))
-        ids = {name: snapshot.id for name, snapshot in inputs.items()}
-        asked = {"inputs": ids, "preflight": preflight.id, "requested": {}, "processes": 2}
-        return Request(store=str(store.root), recipe=recipe.name, **asked)
-
-    return make
 
 
 def first_update(run):
@@ -128,3 +110,23 @@ def test_how_a_job_ended_is_what_it_noted(finished, status, state):
 def test_a_run_without_a_job_is_said_so(tmp_path):
     with pytest.raises(DataError, match="JOB_UNKNOWN"):
         read_handle(tmp_path)
+
+
+def test_an_unknown_launcher_is_refused_and_leaves_no_job(tmp_path):
+    asked = Request(store="s", recipe="walk_lm", inputs={}, preflight="p", requested={})
+    with pytest.raises(ConfigError, match=r"LAUNCHER_UNKNOWN.*slurm.*found nobody"):
+        submit(tmp_path / "runs" / "r", asked, "nobody")
+    assert jobs(tmp_path) == []
+
+
+@pytest.mark.parametrize("launcher", ["ray", "slurm"])
+def test_a_scheduler_that_does_not_answer_leaves_no_job_and_fails_none(tmp_path, finished, launcher, monkeypatch):
+    monkeypatch.setenv("RAY_API_SERVER_ADDRESS", "http://127.0.0.1:9")  # discard(9): nothing listens
+    monkeypatch.setenv("PATH", str(tmp_path))
+    asked = Request(store="s", recipe="walk_lm", inputs={}, preflight="p", requested={})
+    with pytest.raises(TrainingError, match="JOB_UNREACHED"):
+        submit(tmp_path / "runs" / "r", asked, launcher)
+    assert jobs(tmp_path) == []
+    write(finished, launcher=launcher, name="http://127.0.0.1:9/api/jobs/one", started="", pid=0)
+    with pytest.raises(TrainingError, match="JOB_UNREACHED"):
+        state_of(finished)  # it may well run

@@ -22,9 +22,8 @@ from typing import Any
 from assets_data.lineage import StemmaError, with_overrides
 from tests.training.kill_driver import prepare
 from training.callbacks import Callback
-from training.config import STALLED
 from training.loop import train
-from training.parallel.world import LOST, joined
+from training.parallel.world import exit_status, joined
 
 PHASE = re.compile(r"(?P<world>\d+)(?P<cut>f?)(?P<behind>b?)(?:(?P<kind>[kstdzn])(?P<rank>\d+)u(?P<update>\d+))?")
 
@@ -59,7 +58,7 @@ def member(run: tuple[Any, Any, Any], directory: Path, rank: int, phase: re.Matc
             train(*run, directory, code="c", callbacks=faults, world=world)
     except StemmaError as error:
         print(error, file=sys.stderr)
-        return STALLED if error.code == LOST else 1
+        return exit_status(error)
     return 0
 
 
