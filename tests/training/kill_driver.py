@@ -1,6 +1,6 @@
 """Trains a run in forked children that kill themselves (SIGKILL) at chosen moments, and runs them again.
 
-A process of its own, so that torch is imported once and forked before it has any thread. A moment is an update
+A process of its own, so that torch is imported once, see :mod:`tests.training.forks`. A moment is an update
 (``u5``) or the n-th time anything is opened, renamed, removed or made below the run directory (``e17``). The run is the
 toy's (``toy_behind`` writes its checkpoints behind the run), or 30 updates of a real recipe, ``recipe`` or
 ``recipe/what it trains on``, over two epochs and more.
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from assets_data.lineage import Store, with_overrides
 from tests.training import triples, walks
+from tests.training.forks import fork, import_as, status_of
 from tests.training.recipes.hrm_lm.conftest import TINY as TINY_HRM
 from tests.training.recipes.walk_lm.conftest import TINY as TINY_WALK
 from tests.training.toy import ToyRecipe, toy_config, toy_data
@@ -72,24 +73,23 @@ def train_once(run: tuple, directory: Path, moment: str | None, world: World) ->
     return events
 
 
-def in_child(run: tuple, directory: Path, moment: str | None, world: World) -> int:
+def in_child(name: str, directory: Path, moment: str | None) -> int:
     """The child's exit status (negative: the signal that ended it); the events it counted go to ``events``."""
-    child = os.fork()
-    if child == 0:
-        events = train_once(run, directory, moment, world)
-        directory.with_suffix(".events").write_text(str(events))
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    def act() -> None:
+        run, world = prepare(name, directory.parent / "data"), World(behind=name.endswith("_behind"))
+        directory.with_suffix(".events").write_text(str(train_once(run, directory, moment, world)))
+
+    return status_of(fork(act))
 
 
 def main(name: str, root: Path, *plans: str) -> None:
     """Each plan is moments joined by commas, one process after the other; a last undisturbed one finishes the run."""
     print_to, sys.stdout = sys.stdout, sys.stderr
-    run, world = prepare(name, root / "data"), World(behind=name.endswith("_behind"))
-    train(*run, root / "warm", code="c")  # torch imports half of itself on first use
+    import_as(lambda: train(*prepare(name, root / "data"), root / "warm", code="c"), root / "imported.json")
     for plan in plans:
-        killed = [in_child(run, root / plan, moment, world) for moment in plan.split(",") if moment != "none"]
-        print(plan, *killed, in_child(run, root / plan, None, world), file=print_to)
+        killed = [in_child(name, root / plan, moment) for moment in plan.split(",") if moment != "none"]
+        print(plan, *killed, in_child(name, root / plan, None), file=print_to)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ REPEATED = ["u5,e2,e7", "e40,e12,e30", "u2,u2,u4", "u11,e5,e6,e9"]
 def drive(root: Path, plans: list[str], recipe: str = "toy") -> dict[str, list[int]]:
     """Exit statuses per plan."""
     command = [sys.executable, "-m", "tests.training.kill_driver", recipe, str(root), *plans]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # a fork does not take OpenMP's own threads along
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # numpy's OpenBLAS would start threads when it is imported
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=3600)
     assert done.returncode == 0, done.stderr
     return {line.split()[0]: [int(code) for code in line.split()[1:]] for line in done.stdout.splitlines()}

@@ -1,4 +1,4 @@
-"""Trains runs in forked processes that talk over gloo: torch is imported once, whatever their number.
+"""Trains runs in forked processes that talk over gloo: torch is imported once, see :mod:`tests.training.forks`.
 
 A plan is phases joined by commas, one group of processes after the other in one directory: ``4`` is four processes,
 ``4k1u5`` four of which rank 1 kills itself (SIGKILL) after update 5, ``2s1u5`` two of which rank 1 stalls there, and
@@ -16,10 +16,12 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from assets_data.lineage import StemmaError, with_overrides
+from tests.training.forks import fork, import_as, status_of
 from tests.training.kill_driver import prepare
 from training.callbacks import Callback
 from training.loop import train
@@ -62,19 +64,14 @@ def member(run: tuple[Any, Any, Any], directory: Path, rank: int, phase: re.Matc
     return 0
 
 
-def in_children(run: tuple, directory: Path, phase: re.Match, reduction: str) -> list[int]:
+def in_children(run: Callable[[], tuple], directory: Path, phase: re.Match, reduction: str) -> list[int]:
     """Exit statuses by rank; negative: the signal that ended it."""
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
-    children = []
-    for rank in range(int(phase["world"])):
-        if (child := os.fork()) == 0:
-            status = member(run, directory, rank, phase, reduction)
-            sys.stderr.flush()
-            os._exit(status)
-        children.append(child)
+    ranks = range(int(phase["world"]))
+    children = [fork(lambda rank=rank: member(run(), directory, rank, phase, reduction)) for rank in ranks]
     if phase["kind"] == "z":
         await_the_others(children, directory, phase)
-    return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    return [status_of(child) for child in children]
 
 
 def await_the_others(children: list[int], directory: Path, phase: re.Match) -> None:
@@ -102,9 +99,12 @@ def free_port() -> str:
 
 def main(name: str, root: Path, reduction: str, settings: str, *plans: str) -> None:
     print_to, sys.stdout = sys.stdout, sys.stderr
-    recipe, config, data = prepare(name, root / "data")
-    run = recipe, with_overrides(config, json.loads(settings)), data
-    train(recipe, run[1], data, root / "warm", code="c")  # torch imports half of itself on first use
+
+    def run() -> tuple:
+        recipe, config, data = prepare(name, root / "data")
+        return recipe, with_overrides(config, json.loads(settings)), data
+
+    import_as(lambda: train(*run(), root / "warm", code="c"), root / "imported.json")
     for plan in plans:
         phases = [PHASE.fullmatch(phase.split("@")[0]) for phase in plan.split(",")]
         statuses = [in_children(run, root / plan, phase, reduction) for phase in phases if phase]
