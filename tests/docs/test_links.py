@@ -9,7 +9,14 @@ from tests.docs.shown import anchors, inline, links, pages, resolve
 
 PAGES = pages()
 ROOMS = re.compile(r"(?:assets_data|training|pipeline_defs|tests|docs|benchmarks)/[\w./-]+\Z")
-VARIABLES = {"STEMMA_ROOT", "STEMMA_OPERATIONS", "DAGSTER_HOME", "DAGSTER_POSTGRES_URL", "POSTGRES_PASSWORD"}
+VARIABLES = {
+    "RAY_API_SERVER_ADDRESS",
+    "STEMMA_ROOT",
+    "STEMMA_OPERATIONS",
+    "DAGSTER_HOME",
+    "DAGSTER_POSTGRES_URL",
+    "POSTGRES_PASSWORD",
+}
 AS_TEXT = {"SEAL_DENIED": "pipeline_defs/sealed/child.py"}  # a code that crosses a wall as text
 FIELDS = {f"STEMMA_{name}" for name in ("CHANGE", "PREDICTED", "SURPRISE", "LLR", "WHY")}  # of a scored VCF
 
