@@ -40,8 +40,9 @@ class Ray:
         return Place(name=f"{cluster}/api/jobs/{_ask(f'{cluster}/api/jobs/', asked)['submission_id']}")
 
     def alive(self, place: Place) -> bool:
-        """PENDING and RUNNING are all that is not over, in Ray's words."""
-        return _ask(place.name)["status"] in ("PENDING", "RUNNING")
+        """PENDING and RUNNING are all that is not over, in Ray's words. A cluster begun anew knows no job of before."""
+        found = _ask(place.name)
+        return found is not None and found["status"] in ("PENDING", "RUNNING")
 
     def end(self, place: Place) -> None:
         """Ray sends SIGTERM itself, and SIGKILL after its head's RAY_JOB_STOP_WAIT_TIME_S, by default three seconds."""
@@ -53,13 +54,15 @@ RAY = Ray()
 
 
 def _ask(address: str, document: dict[str, Any] | None = None) -> Any:
-    """The cluster's answer. Raises TrainingError JOB_UNREACHED."""
+    """The cluster's answer, None for what it does not have. Raises TrainingError JOB_UNREACHED."""
     data = None if document is None else json.dumps(document).encode()
     request = urllib.request.Request(address, data, {"Content-Type": "application/json"})
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)
     except (OSError, ValueError) as error:
+        if isinstance(error, urllib.error.HTTPError) and error.code == 404 and data is None:
+            return None
         said = error.read().decode(errors="replace")[:500] if isinstance(error, urllib.error.HTTPError) else str(error)
         action = "is RAY_API_SERVER_ADDRESS right, and the cluster up? a job that was started goes on"
         raise TrainingError("JOB_UNREACHED", f"Ray does not answer: {said}", where=address, action=action) from error

@@ -2,7 +2,9 @@
 
 import os
 import signal
+import threading
 from dataclasses import asdict
+from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -117,6 +119,15 @@ def test_an_unknown_launcher_is_refused_and_leaves_no_job(tmp_path):
     with pytest.raises(ConfigError, match=r"LAUNCHER_UNKNOWN.*slurm.*found nobody"):
         submit(tmp_path / "runs" / "r", asked, "nobody")
     assert jobs(tmp_path) == []
+
+
+def test_a_job_that_its_cluster_does_not_know_any_more_is_over(finished):
+    with HTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as cluster:
+        threading.Thread(target=cluster.serve_forever, daemon=True).start()
+        name = f"http://127.0.0.1:{cluster.server_port}/api/jobs/one"
+        write(finished, launcher="ray", name=name, started="", pid=0)
+        assert state_of(finished) is State.FAILED
+        cluster.shutdown()
 
 
 @pytest.mark.parametrize("launcher", ["ray", "slurm"])
