@@ -2,6 +2,7 @@
 
 import ast
 import graphlib
+import os
 import re
 import subprocess
 import sys
@@ -22,6 +23,7 @@ ALLOWED = re.compile(r"assets_data\.(lineage(\..+)?|stage|domain|documents|plugi
 HEAVY = {"torch", "polars", "pandera", "tokenizers", "numba", "matplotlib", "networkx", "datasketch"}
 LINEAGE_NEEDS = {"numpy", "pyarrow", "rfc8785", "google", "in_toto_attestation", "assets_data"}
 TRAINING_NEEDS = {"torch", "numpy", "pyarrow", "safetensors", "tqdm", "pytorch_optimizer", "assets_data", "training"}
+WHERE_DAGSTER_LISTENS = {"progress.py": {"dagster_pipes"}}  # imported in a function, by a job that a run waits for
 
 
 def files(folder):
@@ -55,7 +57,15 @@ def test_training_reaches_into_lineage_stages_and_readers_only_and_needs_no_more
     for path in files("training"):
         names = [name for name in imported(path) if name.split(".")[0] == "assets_data"]
         assert [name for name in names if not ALLOWED.fullmatch(name)] == [], path
-        assert foreign(path, TRAINING_NEEDS) == set(), path
+        assert foreign(path, TRAINING_NEEDS | WHERE_DAGSTER_LISTENS.get(path.name, set())) == set(), path
+
+
+def test_a_bare_gpu_machine_needs_no_dagster_pipes():
+    """Importing what tells a waiting run of progress imports nothing of Dagster's, and neither does its use alone."""
+    code = "import sys; from training.launch.progress import told\nwith told(): pass\n"
+    code += "assert not [name for name in sys.modules if name.startswith('dagster')]"
+    alone = {name: value for name, value in os.environ.items() if not name.startswith("DAGSTER_")}
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=alone, check=True)
 
 
 def readers():
