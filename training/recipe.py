@@ -38,15 +38,13 @@ if TYPE_CHECKING:
 
 STAGES = ("preflight_report", "checkpoint", "gate_report")
 """What every recipe makes, in this order; see ``training.stages.recipe_stages``."""
+PROMOTED = "promoted_checkpoint"
+"""The choice of one of them for use: a snapshot without settings of its own."""
 
 
 def is_training(stage: Stage) -> bool:
     """Whether the stage is a recipe's checkpoint."""
     return "recipe" in stage.bind and stage.kind == f"{stage.bind['recipe'].name}/{STAGES[1]}"
-
-
-PROMOTED = "promoted_checkpoint"
-"""The choice of one of them for use: a snapshot without settings of its own."""
 
 
 @dataclass(frozen=True, slots=True)

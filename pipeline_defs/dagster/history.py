@@ -19,6 +19,7 @@ from dagster._serdes import serialize_value
 from assets_data.lineage import Store
 from assets_data.lineage.errors import StemmaError
 from pipeline_defs.dagster.metadata import describe
+from pipeline_defs.dagster.names import published_name
 
 PAGE = 200
 
@@ -77,9 +78,8 @@ def _materialized(instance: dg.DagsterInstance, run_id: str) -> set[tuple[dg.Ass
 
 def report_again(instance: dg.DagsterInstance, store: Store, key: dg.AssetKey, partition: str | None = None) -> None:
     """A materialisation of what the name stands for now; nothing where it stands for nothing."""
-    name = "/".join([*key.path, *([partition] if partition else [])])
     with contextlib.suppress(StemmaError):
-        snapshot = store.pointed(name)
+        snapshot = store.pointed(published_name(key, partition))
         tags = {"dagster/data_version": snapshot.id}
         event = dg.AssetMaterialization(asset_key=key, partition=partition, metadata=describe(snapshot), tags=tags)
         instance.report_runless_asset_event(event)

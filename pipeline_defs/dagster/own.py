@@ -9,6 +9,7 @@ from pathlib import Path
 import dagster as dg
 
 from assets_data.lineage import Snapshot
+from pipeline_defs.dagster.names import published_name
 from pipeline_defs.inputs import Own
 
 WITHDRAWN = "withdrawn_records"
@@ -44,7 +45,7 @@ def _made_before(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dict[str, 
     for entry in instance.all_logs(parent.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION):
         event = entry.asset_materialization
         if event and {"id", "receipt"} <= event.metadata.keys():
-            made["/".join([*event.asset_key.path, *filter(None, [event.partition])])] = _told(event)
+            made[published_name(event.asset_key, event.partition)] = _told(event)
     return made
 
 

@@ -11,22 +11,8 @@ import numpy as np
 from assets_data.domains.genome.read import STEPS, Trajectories, open_members, open_trajectories
 from assets_data.lineage import DataError, Snapshot, Store
 from training.data import TableRef
+from training.recipes.geno_lewm.moving import Positions
 from training.recipes.geno_lewm.state_table import read_states
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Positions:
-    """What the vectors before all edits say of each step; see :mod:`training.recipes.geno_lewm.moving`."""
-
-    carried_RKD: np.ndarray
-    """float32[R, K, D]: the state that they make at their new places."""
-    flank_RKF: np.ndarray
-    """float32[R, K, F]: those beside the edit, end to end."""
-
-    @classmethod
-    def of(cls, values_RKN: np.ndarray, dims: int) -> Positions:
-        """What :func:`carry` gives, for states of width ``dims``."""
-        return cls(carried_RKD=values_RKN[..., :dims], flank_RKF=values_RKN[..., dims:])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,10 +115,8 @@ def _judged(store: Store, inputs: Mapping[str, Snapshot]) -> EncoderVerdict:
 
 
 def _stated(known: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    by_position = {
-        f"{name}_{axes}": known[name] for name, axes in (("carried", "RKD"), ("flank", "RKF")) if name in known
-    }
-    return {"states_RSD": known["state"], "positions": Positions(**by_position) if by_position else None}
+    by_position = Positions(carried_RKD=known["carried"], flank_RKF=known["flank"]) if "carried" in known else None
+    return {"states_RSD": known["state"], "positions": by_position}
 
 
 def _fields(rows: Trajectories) -> dict[str, Any]:

@@ -26,6 +26,21 @@ class Places:
     """int16[R, K, P]: of the bases left of each edit, nearest first, then right of it, as it is met."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Positions:
+    """What the vectors before all edits say of each step; D the width of a state, F of all that lies beside an edit."""
+
+    carried_RKD: np.ndarray
+    """float32[R, K, D]: the state that they make at their new places."""
+    flank_RKF: np.ndarray
+    """float32[R, K, F]: those beside the edit, end to end."""
+
+    @classmethod
+    def of(cls, values_RKN: np.ndarray, dims: int) -> Positions:
+        """What ``encoder.carry`` gives, for states of width ``dims``."""
+        return cls(carried_RKD=values_RKN[..., :dims], flank_RKF=values_RKN[..., dims:])
+
+
 def places(rows: Trajectories, flank: int) -> Places:
     """Where the bases of every row come from; ``flank`` is how many on each side of an edit."""
     count, _, width = rows.windows_RSW.shape

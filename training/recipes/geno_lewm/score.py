@@ -19,10 +19,10 @@ from assets_data.stage import load
 from training.recipes.dna_lm import RECIPE as DNA_LM
 from training.recipes.dna_lm.model import MASK
 from training.recipes.geno_lewm.config import StatesConfig
-from training.recipes.geno_lewm.data import Positions, Rows
+from training.recipes.geno_lewm.data import Rows
 from training.recipes.geno_lewm.encoder import Encoder, carry, states
 from training.recipes.geno_lewm.evaluate import predict
-from training.recipes.geno_lewm.moving import places
+from training.recipes.geno_lewm.moving import Positions, places
 from training.recipes.geno_lewm.state_table import OPENER
 from training.stages import load_model
 

@@ -21,6 +21,8 @@ from assets_data.lineage.receipts.code import code_version
 from assets_data.lineage.storage.sealing import Outside
 from assets_data.stage import ROWS, Check, One, Outcome, Stage, load
 from training.recipes.geno_lewm.config import STATES, StatesConfig
+from training.recipes.geno_lewm.moving import Positions, places
+from training.recipes.geno_lewm.shards import sharded
 
 if TYPE_CHECKING:
     from training.recipes.geno_lewm.encoder import Encoder
@@ -96,13 +98,13 @@ def _build(
         if config.state == "positions":
             for split, own in rows.items():
                 found[split] |= _positions(encoder, own, dims, config, folder)
+    if not all(np.isfinite(values).all() for own in found.values() for values in own.values()):
+        raise DataError("STATES_NOT_FINITE", "the encoder gives numbers that are not finite", where=checkpoint.path)
     for split, own in found.items():
         table = trajectories.table(f"{split}.arrow")
         numbers = {f"{name}_{step}": _lists(values) for (name, step), values in own.items()}
         writer.write_table(f"{split}.arrow", pa.table({**{name: table[name] for name in COLUMNS}, **numbers}))
         writer.splits[split] = table.num_rows
-    if not all(np.isfinite(values).all() for own in found.values() for values in own.values()):
-        raise DataError("STATES_NOT_FINITE", "the encoder gives numbers that are not finite", where=checkpoint.path)
     records = {record for split in SPLITS for name in COLUMNS[1:] for record in _strings(trajectories, split, name)}
     writer.records(sorted(records))
     contract = {**to_dict(config), "dims": dims}
@@ -121,7 +123,6 @@ def _states(
 ) -> tuple[dict[str, Columns], int]:
     """The state of every window by split, and how many windows differ: each is encoded once."""
     from training.recipes.geno_lewm.encoder import require_stable, states
-    from training.recipes.geno_lewm.shards import sharded
 
     windows = np.concatenate([own.windows_RSW.reshape(-1, own.windows_RSW.shape[2]) for own in rows.values()])
     distinct, place = np.unique(windows, axis=0, return_inverse=True)
@@ -138,14 +139,12 @@ def _states(
 def _positions(encoder: Encoder, rows: Trajectories, dims: int, config: StatesConfig, folder: Path) -> Columns:
     """What the vectors before all edits make at their new places, and the vectors beside each edit."""
     from training.recipes.geno_lewm.encoder import carry
-    from training.recipes.geno_lewm.moving import places
-    from training.recipes.geno_lewm.shards import sharded
 
     found = places(rows, config.flank)
     arrays = (rows.windows_RSW[:, 0], found.carried_RKW, found.flank_RKP)
     made = sharded(arrays, config.shard, folder, config.batch, lambda *parts: carry(encoder, *parts, config=config))
-    values = made.reshape(len(made), STEPS, -1)
-    columns = {"carried": values[..., :dims], "flank": values[..., dims:]}
+    known = Positions.of(made.reshape(len(made), STEPS, -1), dims)
+    columns = {"carried": known.carried_RKD, "flank": known.flank_RKF}
     return {(name, step + 1): value[:, step] for name, value in columns.items() for step in range(STEPS)}
 
 

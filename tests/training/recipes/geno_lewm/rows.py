@@ -3,7 +3,8 @@
 import numpy as np
 
 from assets_data.domains.genome.read import ALLELE, EMPTY
-from training.recipes.geno_lewm.data import Positions, Rows, deviation
+from training.recipes.geno_lewm.data import Rows, deviation
+from training.recipes.geno_lewm.moving import Positions
 
 DIMS, FLANK = 6, 8
 
