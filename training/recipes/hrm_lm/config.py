@@ -69,6 +69,9 @@ class ModelConfig:
     relative_positions: bool = option(
         False, "in the encoder and a core that reads tokens, add a learned value per head and distance to the scores"
     )
+    window: int = option(
+        0, "in the same places, how far from a position others are read; flood: size + 1 is a cell's neighbours; 0: all"
+    )
     memory: Literal["core", "core+encoder", "encoder"] = option(
         "core+encoder", "what the decoder reads; encoder builds no core at all and is there to compare with"
     )
@@ -143,6 +146,8 @@ def issues(config: HrmLmConfig) -> Iterator[Issue]:
     for name in ("exact_match", "slot_spread", "near", "deep", "deep_gain"):
         if not 0.0 <= getattr(gate, name) < 1.0:
             yield Issue.error("HRM_LM_GATE", f"gate.{name}", "must be in [0, 1), as it has to be exceeded")
+    if data.source == "flood" and 0 < config.model.window <= data.size:
+        yield Issue.error("HRM_LM_MODEL", "model.window", f"must be above {data.size}: the cell above is that far")
     if gate.monitor_rows < 1:
         yield Issue.error("HRM_LM_GATE", "gate.monitor_rows", "must be at least 1")
 
@@ -155,6 +160,8 @@ def _model_issues(model: ModelConfig) -> Iterator[Issue]:
         yield Issue.error(
             "HRM_LM_MODEL", "model.d_model", f"{model.d_model} is not divisible by {model.heads} heads and by 2"
         )
+    if model.window < 0:
+        yield Issue.error("HRM_LM_MODEL", "model.window", "must not be negative")
     if not 0.0 <= model.dropout < 1.0:
         yield Issue.error("HRM_LM_MODEL", "model.dropout", "must be in [0, 1)")
     if model.gate_warmup_steps < 0 or not 0.0 <= model.gate_bias <= 1.0:

@@ -34,15 +34,20 @@ class LayerCache:
 
 
 class Attention(nn.Module):
-    """Multi-head attention (Vaswani et al. 2017), without biases."""
+    """Multi-head attention (Vaswani et al. 2017), without biases.
 
-    def __init__(self, config: ModelConfig) -> None:
+    ``placed``: queries are the first of the places read, in one order, so that distances between them mean something.
+    """
+
+    def __init__(self, config: ModelConfig, placed: bool = False) -> None:
         super().__init__()
         width = config.d_model
         self.heads = config.heads
         self.query = nn.Linear(width, width, bias=False)
         self.key_value = nn.Linear(width, 2 * width, bias=False)
         self.out = nn.Linear(width, width, bias=False)
+        placed = placed and (config.relative_positions or config.window > 0)
+        self.distances = Distances(config) if placed else None
 
     def keys_values(self, x_BSD: Tensor) -> tuple[Tensor, Tensor]:
         """``(key_BHSE, value_BHSE)`` of what is attended to."""
@@ -53,10 +58,11 @@ class Attention(nn.Module):
     def forward(
         self, x_BTD: Tensor, pair: tuple[Tensor, Tensor], mask: Tensor | None = None, causal: bool = False
     ) -> Tensor:
-        """What the queries of ``x`` find; ``mask`` (B1TS or broadcast to it): bool, true where they may look, or added
-        to the scores.
-        """
+        """What the queries of ``x`` find; ``mask`` (bool B1TS, or broadcast to it) is true where they may look."""
         B, T, D = x_BTD.shape
+        if self.distances is not None:
+            assert mask is not None, "places have a mask: some may be padding"
+            mask = self.distances(T, mask)
         query_BHTE = self.query(x_BTD).view(B, T, self.heads, D // self.heads).transpose(1, 2)
         if mask is not None and mask.is_floating_point():
             mask = mask.to(query_BHTE.dtype)
@@ -92,19 +98,16 @@ class Recomputing(nn.Module):
 
 
 class Block(Recomputing):
-    """Bidirectional: x + attention(norm(x)), then x + feed_forward(norm(x))."""
+    """Bidirectional: x + attention(norm(x)), then x + feed_forward(norm(x)); ``placed`` if x are positions."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, placed: bool = False) -> None:
         super().__init__()
-        self.norm1, self.attention = nn.LayerNorm(config.d_model), Attention(config)
+        self.norm1, self.attention = nn.LayerNorm(config.d_model), Attention(config, placed)
         self.norm2, self.feed_forward = nn.LayerNorm(config.d_model), FeedForward(config)
         self.dropout = nn.Dropout(config.dropout)
-        self.distances = Distances(config) if config.relative_positions else None
 
     def run(self, x_BTD: Tensor, mask_B11S: Tensor | None = None) -> Tensor:
         normed = self.norm1(x_BTD)
-        if self.distances is not None:
-            mask_B11S = self.distances(x_BTD.shape[1], mask_B11S)
         x_BTD = x_BTD + self.dropout(self.attention(normed, self.attention.keys_values(normed), mask_B11S))
         return x_BTD + self.dropout(self.feed_forward(self.norm2(x_BTD)))
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
 import torch
@@ -55,7 +56,7 @@ class HrmLm(nn.Module):
         super().__init__()
         self.config, self.vocab_size = config, vocab_size
         width = config.d_model
-        block = ExpertBlock if config.moe.enabled else Block
+        block = ExpertBlock if config.moe.enabled else partial(Block, placed=True)
         self.encoder_embedding, self.decoder_embedding = (nn.Embedding(vocab_size, width) for _ in range(2))
         self.encoder_blocks = nn.ModuleList(block(config) for _ in range(config.encoder_layers))
         self.encoder_norm = nn.LayerNorm(width)

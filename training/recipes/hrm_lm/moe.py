@@ -15,7 +15,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.recipes.hrm_lm.config import ModelConfig
-from training.recipes.hrm_lm.distances import Distances
 from training.recipes.hrm_lm.layers import Attention, Recomputing
 
 
@@ -65,15 +64,12 @@ class ExpertBlock(Recomputing):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.norm1, self.attention = nn.LayerNorm(config.d_model), Attention(config)
+        self.norm1, self.attention = nn.LayerNorm(config.d_model), Attention(config, placed=True)
         self.norm2, self.experts = nn.LayerNorm(config.d_model), Experts(config)
         self.dropout = nn.Dropout(config.dropout)
-        self.distances = Distances(config) if config.relative_positions else None
 
     def run(self, x_BTD: Tensor, mask_BT: Tensor) -> tuple[Tensor, Tensor]:
         normed, mask_B11T = self.norm1(x_BTD), mask_BT[:, None, None]
-        if self.distances is not None:
-            mask_B11T = self.distances(x_BTD.shape[1], mask_B11T)
         attended = self.attention(normed, self.attention.keys_values(normed), mask_B11T)
         x_BTD = x_BTD + self.dropout(attended)
         added, aux = self.experts(self.norm2(x_BTD), mask_BT)

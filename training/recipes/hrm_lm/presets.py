@@ -112,6 +112,7 @@ def flood() -> HrmLmConfig:
             decoder_layers=1,
             max_tokens=40,
             relative_positions=True,
+            window=6,
             gate_warmup_steps=0,
             gate_bias=1.0,
             core=FLOOD_CORE,

@@ -23,7 +23,6 @@ from torch import Tensor, nn
 
 from assets_data.lineage import uniform01
 from training.recipes.hrm_lm.config import CoreConfig, ModelConfig
-from training.recipes.hrm_lm.distances import Distances
 from training.recipes.hrm_lm.layers import Attention, FeedForward, Recomputing
 from training.recipes.hrm_lm.memory import OpeningGate
 
@@ -41,17 +40,14 @@ class ReadingBlock(Recomputing):
 
     def __init__(self, config: ModelConfig, placed: bool) -> None:
         super().__init__()
-        self.norm1, self.attention = nn.LayerNorm(config.d_model), Attention(config)
+        self.norm1, self.attention = nn.LayerNorm(config.d_model), Attention(config, placed)
         self.norm2, self.feed_forward = nn.LayerNorm(config.d_model), FeedForward(config)
         self.dropout = nn.Dropout(config.dropout)
-        self.distances = Distances(config) if placed and config.relative_positions else None
 
     def run(self, q_BTD: Tensor, other_BOD: Tensor, mask_B11S: Tensor) -> Tensor:
         """``mask`` says which places of ``[q, other]`` may be read."""
         normed_BTD = self.norm1(q_BTD)
         read_BSD = torch.cat((normed_BTD, self.norm1(other_BOD)), dim=1)
-        if self.distances is not None:
-            mask_B11S = self.distances(q_BTD.shape[1], mask_B11S)
         q_BTD = q_BTD + self.dropout(self.attention(normed_BTD, self.attention.keys_values(read_BSD), mask_B11S))
         return q_BTD + self.dropout(self.feed_forward(self.norm2(q_BTD)))
 

@@ -181,6 +181,8 @@ def test_the_recipe_registers_every_test_maze_and_no_count_baseline(recipe, trip
         ("model.core.segments", 0, "model.core"),
         ("model.core.least_segments", 3, "model.core.least_segments"),
         ("model.core.reach", -1, "model.core.reach"),
+        ("model.window", 5, "model.window"),
+        ("model.window", -1, "model.window"),
         ("data.size", 2, "data"),
         ("gate.deep", 1.0, "gate.deep"),
     ],
