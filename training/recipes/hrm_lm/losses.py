@@ -23,14 +23,16 @@ def losses(model: HrmLm, config: HrmLmConfig, batch: Mapping[str, Tensor]) -> di
     """``loss`` and, where the config has them, ``earlier_loss``, ``halt_loss`` and ``balance_loss``, before weights."""
     output = model(batch["encoder_ids"], batch["encoder_mask"], batch["decoder_ids"])
     segments, measure = _segment_labels(model, config, batch, len(output.earlier_BTV) + 1), token_loss(config.loss)
-    scalars = measure(output.logits_BTV.flatten(0, 1), segments[-1].flatten())
+    *before, (final_BT, share) = segments
+    scalars = measure(output.logits_BTV.flatten(0, 1), final_BT.flatten())
+    scalars["loss"] = scalars["loss"] * share
     terms = _core_terms(config, output, scalars["loss"])
     if config.model.moe.enabled:
         terms["balance_loss"] = (config.model.moe.aux_weight, output.memory.aux)
     if output.earlier_BTV:
         earlier = [
-            measure(logits_BTV.flatten(0, 1), labels_BT.flatten())["loss"]
-            for logits_BTV, labels_BT in zip(output.earlier_BTV, segments[:-1], strict=True)
+            measure(logits_BTV.flatten(0, 1), labels_BT.flatten())["loss"] * share
+            for logits_BTV, (labels_BT, share) in zip(output.earlier_BTV, before, strict=True)
         ]
         terms["earlier_loss"] = (config.model.core.ds_weight, torch.stack(earlier).mean())
     if model.training:
@@ -38,13 +40,18 @@ def losses(model: HrmLm, config: HrmLmConfig, batch: Mapping[str, Tensor]) -> di
     return {**scalars, **{name: value.detach() for name, (_, value) in terms.items()}}
 
 
-def _segment_labels(model: HrmLm, config: HrmLmConfig, batch: Mapping[str, Tensor], segments: int) -> list[Tensor]:
-    """Labels_BT that each segment is judged on: in training with a reach, those that it can have come to."""
+def _segment_labels(
+    model: HrmLm, config: HrmLmConfig, batch: Mapping[str, Tensor], segments: int
+) -> list[tuple[Tensor, Tensor | float]]:
+    """Labels_BT that each segment is judged on (in training with a reach, those that it can have come to), and their
+    share of all labels: by what is left out a row weighs less, not the others more, however a batch is cut up.
+    """
     reach, labels_BT = config.model.core.reach, batch["labels"]
     if not (reach and model.training):
-        return [labels_BT] * segments
-    distance_BT = distances(batch["encoder_ids"])
-    return [judged(labels_BT, distance_BT, reach * (place + 1)) for place in range(segments)]
+        return [(labels_BT, 1.0)] * segments
+    distance_BT, items = distances(batch["encoder_ids"]), (labels_BT != IGNORED).sum()
+    kept = (judged(labels_BT, distance_BT, reach * (place + 1)) for place in range(segments))
+    return [(kept_BT, (kept_BT != IGNORED).sum() / items) for kept_BT in kept]
 
 
 def _core_terms(config: HrmLmConfig, output: Output, like: Tensor) -> dict[str, tuple[float, Tensor]]:

@@ -46,6 +46,22 @@ def test_far_cells_are_left_out_and_near_and_unreachable_ones_stay(mazes, steps)
     assert (found[~reached & (labels != IGNORED)] != IGNORED).all() and bool((reached & (distance > steps)).any())
 
 
+def test_a_batch_cut_up_and_weighted_by_its_labels_has_the_loss_and_gradient_of_the_whole(mazes):
+    config, model = configured(**{"model.core.reach": 1}), made().train()
+    rows = np.concatenate([np.flatnonzero(mazes.depth_N == 2)[:3], np.flatnonzero(mazes.depth_N > 6)[:5]])
+    parts = [pad_batch(mazes, rows[:3]), pad_batch(mazes, rows[3:])]
+    items = [int((part["labels"] != IGNORED).sum()) for part in parts]
+    names = ("loss", "earlier_loss")
+
+    def judge(batch):
+        found = losses(model, config, batch)
+        gradient = torch.autograd.grad(found["loss"], model.head.weight)[0]
+        return torch.cat([torch.stack([found[name].detach() for name in names]), gradient.ravel()])
+
+    cut = sum(count * judge(part) for count, part in zip(items, parts, strict=True)) / sum(items)
+    assert torch.allclose(cut, judge(pad_batch(mazes, rows)), atol=1e-6)
+
+
 def test_in_training_a_segment_answers_for_its_reach_alone_and_in_use_for_all(mazes):
     config = configured(**{"model.core.reach": 2})
     batch = pad_batch(mazes, np.flatnonzero(mazes.depth_N > 5)[:8])
