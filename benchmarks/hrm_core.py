@@ -26,14 +26,18 @@ from benchmarks.result import save
 from training.stages import make_checkpoint, make_gate_report, make_preflight_report
 
 SHOWN = ("segments_1", "segments_2", "segments_4", "segments_6", "segments_8")
-PLAIN = {"model.memory": "encoder", "model.core.reach": 0}
+WINDOWED = {"model.memory": "encoder", "model.core.reach": 0}
+PLAIN = {**WINDOWED, "model.window": 0}
 ARMS: dict[str, dict[str, Any]] = {
     "core": {},
     "core_judged_on_all": {"model.core.reach": 0},
+    "core_without_window": {"model.window": 0},
     "core_absolute_positions": {"model.relative_positions": False},
     "core_without_slow_slots": {"model.core.h_len": 0, "model.ff_multiplier": 6},
     "plain_equal_parameters": {**PLAIN, "model.encoder_layers": 3},
     "plain_equal_compute": {**PLAIN, "model.encoder_layers": 6},
+    "plain_equal_parameters_in_the_window": {**WINDOWED, "model.encoder_layers": 3},
+    "plain_equal_compute_in_the_window": {**WINDOWED, "model.encoder_layers": 6},
     "core_gradient_segment": {"model.core.gradient": "segment"},
     "core_gradient_one_step": {"model.core.gradient": "one_step"},
 }
@@ -85,7 +89,7 @@ def main() -> None:
     """Train in turn and save."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--arms", default=",".join(ARMS))
-    parser.add_argument("--seeds", default="11,12,13,14,15,16,17,18,19,20")
+    parser.add_argument("--seeds", default="17,18,19,20,21,22,23,24,25,26")
     parser.add_argument("--root", type=Path, help="a folder to work in")
     options = parser.parse_args()
     found: dict[str, dict[str, Any]] = {}
