@@ -2,7 +2,8 @@
 
 CPU seconds of the process and its children, for on a shared machine those of the clock say little; the clock's beside
 them. ``made`` is a run in an empty root up to the dataset manifest, ``no_op`` the same again, ``one_more`` after one
-file was added; their Dagster runs are counted. Every step has a cost of its own at the smallest N, mostly imports; the
+file was added; their Dagster runs are counted, and the CPU seconds in which Dagster logs and stores the events of a run
+(``events_s``). Every step has a cost of its own at the smallest N, mostly imports; the
 exponent is of what the two largest N cost above that, and null where that is too little to tell from noise.
 
     python -m benchmarks.slices [N ...]
@@ -19,7 +20,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,25 @@ def write_files(folder: Path, names: range) -> None:
         (folder / f"{number:06}.jsonl").write_text(text)
 
 
+@contextmanager
+def event_seconds() -> Iterator[list[float]]:
+    """The CPU seconds of every event that this thread gives Dagster to log and store while inside."""
+    from dagster._core.log_manager import DagsterLogManager
+
+    spent, log = list[float](), DagsterLogManager.log_dagster_event
+
+    def timed(*given: Any, **named: Any) -> None:
+        began = time.thread_time()
+        log(*given, **named)
+        spent.append(time.thread_time() - began)
+
+    DagsterLogManager.log_dagster_event = timed
+    try:
+        yield spent
+    finally:
+        DagsterLogManager.log_dagster_event = log
+
+
 def run_to_manifest(folder: Path) -> dict[str, Any]:
     """``stemma run``, of the stages up to the manifest."""
     from pipeline_defs.commands.chain import plan_stages, run_chain
@@ -51,10 +72,11 @@ def run_to_manifest(folder: Path) -> dict[str, Any]:
     source = {"source": "files", "files.root": str(folder), "files.patterns": ["*.jsonl"], "shards": 2**40}
     settings = {f"text.raw_slice.{name}": value for name, value in source.items()}
     prepare_home(stemma_root())
-    with open_instance() as instance:
+    with open_instance() as instance, event_seconds() as events:
         before = instance.get_runs_count()
         run_chain(instance, plan_stages("slices", [MANIFEST], "smoke", settings))
-        return {"dagster_runs": instance.get_runs_count() - before}
+        runs = instance.get_runs_count() - before
+        return {"dagster_runs": runs, "events": len(events), "events_s": round(sum(events), 2)}
 
 
 def ask(*words: str) -> dict[str, Any]:
