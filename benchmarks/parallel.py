@@ -1,11 +1,14 @@
 """What lanes and exact sums cost: Stemma's loop on two processes against a bare DDP loop, and on one by lanes.
 
 The model and batch of ``training_loop`` (walk_lm's demo), the same rows, optimizer, clipping and one thread a process,
-in turn, several rounds, each round beginning with another one. Compared are the seconds within a round: of the clock,
-and of the processors by all processes together, which mean something on a machine that others use as well. On two
-processes each takes half of a batch; on one process rank 0 works alone while rank 1 waits. Stemma's loop writes two
-checkpoints, metrics and digests; the bare loops write nothing. ``ahead_behind`` makes batches ahead by a thread and
-writes checkpoints behind the run. ``python -m benchmarks.parallel [updates]``.
+in turn, several rounds, each round beginning with another one. Compared within a round is what an update costs, as the
+slope between a short and a long training (what a run costs once, its one checkpoint among it, does not count): in
+seconds of the clock, and of the processors by all processes together, which mean something on a machine that others
+use as well. On two processes each takes half of a batch; on one process rank 0 works alone while rank 1 waits. Stemma's
+loop writes metrics and digests; the bare loops write nothing. ``ahead_behind`` makes batches ahead by a thread and
+writes checkpoints behind the run.
+
+    python -m benchmarks.parallel [short long]
 """
 
 from __future__ import annotations
@@ -35,8 +38,9 @@ from training.loop import train
 from training.parallel.world import ALONE, World, joined
 from training.recipes.walk_lm.config import WalkLmConfig
 
-ROUNDS, PROCESSES = 4, 2
+ROUNDS, PROCESSES, SHORT, LONG = 5, 2, 10, 90
 Contender = Callable[[WalkLmConfig, MadeUpRows, World], None]
+Lengths = tuple[int, int]
 
 
 def run_bare(config: WalkLmConfig, data: MadeUpRows, world: World) -> None:
@@ -77,27 +81,36 @@ BY_ITSELF: dict[str, Contender] = {"bare": run_bare, "lanes_1": stemma(1), "lane
 BY_ITSELF["lanes_1_ahead_behind"] = stemma(1, ahead=2, behind=True)
 
 
-def measure(contenders: dict[str, Contender], config: WalkLmConfig, data: MadeUpRows, world: World) -> dict:
-    """Seconds of every contender, round by round: of the clock, and of the processors."""
-    wall: dict[str, list[float]] = {name: [] for name in contenders}
-    cpu: dict[str, list[float]] = {name: [] for name in contenders}
-    warm_up = replace(config, train=replace(config.train, updates=4, checkpoint_every=2))
+def measure(contenders: dict[str, Contender], lengths: Lengths, data: MadeUpRows, world: World) -> dict:
+    """Seconds per update of every contender, round by round: of the clock, and of the processors."""
+    found = {kind: {name: list[float]() for name in contenders} for kind in ("wall", "cpu")}
     for run in contenders.values():
-        run(warm_up, data, world)
+        run(_plan(4), data, world)
     for number, place in itertools.product(range(ROUNDS), range(len(contenders))):
         name = list(contenders)[(number + place) % len(contenders)]
-        world.any(False)
-        begun, used = time.perf_counter(), time.process_time()
-        contenders[name](config, data, world)
-        own = torch.tensor([time.process_time() - used], dtype=torch.float64)
-        wall[name].append(time.perf_counter() - begun)
-        cpu[name].append(float(world.sum([own])[0]))
-    return {"wall": wall, "cpu": cpu}
+        short, long = (_took(contenders[name], _plan(updates), data, world) for updates in lengths)
+        for kind, seconds in zip(found, long - short, strict=True):
+            found[kind][name].append(float(seconds) / (lengths[1] - lengths[0]))
+    return found
 
 
-def compared(seconds: dict[str, dict[str, list[float]]], floor: str, updates: int) -> dict:
+def _plan(updates: int) -> WalkLmConfig:
+    config = make_config(updates)
+    return replace(config, train=replace(config.train, threads=1, checkpoint_every=updates))
+
+
+def _took(run: Contender, config: WalkLmConfig, data: MadeUpRows, world: World) -> np.ndarray:
+    """Seconds of the clock, and of the processors by all processes."""
+    world.any(False)
+    begun, used = time.perf_counter(), time.process_time()
+    run(config, data, world)
+    own = torch.tensor([time.process_time() - used], dtype=torch.float64)
+    return np.array([time.perf_counter() - begun, float(world.sum([own])[0])])
+
+
+def compared(seconds: dict[str, dict[str, list[float]]], floor: str) -> dict:
     """Updates per second, and of every contender's seconds over the floor's in the same round the quartiles."""
-    rates = {name: round(updates / float(np.median(taken)), 2) for name, taken in seconds["wall"].items()}
+    rates = {name: round(1 / float(np.median(taken)), 2) for name, taken in seconds["wall"].items()}
     names = {"wall": f"seconds_over_{floor}", "cpu": f"processor_seconds_over_{floor}"}
     return {"updates_per_s": rates, **{names[kind]: ratios(taken, floor) for kind, taken in seconds.items()}}
 
@@ -112,31 +125,30 @@ def ratios(seconds: dict[str, list[float]], floor: str) -> dict[str, dict[str, f
     }
 
 
-def main(updates: int) -> None:
+def main(lengths: Lengths) -> None:
     """Measure in every process; rank 0 saves."""
     logging.disable(logging.WARNING)
-    config = make_config(updates)
-    config = replace(config, train=replace(config.train, threads=1))
+    config = _plan(lengths[0])
     data = MadeUpRows(config.model.context + 1)
     with joined() as world, reproducible(config.train), contextlib.redirect_stdout(sys.stderr):
         torch.set_num_threads(1)
-        together = measure(TOGETHER, config, data, world)
-        alone = measure(BY_ITSELF, config, data, ALONE) if world.leads else {}
+        together = measure(TOGETHER, lengths, data, world)
+        alone = measure(BY_ITSELF, lengths, data, ALONE) if world.leads else {}
         world.any(False)
     if world.leads:
         figures = {
             "model": {"preset": "demo", "parameters": sum(p.numel() for p in make_model(config).parameters())},
-            "updates": updates,
+            "updates": list(lengths),
             "rounds": ROUNDS,
-            "two_processes": compared(together, "bare_ddp", updates),
-            "one_process": compared(alone, "bare", updates),
+            "two_processes": compared(together, "bare_ddp"),
+            "one_process": compared(alone, "bare"),
         }
         save("parallel", ["torch", "numpy"], figures)
 
 
 if __name__ == "__main__":
     if "WORLD_SIZE" in os.environ:
-        main(int(sys.argv[1]) if len(sys.argv) > 1 else 60)
+        main((int(sys.argv[1]), int(sys.argv[2])) if len(sys.argv) > 2 else (SHORT, LONG))
     else:
         launcher = ["torch.distributed.run", "--nproc-per-node", str(PROCESSES), "-m", "benchmarks.parallel"]
         sys.exit(subprocess.run([sys.executable, "-m", *launcher, *sys.argv[1:]]).returncode)

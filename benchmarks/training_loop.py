@@ -1,9 +1,12 @@
-"""Updates per second of the loop against a bare PyTorch loop, nanoGPT's shape, Lightning and Hugging Face's Trainer.
+"""What an update costs in Stemma's loop, a bare PyTorch loop, nanoGPT's shape, Lightning and Hugging Face's Trainer.
 
 The same model from the same seed, the same batches in the same order, optimizer, clipping and threads, in turn in one
-process, several rounds, each round beginning with another one; compared are the seconds within a round. Stemma's loop
-writes checkpoints, metrics and digests; the peers write nothing and log nothing. A peer that is not installed is left
-out and named. ``python -m benchmarks.training_loop [updates]``.
+process, several rounds, each round beginning with another one. Each runs a short and a long training per round; an
+update's cost is the slope between them, so that what a run costs once (start, the last checkpoint) does not count.
+Stemma's loop writes metrics, timings and the digest of the order meanwhile; what one more checkpoint costs it is told
+apart. The peers write nothing and log nothing. A peer that is not installed is left out and named.
+
+    python -m benchmarks.training_loop [short long]
 """
 
 from __future__ import annotations
@@ -37,7 +40,8 @@ from training.environment import reproducible
 from training.loop import train
 from training.recipes.walk_lm.config import WalkLmConfig
 
-ROUNDS = 12
+ROUNDS, SHORT, LONG = 5, 20, 220
+ONE_MORE = "stemma_one_more_checkpoint"
 
 
 class Unmeasured(type(RECIPE)):
@@ -63,53 +67,59 @@ CONTENDERS: dict[str, tuple[str, Callable[[WalkLmConfig, MadeUpRows], None]]] = 
 }
 
 
-def measure(config: WalkLmConfig, data: MadeUpRows) -> dict[str, dict[str, list[float]]]:
-    """Seconds of every contender that is installed, round by round: of the clock, and of the processor."""
+def measure(short: int, long: int) -> dict[str, list[float]]:
+    """Per contender that is installed, by round: seconds per update between ``short`` and ``long`` updates; and what
+    one more checkpoint costs Stemma.
+    """
     present = {name: run for name, (package, run) in CONTENDERS.items() if importlib.util.find_spec(package)}
-    seconds: dict[str, dict[str, list[float]]] = {"wall": {n: [] for n in present}, "cpu": {n: [] for n in present}}
+    config, found = make_config(short), {name: list[float]() for name in (*present, ONE_MORE)}
+    data = MadeUpRows(config.model.context + 1)
     with reproducible(config.train):
-        warm_up = replace(config, train=replace(config.train, updates=8, checkpoint_every=4))
         for run in present.values():
-            run(warm_up, data)
+            run(_plan(8, 4), data)
         for number, place in itertools.product(range(ROUNDS), range(len(present))):
             name = list(present)[(number + place) % len(present)]
-            gc.collect()
-            wall, cpu = time.perf_counter(), time.process_time()
-            present[name](config, data)
-            seconds["wall"][name].append(time.perf_counter() - wall)
-            seconds["cpu"][name].append(time.process_time() - cpu)
-    return seconds
+            took = [_seconds(present[name], _plan(updates, updates), data) for updates in (short, long)]
+            found[name].append((took[1] - took[0]) / (long - short))
+            if name == "stemma":
+                found[ONE_MORE].append(_seconds(run_stemma, _plan(short, short // 2), data) - took[0])
+    return found
 
 
-def over_stemma(seconds: dict[str, list[float]]) -> dict[str, dict[str, float]]:
-    """Of every peer's seconds over Stemma's in the same round: the median and the quartiles."""
-    rounds = {name: np.divide(taken, seconds["stemma"]) for name, taken in seconds.items() if name != "stemma"}
-    names, shares = ("lower_quartile", "median", "upper_quartile"), (0.25, 0.5, 0.75)
-    return {
-        peer: {name: round(float(np.quantile(ratios, share)), 4) for name, share in zip(names, shares, strict=True)}
-        for peer, ratios in rounds.items()
-    }
+def _plan(updates: int, checkpoint_every: int) -> WalkLmConfig:
+    config = make_config(updates)
+    return replace(config, train=replace(config.train, checkpoint_every=checkpoint_every))
 
 
-def main(updates: int) -> None:
+def _seconds(run: Callable[[WalkLmConfig, MadeUpRows], None], config: WalkLmConfig, data: MadeUpRows) -> float:
+    gc.collect()
+    began = time.perf_counter()
+    run(config, data)
+    return time.perf_counter() - began
+
+
+def main(short: int, long: int) -> None:
     """Measure every contender in turn and save."""
     logging.disable(logging.WARNING)
-    config = make_config(updates)
-    seconds = measure(config, MadeUpRows(config.model.context + 1))
+    config, found = make_config(short), measure(short, long)
+    one_more = found.pop(ONE_MORE)
+    over = {name: np.divide(found["stemma"], taken) for name, taken in found.items() if name != "stemma"}
     figures = {
         "model": {"preset": "demo", "parameters": sum(p.numel() for p in make_model(config).parameters())},
-        "updates": updates,
+        "updates": [short, long],
         "rounds": ROUNDS,
         "threads": config.train.threads,
-        "checkpoints_written_by_stemma": -(-updates // config.train.checkpoint_every),
-        "updates_per_s": {name: round(updates / float(np.median(t)), 2) for name, t in seconds["wall"].items()},
-        "wall_seconds_over_stemma": over_stemma(seconds["wall"]),
-        "cpu_seconds_over_stemma": over_stemma(seconds["cpu"]),
-        "absent": sorted(set(CONTENDERS) - set(seconds["wall"])),
+        "ms_per_update": {name: round(1000 * float(np.median(taken)), 3) for name, taken in found.items()},
+        "stemma_over": {
+            name: {"median": round(float(np.median(ratios)), 4), "rounds": ratios.round(4).tolist()}
+            for name, ratios in over.items()
+        },
+        "one_more_checkpoint_ms": round(1000 * float(np.median(one_more)), 1),
+        "absent": sorted(set(CONTENDERS) - set(found)),
     }
     packages = ["torch", "numpy", *(p for p in ("lightning", "transformers") if importlib.util.find_spec(p))]
     save("training_loop", packages, figures)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100)
+    main(*(map(int, sys.argv[1:]) if len(sys.argv) > 2 else (SHORT, LONG)))
