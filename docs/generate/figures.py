@@ -73,13 +73,13 @@ GLANCE: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "training_loop",
-        "an update of the training loop over one of bare PyTorch; nanoGPT's shape; Lightning; Hugging Face",
-        "{f[stemma_over.bare_pytorch.median]:.3f}; {f[stemma_over.nanogpt_shape.median]:.3f}; "
-        "{f[stemma_over.lightning.median]:.3f}; {f[stemma_over.hugging_face.median]:.3f} of its time",
+        "training loop, updates/s: Stemma; bare PyTorch; nanoGPT's shape; Lightning; Hugging Face",
+        "{f[updates_per_s.stemma]:.1f}; {f[updates_per_s.bare_pytorch]:.1f}; {f[updates_per_s.nanogpt_shape]:.1f}; "
+        "{f[updates_per_s.lightning]:.1f}; {f[updates_per_s.hugging_face]:.1f}",
     ),
     (
         "parallel",
-        "an update over one of bare DDP, two processes: exact, 2 lanes; 4 lanes; fast",
+        "seconds over bare DDP on two processes, a short run with its checkpoints: exact, 2 lanes; 4 lanes; fast",
         "{f[two_processes.seconds_over_bare_ddp.lanes_2_exact.median]:.2f}; "
         "{f[two_processes.seconds_over_bare_ddp.lanes_4_exact.median]:.2f}; "
         "{f[two_processes.seconds_over_bare_ddp.lanes_2_fast.median]:.2f}",
