@@ -1,8 +1,11 @@
 """hrm_lm with its core and without it, at the same parameter budget: exact match on sums, loss on held-out text.
 
-Without the core, encoder layers and feed-forward width make up for its parameters. Every run goes through the stages a
-user's run goes through; ``arithmetic`` trains three seeds of each, ``demo`` one, ``smoke`` shows that this file works.
-Usage: ``python -m benchmarks.hrm_lm arithmetic|demo|smoke [--root DIR]``.
+Without the core, encoder layers and feed-forward width make up for its parameters. ``core_over_tokens`` is the core of
+the preset ``flood`` (a latent per token, segments, full gradient) in the place of the preset's own. Every run goes
+through the stages a user's run goes through; ``arithmetic`` trains three seeds of each, ``demo`` one, ``smoke`` shows
+that this file works.
+
+    python -m benchmarks.hrm_lm arithmetic|demo|smoke [--arms core_over_tokens] [--seeds 0,1] [--root DIR]
 """
 
 from __future__ import annotations
@@ -26,11 +29,13 @@ from assets_data.sources.sources import slice_names
 from benchmarks.result import save
 from benchmarks.text_chain import make_text
 from training.recipe import discover
-from training.recipes.hrm_lm.config import HrmLmConfig
+from training.recipes.hrm_lm.config import HrmLmConfig, ModelConfig
+from training.recipes.hrm_lm.presets import FLOOD_CORE
 from training.stages import make_checkpoint, make_gate_report, make_preflight_report
 
 RECIPE = discover()["hrm_lm"]
 SEEDS = {"arithmetic": (0, 1, 2), "demo": (0,), "smoke": (0,)}
+ARMS, TOKENS = ("core", "no_core"), "core_over_tokens"
 KEPT = (
     "heldout_loss",
     "heldout_loss_interval",
@@ -68,6 +73,12 @@ def without_core(config: HrmLmConfig, vocab_size: int) -> HrmLmConfig:
     return min(candidates, key=lambda candidate: abs(parameters(candidate, vocab_size) - wanted))
 
 
+def over_tokens(config: HrmLmConfig) -> HrmLmConfig:
+    """The core of the preset ``flood``, which sees every token; its window and reach are for mazes."""
+    bare = replace(config.model, prefix_len=ModelConfig().prefix_len, core=replace(FLOOD_CORE, reach=0))
+    return replace(config, model=bare)
+
+
 def run(store: Store, inputs: Mapping[str, Snapshot], config: HrmLmConfig) -> dict[str, Any]:
     """Preflight, training, gate; what came of it."""
     preflight = make_preflight_report(store, RECIPE, inputs, config)
@@ -90,6 +101,8 @@ def main() -> None:
     """Train in turn and save."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("preset", choices=sorted(SEEDS))
+    arguments.add_argument("--arms", default=",".join(ARMS), help="of core, no_core, core_over_tokens")
+    arguments.add_argument("--seeds", help="in the place of the preset's")
     arguments.add_argument("--root", type=Path, help="a store to work in, so that finished runs are not repeated")
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -97,14 +110,15 @@ def main() -> None:
         inputs = dict.fromkeys(RECIPE.inputs, dataset(store, options.preset))
         config = RECIPE.presets[options.preset]()
         facts = RECIPE.model_inputs(RECIPE.open_data(store, inputs, config), config)
-        plain = without_core(config, facts["vocab_size"])
-        figures: dict[str, list[dict[str, Any]]] = {"core": [], "no_core": []}
-        for seed in SEEDS[options.preset]:
-            for name, made in (("core", config), ("no_core", plain)):
-                outcome = run(store, inputs, with_overrides(made, {"train.seed": seed}))
-                print(name, seed, outcome, flush=True)
-                figures[name].append({"seed": seed, **outcome})
-    save("hrm_lm", ["torch", "numpy"], figures, options.preset)
+        made = {"core": config, "no_core": without_core(config, facts["vocab_size"]), TOKENS: over_tokens(config)}
+        arms = options.arms.split(",")
+        figures: dict[str, list[dict[str, Any]]] = {name: [] for name in arms}
+        seeds = map(int, options.seeds.split(",")) if options.seeds else SEEDS[options.preset]
+        for seed, name in itertools.product(seeds, arms):
+            outcome = run(store, inputs, with_overrides(made[name], {"train.seed": seed}))
+            print(name, seed, outcome, flush=True)
+            figures[name].append({"seed": seed, **outcome})
+    save("hrm_lm", ["torch", "numpy"], figures, "_".join((options.preset, *(() if arms == list(ARMS) else arms))))
 
 
 if __name__ == "__main__":
