@@ -5,6 +5,7 @@ A source over HTTP is in its ledger; a local one is noted here once a slice of i
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from assets_data.lineage import StemmaError, Store, digest_json, from_dict, to_dict
@@ -21,10 +22,14 @@ def record_source(store: Store, config: SourceConfig) -> None:
     """Note the settings of a source of local files."""
     if config.source != "files":
         return
-    document = to_dict(config)
-    path = store.root / FOLDER / f"{digest_json(document).removeprefix('sha256:')[:16]}.json"
+    path = store.root / FOLDER / _file_name(config)
     if not path.is_file():
-        atomic.write_json(path, document)
+        atomic.write_json(path, to_dict(config))
+
+
+@functools.lru_cache(maxsize=16)  # every slice of a source asks with the same settings
+def _file_name(config: SourceConfig) -> str:
+    return f"{digest_json(to_dict(config)).removeprefix('sha256:')[:16]}.json"
 
 
 def local_sources(store: Store) -> list[FilesSource]:

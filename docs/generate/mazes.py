@@ -56,6 +56,12 @@ Registered before any of the seeds 17 to 26 was run with it: the preset with the
 gate's thresholds as before (near .95, deep .5, what going on adds to the fewest segments of training .2, spread of
 slots .01), the question whether nine of ten seeds pass, and the other models: without slow slots; `plain` with as many
 parameters and with as much compute, both reading everything and (five seeds) within the same window.
+
+## What came of it
+
+Nine of the ten seeds pass, and each of the nine solves all 1,250 deep mazes; a training takes 124 to 143 CPU seconds.
+Seed 19 fails (.420): as in the failures before, its first segment already solves .968 of depth 4, and segments after
+the fourth change nothing. It learned to read far at once, through the slow slots and the decoder, which have no window.
 """
 Runs = Mapping[str, Mapping[str, Any]]
 

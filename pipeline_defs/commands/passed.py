@@ -6,7 +6,6 @@ that whatever changes (a source, a config, code, a check) leads to another note,
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,7 +35,7 @@ class Passed:
         instance: dg.DagsterInstance,
     ) -> None:
         self._store, self._known, self._configs, self._instance = store, known, configs, instance
-        self._finding = dataclasses.replace(store, only_find=True)
+        self._finding = store.looking()
         self._slices = {name for names in slices.values() for name in names}
         self._seen: dict[str, set[str]] = {}
 

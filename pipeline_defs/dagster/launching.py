@@ -6,7 +6,6 @@ run that is cancelled cancels it.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections import deque
 from collections.abc import Mapping
@@ -110,7 +109,7 @@ def _await(run: Path, show: bool) -> None:
 
 def _is_made(stage: Stage, store: Store, inputs: Mapping[str, Snapshot]) -> bool:
     try:
-        stage.call(dataclasses.replace(store, only_find=True), inputs)
+        stage.call(store.looking(), inputs)
     except DataError as error:
         if error.code != "STAGE_NOT_MADE":
             raise

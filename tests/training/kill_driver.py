@@ -28,7 +28,7 @@ FLOOD = {
     "data.source": "flood", "data.mazes": 120, "data.judged_mazes": 5, "model.max_tokens": 40, "model.prefix_len": 8,
     "model.core.reads": "tokens", "model.core.l_len": 64, "model.core.gradient": "full", "model.core.ds_weight": 0.5,
     "model.core.segments": 3, "model.core.least_segments": 1, "model.core.eval_segments": 4,
-    "model.core.reach": 1, "model.relative_positions": True,
+    "model.core.reach": 1, "model.relative_positions": True, "model.window": 6,
 }  # fmt: skip
 REAL = {
     "walk_lm": (TINY_WALK, lambda store: walks.make_inputs(store, train=40)),  # 120 rows, 8 per update

@@ -75,13 +75,18 @@ def _kept(path: Path, _key: tuple[int, ...]) -> tuple[dict[str, Any], Receipt]:
 
 
 def _read_now(path: Path) -> tuple[dict[str, Any], Receipt]:
+    return parse_bytes(unedited(path), path)
+
+
+def unedited(path: Path) -> bytes:
+    """A receipt's bytes, checked against its own name and not parsed. Raises as :func:`read_document` for those."""
     try:
         raw = path.read_bytes()
     except OSError as error:
         raise IntegrityError("RECEIPT_UNREADABLE", f"a receipt cannot be read: {error}", where=path) from error
     if (found := digest_bytes(raw).removeprefix("sha256:")) != path.stem:
         raise IntegrityError("RECEIPT_DIGEST", "a receipt was edited", expected=path.stem, found=found, where=path)
-    return parse_bytes(raw, path)
+    return raw
 
 
 def check_statement(document: Mapping[str, Any], where: object) -> None:

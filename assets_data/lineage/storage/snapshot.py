@@ -104,18 +104,19 @@ class Snapshot:
 
         A link, or a file behind one, is none of the snapshot's.
         """
-        path, entry = self.path / name, self.files[name]
-        if link := link_on_the_way(self.path, name):
-            raise broken("SNAPSHOT_LINK", "a link stands where a file or folder was published", link)
+        path, entry = Path(place := os.path.join(self.path, name)), self.files[name]
         try:
-            seen = os.lstat(path)
+            seen = os.lstat(place)
         except OSError:
             seen = None
+        if "/" in name or (seen and stat.S_ISLNK(seen.st_mode)):
+            if link := link_on_the_way(self.path, name):
+                raise broken("SNAPSHOT_LINK", "a link stands where a file or folder was published", link)
         if seen is None or not stat.S_ISREG(seen.st_mode):
             raise broken("SNAPSHOT_FILE_MISSING", "a listed file is gone", path)
         if seen.st_size != entry["bytes"]:
             raise broken("SNAPSHOT_FILE_SIZE", "a file has another size", path, entry["bytes"], seen.st_size)
-        if (digest := digest_file(path) if again else known_digest(path)) != entry["sha256"]:
+        if (digest := digest_file(path) if again else known_digest(path, seen)) != entry["sha256"]:
             raise broken("SNAPSHOT_FILE_DIGEST", "a file's bytes changed", path, entry["sha256"], digest)
 
     def _verify_parts(self) -> None:

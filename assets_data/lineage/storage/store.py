@@ -8,6 +8,7 @@ What lies in it by id is in :mod:`shelves`, by name in :mod:`pointers`, by call 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from assets_data.lineage.config import to_dict
 from assets_data.lineage.errors import DataError, IntegrityError
 from assets_data.lineage.identity.digests import load_json
 from assets_data.lineage.receipts.code import code_version, commit, environment
-from assets_data.lineage.receipts.reader import read_receipt
+from assets_data.lineage.receipts.reader import read_receipt, unedited
 from assets_data.lineage.receipts.receipt import SourcePart, made_digest
 from assets_data.lineage.receipts.writer import Build, predicate
 from assets_data.lineage.storage import atomic
@@ -30,19 +31,27 @@ from assets_data.lineage.storage.snapshot_writer import SnapshotWriter
 from assets_data.lineage.storage.stage_records import PARTS, StageRecords, stage_key
 from assets_data.lineage.storage.tombstones import WITHDRAWN
 
+SEEN = 64
+"""Snapshots that a look remembers: those of a slice and those that every slice reads; some kilobytes each."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Store(StageRecords):
     """Everything Stemma keeps, under ``root``. Cheap to make; nothing is created before the first write.
 
     ``requested`` is what a person asked for (preset and overrides): noted in receipts, never part of an identity.
-    ``withdrawing`` are records (32 bytes each) that are being withdrawn, before the withdrawal is in force. With
-    ``only_find`` a stage is found or refused, never made.
+    ``withdrawing`` are records (32 bytes each) that are being withdrawn, before the withdrawal is in force. One that
+    is :meth:`looking` finds a stage or refuses it, and never makes it.
     """
 
     requested: Mapping[str, Any] = dataclasses.field(default_factory=dict[str, Any])
-    only_find: bool = False
     builder: Builder | None = None
+
+    def looking(self) -> Store:
+        """The same store for one look at what is made: a stage is found or refused, and of snapshots that it meets
+        again and again the last few are verified once. Not to be kept for longer than a command.
+        """
+        return dataclasses.replace(self, look=functools.lru_cache(maxsize=SEEN)(self.snapshot))
 
     def run_stage(
         self,
@@ -83,14 +92,14 @@ class Store(StageRecords):
         )
         if isinstance(self.builder, Inside):
             return self.builder.answer(self, stage_key(work), name, build)
+        if self.look:  # its parents were verified when it was told of them
+            return self._published(self._record(work)) or _not_made(name)
         with self.in_use():
             for parent in (snapshot for group in work.parents.values() for snapshot in group):
                 parent.verify()
                 mark_used(parent.path)
         record = self._record(work)
         early = self._early_record(work) if self.withdrawing else record
-        if self.only_find:
-            return self._published(record) or _not_made(name)
         with lease(record.with_suffix(".lock")) as called_before:
             found = None if parts and self.withdrawing else self._published(record)  # its receipt may name a holder
             found = found or (self._published(early) if early != record else None)
@@ -108,11 +117,10 @@ class Store(StageRecords):
         try:
             entry = load_json(record.read_bytes(), record)
             receipt = self.root / entry["receipt"]
-            made = read_receipt(receipt)
+            if not self._accepts(receipt):
+                return None
         except (FileNotFoundError, KeyError, IntegrityError):
             return None
-        if self.builder and SEALED not in made.environment:
-            return None  # made by whatever could be reached then: it is made again, and has another receipt
         try:
             with self.in_use():
                 snapshot = dataclasses.replace(self.snapshot(entry["snapshot"]), reused=True, receipt=receipt)
@@ -121,6 +129,16 @@ class Store(StageRecords):
         except IntegrityError as error:
             self.quarantine(self.snapshot_path(entry["snapshot"]), error)
             return None
+
+    def _accepts(self, receipt: Path) -> bool:
+        """Whether a call's receipt is sound, and for a builder tells of a making that was shut in: what could reach
+        anything is made again, and has another receipt. A look asks only that nobody edited it: it meets thousands.
+        """
+        if self.look and not self.builder:
+            unedited(receipt)
+            return True
+        made = read_receipt(receipt)
+        return not self.builder or SEALED in made.environment
 
     def _publish(
         self, record: Path, early: Path, work: Build, build: Callable[[SnapshotWriter], None], outside: Outside

@@ -27,9 +27,11 @@ def remember(path: Path, digest: str) -> None:
     _digests[_key(os.stat(path))] = digest
 
 
-def known_digest(path: Path) -> str:
-    """The file's digest: as this process found it before, else hashed now."""
-    key = _key(os.stat(path))
+def known_digest(path: Path, seen: os.stat_result | None = None) -> str:
+    """The file's digest: as this process found it before, else hashed now. ``seen`` is what the disk said of it just
+    now, where that was asked.
+    """
+    key = _key(seen or os.stat(path))
     if key not in _digests:
         _digests[key] = digest_file(path)
     return _digests[key]

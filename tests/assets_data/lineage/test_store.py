@@ -39,6 +39,40 @@ def test_the_same_content_by_another_route_is_the_same_id_with_another_receipt(s
     assert len(store.receipts(first.id)) == 2
 
 
+def test_a_look_finds_what_is_made_and_refuses_what_is_not(store):
+    made = make_counts(store, CountConfig())
+    look = store.looking()
+    found = make_counts(look, CountConfig())
+    assert (found.id, found.reused, found.receipt) == (made.id, True, made.receipt)
+    with pytest.raises(DataError) as error:
+        make_counts(look, CountConfig(rows=5), before_publish=lambda path: pytest.fail("work started"))
+    assert error.value.code == "STAGE_NOT_MADE" and store.snapshot_ids() == [made.id]
+
+
+@pytest.mark.parametrize("spoil", ["receipt", "file", "receipt lost", "record lost"])
+def test_what_was_spoilt_before_a_look_is_not_found_by_it(store, spoil):
+    made = make_counts(store, CountConfig())
+    make_counts(store.looking(), CountConfig())
+    if spoil in ("receipt", "file"):
+        flip_byte(made.receipt if spoil == "receipt" else made.file("numbers.arrow"))
+    for path in {"receipt lost": [made.receipt], "record lost": (store.root / "stages").glob("*.json")}.get(spoil, ()):
+        path.unlink()
+    with pytest.raises(DataError) as error:
+        make_counts(store.looking(), CountConfig())
+    assert error.value.code == "STAGE_NOT_MADE"
+
+
+def test_a_look_verifies_a_snapshot_once_and_the_store_itself_each_time(store):
+    made = make_counts(store, CountConfig())
+    look = store.looking()
+    assert look.snapshot(made.id).id == look.snapshot(made.id).id == made.id
+    flip_byte(made.file("numbers.arrow"))
+    assert look.snapshot(made.id).id == made.id
+    for other in (store, store.looking()):
+        with pytest.raises(IntegrityError):
+            other.snapshot(made.id)
+
+
 def test_two_stores_give_the_same_id(tmp_path):
     ids = {make_counts(Store(tmp_path / name), CountConfig()).id for name in ("a", "other place")}
     assert len(ids) == 1
