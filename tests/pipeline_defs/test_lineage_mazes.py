@@ -1,4 +1,4 @@
-"""A checkpoint trained on mazes, whose manifest is only its anchor: withdrawing from it remakes it with equal weights."""
+"""Trained on mazes, a checkpoint has its manifest for an anchor alone: after a withdrawal its weights are the same."""
 
 import json
 
