@@ -43,21 +43,28 @@ def run(
         print(f"  sealed: Landlock ABI {require_landlock()}")
     for note in chain.notes:
         print(f"  note: {note}")
+    started = time.monotonic()
+    failure, through = None, frozenset(stage.kind for stage in chain.stages)
+    try:
+        finish_chain(chain, wait)
+    except ChainFailure as error:
+        failure, through = str(error), error.through
+    print_summary(Store(stemma_root() / "store"), chain, time.monotonic() - started, failure, through)
+    return 1 if failure else 0
+
+
+def finish_chain(chain: Chain, wait: bool = True) -> None:
+    """Run what is not made of a chain while nothing else moves names below the root; dead runs are ended before.
+
+    Raises ChainFailure, and as :func:`run` where another command holds the root.
+    """
     root = stemma_root()
     os.environ["STEMMA_ROOT"] = str(root)
     prepare_home(root)
-    started = time.monotonic()
-    failure = None
-    through = {stage.kind for stage in chain.stages}
     with hold(root / ROOT_LOCK, command_line(), wait), open_instance() as instance:
         for run_id in bury_dead_runs(instance):
             print(f"  run {run_id[:8]} was killed; it is ended now, and what it held is free")
-        try:
-            run_chain(instance, chain)
-        except ChainFailure as error:
-            failure, through = str(error), error.through
-    print_summary(Store(root / "store"), chain, time.monotonic() - started, failure, through)
-    return 1 if failure else 0
+        run_chain(instance, chain)
 
 
 def open_instance() -> dg.DagsterInstance:

@@ -45,7 +45,17 @@ def bury_dead_runs(instance: dg.DagsterInstance) -> list[str]:
             run = instance.get_run_by_id(run_id)
             if run is None or run.is_finished:
                 instance.event_log_storage.free_concurrency_slots_for_run(run_id)
+    _remove_locks(instance)
     return buried
+
+
+def _remove_locks(instance: dg.DagsterInstance) -> None:
+    """Those of processes that were killed before Dagster knew of their run, or when it had ended."""
+    for path in (stemma_root() / "alive").glob("*.lock"):
+        if is_dead(path):
+            run = instance.get_run_by_id(path.stem)
+            if run is None or run.is_finished:
+                path.unlink(missing_ok=True)
 
 
 def pool_holders(instance: dg.DagsterInstance, pool: str, besides: str = "") -> list[str]:

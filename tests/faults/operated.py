@@ -46,12 +46,12 @@ def switch_on(address: str, *sensors: str) -> None:
         assert answer["startSensor"]["__typename"] == "Sensor", answer
 
 
-def wait_until(holds, seconds: float, what: str) -> None:
-    """Return once ``holds()``; fail the test when it takes longer than that."""
+def wait_until(holds, seconds: float, what: str, nap: float = 0.5) -> None:
+    """Return once ``holds()``, which is asked after every ``nap``; fail the test when it takes longer than that."""
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, f"not after {seconds} s: {what}"
-        time.sleep(0.5)
+        time.sleep(nap)
 
 
 def quiet_ticks(instance, sensors, number: int):

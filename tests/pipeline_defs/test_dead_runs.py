@@ -16,7 +16,7 @@ from dagster._core.test_utils import create_run_for_test
 
 from assets_data.lineage.receipts.code import ROOT
 from pipeline_defs.dagster import burial
-from pipeline_defs.dagster.burial import bury_dead_runs
+from pipeline_defs.dagster.burial import alive_path, bury_dead_runs
 from pipeline_defs.home import prepare_home
 from pipeline_defs.locks import hold, is_dead, mark_alive
 from tests.chain import environment, stemma
@@ -180,6 +180,16 @@ def test_d1_who_ends_in_good_order_is_never_taken_for_dead(tmp_path):
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
     assert found[False] and not found[True], found
+
+
+def test_d1_a_lock_that_was_left_goes_where_dagster_knows_no_run_of_it_or_one_that_has_ended(instance):
+    """Killed between taking it and telling Dagster of the run, or between the run's end and giving it back."""
+    left = [alive_path("untold"), alive_path(create_run_for_test(instance, status=S.SUCCESS).run_id)]
+    with mark_alive(alive_path("living"), "a run that Dagster will hear of"):
+        for path in left:
+            path.write_text("{}")
+        assert bury_dead_runs(instance) == []
+        assert list(left[0].parent.iterdir()) == [alive_path("living")]
 
 
 def test_d1_a_run_that_was_being_cancelled_is_cancelled(instance, start):
