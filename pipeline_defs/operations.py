@@ -41,6 +41,7 @@ class Operations:
     settings: Mapping[str, Any] = _table("PATH to value, as stemma run --set, for those runs")
     recipes: tuple[str, ...] = option((), "recipes that retrain by themselves; none: every one")
     slices_per_tick: int = option(4, "most slices for which one tick of new_slices requests runs")
+    slices_per_run: int = option(100, "most slices of one run of a backfill")
     tick_seconds: int = option(60, "how often sensors that start runs look, at most")
     retrain_at: str = option("0 3 * * 0", "cron line of weekly_retrain, in UTC")
     alerts: Alerts = option(Alerts(), "where alerts go")

@@ -1,30 +1,44 @@
 """The asset factory: one Dagster asset per declared stage, of every domain and every recipe."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 
 from assets_data.domain import MANIFEST
-from assets_data.lineage import Snapshot, Store
+from assets_data.lineage import Snapshot
 from assets_data.lineage.receipts.code import code_version
-from assets_data.stage import Stage, load
+from assets_data.sources.listing import one_listing
+from assets_data.stage import Stage
 from pipeline_defs.catalogue import Catalogue
 from pipeline_defs.dagster import tags
 from pipeline_defs.dagster.catalogued import asset_tags, definition_metadata, drawn_parents, owners
-from pipeline_defs.dagster.figures import recipe_metadata
-from pipeline_defs.dagster.launching import train_in_job
-from pipeline_defs.dagster.metadata import describe, picture, published
+from pipeline_defs.dagster.made import Made, make_stage, materialization
+from pipeline_defs.dagster.metadata import published
 from pipeline_defs.dagster.names import asset_key
 from pipeline_defs.dagster.own import WITHDRAWN, made_by, note_made
 from pipeline_defs.dagster.partitions import domain_slices, set_name
 from pipeline_defs.dagster.resources import StoreResource
-from pipeline_defs.dagster.stage_config import config_of, describe_presets, resolved
-from pipeline_defs.inputs import Own, read_inputs, stage_name
-from training.recipe import is_training
+from pipeline_defs.dagster.stage_config import config_of, describe_presets
+from pipeline_defs.inputs import point, stage_name
+from pipeline_defs.operations import operations
 
-NONE = (None, None)
+SAID_ALREADY = {SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True}
+"""Of an output whose materialisations are written: Dagster writes none, where it would give all slices one version."""
+SHOWN = 20  # slices that failed
+
+
+class SlicesFailed(Exception):
+    """Some slices of a run of many failed; the message has the first of them, each with its own error."""
+
+    def __init__(self, failed: Mapping[str, Exception], of: int) -> None:
+        lines = [f"{name}: {error}" for name, error in itertools.islice(failed.items(), SHOWN)]
+        more = [f"and {len(failed) - SHOWN} more"] if len(failed) > SHOWN else []
+        super().__init__("\n".join([f"{len(failed)} of {of} slices failed, the others were made:", *lines, *more]))
 
 
 def stage_assets(catalogue: Catalogue) -> list[dg.AssetsDefinition]:
@@ -33,11 +47,12 @@ def stage_assets(catalogue: Catalogue) -> list[dg.AssetsDefinition]:
 
 
 def _asset(catalogue: Catalogue, stage: Stage) -> dg.AssetsDefinition:
-    domain = catalogue.sliced_by(stage)
+    domain, most = catalogue.sliced_by(stage), operations().slices_per_run
     decorate = dg.asset(
         key=asset_key(stage.kind),
         group_name=stage.owner,
         partitions_def=domain_slices(domain) if domain else None,
+        backfill_policy=dg.BackfillPolicy.multi_run(most) if domain and most > 1 else None,
         deps=[asset_key(kind) for kind in drawn_parents(catalogue, stage)],
         kinds=set(stage.tags),
         owners=owners(stage),
@@ -48,11 +63,11 @@ def _asset(catalogue: Catalogue, stage: Stage) -> dg.AssetsDefinition:
         metadata=definition_metadata(stage),
     )
 
-    def configured(context: dg.AssetExecutionContext, store: StoreResource, config) -> dg.MaterializeResult[Snapshot]:
-        return _materialize(catalogue, stage, context, store, config)
+    def configured(context: dg.AssetExecutionContext, store: StoreResource, config) -> Iterator[Any]:
+        yield from _materialize(catalogue, stage, context, store, config)
 
-    def plain(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult[Snapshot]:
-        return _materialize(catalogue, stage, context, store, None)
+    def plain(context: dg.AssetExecutionContext, store: StoreResource) -> Iterator[Any]:
+        yield from _materialize(catalogue, stage, context, store, None)
 
     if stage.presets is None:
         return decorate(plain)
@@ -61,14 +76,42 @@ def _asset(catalogue: Catalogue, stage: Stage) -> dg.AssetsDefinition:
 
 
 def _materialize(
+    catalogue: Catalogue, stage: Stage, context: dg.AssetExecutionContext, resource: StoreResource, config: Any
+) -> Iterator[dg.MaterializeResult | dg.AssetMaterialization]:
+    """Read the stage's inputs, make its snapshot, and say what was made; in a run of many slices, of each.
+
+    There a slice that fails stops no other. Raises SlicesFailed at the end.
+    """
+    make = partial(_make, catalogue, stage, context, resource, config)
+    if not (stage.sliced and context.has_partition_key_range):
+        made = make(context.partition_key if stage.sliced else "")
+        yield published(made.snapshot, made.metadata)
+        return
+    failed: dict[str, Exception] = {}
+    with one_listing():
+        for name in context.partition_keys:
+            try:
+                made = make(name)
+            except Exception as error:
+                context.log.error(f"{name}: {error}")
+                failed[name] = error
+            else:
+                point(made.store, stage, name, made.snapshot)
+                yield materialization(stage, made, name)
+    if failed:
+        raise SlicesFailed(failed, len(context.partition_keys)) from next(iter(failed.values()))
+    yield dg.MaterializeResult(metadata=SAID_ALREADY)
+
+
+def _make(
     catalogue: Catalogue,
     stage: Stage,
     context: dg.AssetExecutionContext,
     resource: StoreResource,
     config: Any,
-) -> dg.MaterializeResult[Snapshot]:
-    """Read the stage's inputs, make its snapshot, and say what was made."""
-    slice_name = context.partition_key if stage.sliced else ""
+    slice_name: str,
+) -> Made:
+    """Make the stage of one slice or (empty) whole, and note it as what this run made itself."""
     if stage.source and stage.sliced:
         context.instance.add_dynamic_partitions(set_name(stage.owner), [slice_name])
     withdrawn = len(resource.open().withdrawn)
@@ -79,53 +122,7 @@ def _materialize(
         if isinstance(given, Snapshot):
             context.log.info(f"read {name}: {given.kind} {given.id}")
     tag_manifest(context, made.inputs)
-    return published(made.snapshot, made.metadata | ({WITHDRAWN: withdrawn} if withdrawn else {}))
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """What a stage made, from what, in which store, and what Dagster shows of it."""
-
-    snapshot: Snapshot
-    inputs: Mapping[str, Any]
-    store: Store
-    metadata: dict[str, Any]
-
-
-def make_stage(
-    catalogue: Catalogue,
-    stage: Stage,
-    instance: dg.DagsterInstance,
-    resource: StoreResource,
-    config: Any,
-    slice_name: str,
-    own: Mapping[str, Own] | None = None,
-) -> Made:
-    """Read a stage's inputs and make its snapshot, of one slice or (empty) whole; no name is moved to it yet.
-
-    ``own``: what the run made itself, see :func:`~pipeline_defs.inputs.read_inputs`.
-    """
-    asked, full = resolved(stage, config, recorded_source(catalogue, stage, resource, slice_name)) if config else NONE
-    store = resource.open(asked)
-    many = [catalogue.stage(given.kind) for given in stage.inputs.values() if given.many]
-    wanted = {domain.name for read in many if (domain := catalogue.sliced_by(read))}
-    slices = {name for domain in wanted for name in resource.slices(domain, instance)}
-    inputs = read_inputs(store, catalogue, stage, slice_name, slices, own)
-    if resource.launcher != "inline" and is_training(stage):
-        train_in_job(stage, store, inputs, resource.processes, resource.parallel, resource.launcher)
-    snapshot = stage.call(store, inputs, full, slice_name)
-    return Made(snapshot, inputs, store, {**_figures(stage, store, snapshot), **describe(snapshot)})
-
-
-def recorded_source(catalogue: Catalogue, stage: Stage, resource: StoreResource, slice_name: str) -> dict[str, Any]:
-    """The settings that a registered slice's own source was recorded with, for a run that names no source of its own.
-
-    So a slice that a sensor registered is made from the UI or by a backfill without typing them.
-    """
-    domain = catalogue.domains.get(stage.owner)
-    if not (stage.source and stage.sliced and domain and domain.recorded):
-        return {}
-    return load(domain.recorded)(resource.open(), slice_name)
+    return replace(made, metadata=made.metadata | ({WITHDRAWN: withdrawn} if withdrawn else {}))
 
 
 def tag_manifest(context: dg.AssetExecutionContext, inputs: Mapping[str, Any]) -> None:
@@ -133,9 +130,3 @@ def tag_manifest(context: dg.AssetExecutionContext, inputs: Mapping[str, Any]) -
     ids = [given.id for given in inputs.values() if isinstance(given, Snapshot) and given.kind.endswith(f"/{MANIFEST}")]
     if ids and context.run.tags.get(tags.MANIFEST) != ids[0]:
         context.instance.add_run_tags(context.run.run_id, {tags.MANIFEST: ids[0]})
-
-
-def _figures(stage: Stage, store: Store, snapshot: Snapshot) -> dict[str, dg.MetadataValue]:
-    drawn = load(stage.figures)(snapshot) if stage.figures else {}
-    shown: dict[str, dg.MetadataValue] = {title: picture(png, title) for title, png in drawn.items()}
-    return shown | recipe_metadata(stage, store, snapshot)

@@ -45,7 +45,7 @@ def _from_domain(known: Catalogue, domain: str) -> AssetJob:
     return dg.define_asset_job(
         f"{domain}_to_checkpoint",
         selection=_assets(known, {domain, *recipes}),
-        description=f"From slices of {domain} to the gates of {' and '.join(recipes)}, in one run for each slice.",
+        description=f"From slices of {domain} to the gates of {' and '.join(recipes)}.",
         tags=_gpu(),
     )
 

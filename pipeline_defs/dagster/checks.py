@@ -10,6 +10,7 @@ from assets_data.lineage import Snapshot, Store
 from assets_data.stage import Check, Stage, load
 from pipeline_defs.catalogue import Catalogue
 from pipeline_defs.dagster.metadata import escape, rounded
+from pipeline_defs.dagster.names import asset_key
 from pipeline_defs.dagster.partitions import domain_slices
 from pipeline_defs.dagster.resources import StoreResource
 from pipeline_defs.inputs import stage_name
@@ -34,18 +35,31 @@ def _asset_check(catalogue: Catalogue, stage: Stage, check: Check) -> dg.AssetCh
     domain = catalogue.sliced_by(stage)
 
     @dg.asset_check(
-        asset=dg.AssetKey([stage.owner, stage.name]),
+        asset=asset_key(stage.kind),
         name=check.name,
         blocking=True,
         partitions_def=domain_slices(domain) if domain else None,
         description=check.says,
     )
-    def run(context: dg.AssetCheckExecutionContext, store: StoreResource) -> dg.AssetCheckResult:
-        slice_name = context.partition_key if stage.sliced else ""
+    def run(context: dg.AssetCheckExecutionContext, store: StoreResource) -> Any:  # events; the type has one result
         shelf = store.open()
-        return dg.AssetCheckResult(**evaluated(check, shelf, shelf.pointed(stage_name(stage, slice_name))))
+        if not (stage.sliced and context.has_partition_key_range):
+            slice_name = context.partition_key if stage.sliced else ""
+            yield dg.AssetCheckResult(**evaluated(check, shelf, shelf.pointed(stage_name(stage, slice_name))))
+            return
+        for slice_name in context.partition_keys:
+            yield evaluation(check, shelf, stage, slice_name)
+        yield dg.Output(None)  # that the step is through
 
     return run
+
+
+def evaluation(check: Check, store: Store, stage: Stage, slice_name: str) -> dg.AssetCheckEvaluation:
+    """The event of one slice in a run of many."""
+    told = evaluated(check, store, store.pointed(stage_name(stage, slice_name)))
+    return dg.AssetCheckEvaluation(
+        asset_key=asset_key(stage.kind), check_name=check.name, partition=slice_name, blocking=True, **told
+    )
 
 
 def evaluated(check: Check, store: Store, snapshot: Snapshot) -> dict[str, Any]:

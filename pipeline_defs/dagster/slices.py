@@ -11,29 +11,17 @@ from itertools import chain
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.data_version import (
-    CODE_VERSION_TAG,
-    DATA_VERSION_IS_USER_PROVIDED_TAG,
-    DATA_VERSION_TAG,
-    DEFAULT_DATA_VERSION,
-    NULL_EVENT_POINTER,
-    get_input_data_version_tag,
-    get_input_event_pointer_tag,
-)
 from pydantic import Field
 
-from assets_data.lineage import Snapshot
-from assets_data.lineage.receipts.code import code_version
 from assets_data.sources.listing import one_listing
 from assets_data.stage import Stage
 from pipeline_defs.catalogue import Catalogue
-from pipeline_defs.dagster.assets import make_stage
-from pipeline_defs.dagster.checks import evaluated
-from pipeline_defs.dagster.names import asset_key
+from pipeline_defs.dagster.checks import evaluation
+from pipeline_defs.dagster.made import make_stage, materialization
 from pipeline_defs.dagster.resources import StoreResource
 from pipeline_defs.dagster.stage_config import StageConfig
 from pipeline_defs.dagster.storage import stored_together
-from pipeline_defs.inputs import point, read_slice_set, stage_name
+from pipeline_defs.inputs import point, read_slice_set
 
 JOB, OP = "make_slices", "slices"
 SLICES_A_RUN = 500
@@ -104,27 +92,11 @@ def _events(
     config = None if stage.presets is None else StageConfig(**asked)
     made = make_stage(catalogue, stage, context.instance, resource, config, slice_name)
     point(made.store, stage, slice_name, made.snapshot)
-    key = asset_key(stage.kind)
-    tags = _versions(stage, made.inputs, made.snapshot)
-    yield dg.AssetMaterialization(key, partition=slice_name, metadata=made.metadata, tags=tags)
+    yield materialization(stage, made, slice_name)
     shelf = resource.open()
     for check in stage.every_check:
-        told = evaluated(check, shelf, shelf.pointed(stage_name(stage, slice_name)))
-        yield dg.AssetCheckEvaluation(asset_key=key, check_name=check.name, partition=slice_name, blocking=True, **told)
-        if not told["passed"] and told["severity"] == dg.AssetCheckSeverity.ERROR:
-            why = told["description"] or "see its metadata"
+        told = evaluation(check, shelf, stage, slice_name)
+        yield told
+        if not told.passed and told.severity == dg.AssetCheckSeverity.ERROR:
+            why = told.description or "see its metadata"
             raise CheckFailed(f"{stage.kind}:{check.name} failed for {slice_name}: {why}")
-
-
-def _versions(stage: Stage, inputs: Mapping[str, Any], snapshot: Snapshot) -> dict[str, str]:
-    """The tags by which Dagster tells stale from fresh, as it writes them itself for a run of one slice."""
-    tags = {
-        CODE_VERSION_TAG: code_version(*stage.code),
-        DATA_VERSION_TAG: snapshot.id,
-        DATA_VERSION_IS_USER_PROVIDED_TAG: "true",
-    }
-    for name, given in stage.inputs.items():
-        key, read = asset_key(given.kind), inputs.get(name)
-        version = read.id if isinstance(read, Snapshot) else DEFAULT_DATA_VERSION.value
-        tags |= {get_input_data_version_tag(key): version, get_input_event_pointer_tag(key): NULL_EVENT_POINTER}
-    return tags

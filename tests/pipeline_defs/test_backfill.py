@@ -1,4 +1,4 @@
-"""Many slices at once: a Dagster backfill on the local queue with two workers, on SQLite and on PostgreSQL."""
+"""Many slices at once: a Dagster backfill on the local queue, each slice in a run of its own or many in one."""
 
 import json
 import os
@@ -21,7 +21,9 @@ POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 SLICES, BROKEN = [f"files-{i}" for i in range(4)], "7.jsonl"
 LAUNCH = """mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
   __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
-STATUS = "query($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } } }"
+STATUS = """query($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status
+  assetBackfillData { assetBackfillStatuses { ... on AssetPartitionsStatusCounts {
+    numPartitionsTargeted numPartitionsMaterialized numPartitionsFailed } } } } } }"""
 DEADLINE_S = 180
 
 
@@ -82,21 +84,43 @@ def test_f41_a_backfill_runs_two_slices_at_a_time_and_one_bad_slice_stops_no_oth
 ):
     variables = request.getfixturevalue(home)
     root = tmp_path / "root"
+    root.mkdir()
+    (root / "operations.toml").write_text("slices_per_run = 1")
     with ui_server(root, **variables) as address:
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
         with dg.DagsterInstance.from_config(variables.get("DAGSTER_HOME", str(root))) as instance:
             instance.add_dynamic_partitions("text_slices", SLICES)
-            status = backfill(address, "raw_slice", SLICES, run_config(corpus))
+            status = backfill(address, "raw_slice", SLICES, run_config(corpus))["status"]
             runs = list(instance.get_run_records())
             spans = [worker_span(instance, record) for record in runs]
             errors = {slice_of(record): first_error(instance, record) for record in runs}
-    (bad,) = [name for name, paths in open_source(source(corpus)).slices().items() if BROKEN in paths]
-    good = [name for name in SLICES if name != bad]
+    bad, good = bad_and_good(corpus)
     assert status == "COMPLETED_FAILED"
     assert "ROW_NOT_JSON" in errors.pop(bad) and errors == dict.fromkeys(good)
     assert Store(root / "store").names("text/raw_slice") == good
     assert most_at_once(spans) == 2
+
+
+@pytest.mark.slow  # likewise
+def test_a_backfill_makes_many_slices_in_one_run_and_dagster_counts_the_bad_one_alone_as_failed(tmp_path, corpus):
+    root = tmp_path / "root"
+    with ui_server(root) as address, dg.DagsterInstance.from_config(str(root)) as instance:
+        instance.add_dynamic_partitions("text_slices", SLICES)
+        ended = backfill(address, "raw_slice", SLICES, run_config(corpus))
+        (run,) = instance.get_run_records()
+        error = first_error(instance, run)
+        made = instance.event_log_storage.get_materialized_partitions(dg.AssetKey(["text", "raw_slice"]))
+    _, good = bad_and_good(corpus)
+    assert ended["status"] == "COMPLETED_FAILED" and "ROW_NOT_JSON" in error
+    (counts,) = ended["assetBackfillData"]["assetBackfillStatuses"]
+    assert counts == {"numPartitionsTargeted": 4, "numPartitionsMaterialized": 3, "numPartitionsFailed": 1}
+    assert sorted(made) == Store(root / "store").names("text/raw_slice") == good
+
+
+def bad_and_good(corpus):
+    (bad,) = [name for name, paths in open_source(source(corpus)).slices().items() if BROKEN in paths]
+    return bad, [name for name in SLICES if name != bad]
 
 
 def source(corpus):
@@ -112,7 +136,7 @@ def run_config(corpus):
 
 
 def backfill(address, asset, partitions, run_config):
-    """Launch it as the UI does and follow it to its end; the final status."""
+    """Launch it as the UI does and follow it to its end; what the UI then knows of it."""
     params = {
         "assetSelection": [{"path": ["text", asset]}],
         "partitionNames": partitions,
@@ -122,9 +146,9 @@ def backfill(address, asset, partitions, run_config):
     assert "backfillId" in launched, launched
     deadline = time.monotonic() + DEADLINE_S
     while time.monotonic() < deadline:
-        status = graphql(address, STATUS, id=launched["backfillId"])["partitionBackfillOrError"]["status"]
-        if status not in ("REQUESTED", "CANCELING"):
-            return status
+        found = graphql(address, STATUS, id=launched["backfillId"])["partitionBackfillOrError"]
+        if found["status"] not in ("REQUESTED", "CANCELING"):
+            return found
         time.sleep(0.5)
     pytest.fail(f"the backfill was still running after {DEADLINE_S} s")
 

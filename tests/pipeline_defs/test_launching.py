@@ -10,8 +10,8 @@ import pytest
 from assets_data.lineage import ConfigError, Store, TrainingError
 from pipeline_defs.catalogue import catalogue
 from pipeline_defs.commands.cli import main
-from pipeline_defs.dagster.assets import make_stage
 from pipeline_defs.dagster.launching import train_in_job
+from pipeline_defs.dagster.made import make_stage
 from pipeline_defs.dagster.resources import StoreResource
 from pipeline_defs.inputs import Own, read_inputs
 from tests.training.recipes.walk_lm.conftest import tiny

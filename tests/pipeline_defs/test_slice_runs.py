@@ -14,7 +14,13 @@ from pipeline_defs.catalogue import catalogue
 from pipeline_defs.commands.chain import plan_stages, run_chain
 from pipeline_defs.commands.run import open_instance
 from pipeline_defs.commands.runs import ChainFailure
+from pipeline_defs.dagster.chain_jobs import first_stages, job_of
+from pipeline_defs.dagster.names import asset_key
+from pipeline_defs.dagster.partitions import register_slices
+from pipeline_defs.dagster.runs import execute
+from pipeline_defs.definitions import defs
 from pipeline_defs.home import prepare_home, stemma_root
+from tests.assets_data.domains.text.tampered import publish, with_column
 
 MANIFEST, SLICES = "text/dataset_manifest", 6
 SLICED = ("raw_slice", "documents", "document_index", "drops", "triples")
@@ -172,3 +178,90 @@ def test_a_source_is_listed_once_per_command_whatever_the_number_of_slices(insta
     run(instance, folder)
     assert len(looked) == 2
     assert all(standing.fresh for standing in status.stand(store).values()) and len(looked) == 3
+
+
+def backfill(instance, folder, begin, end):
+    """One run of a backfill over a range of the registered slices, of all that a slice is by itself: how it ended."""
+    keys = [asset_key(stage.kind) for stage in first_stages(catalogue(), "text")]
+    source = {"source": "files", "files.root": str(folder), "files.patterns": ["*.jsonl"], "shards": 2**40}
+    ops = {"text__raw_slice": {"config": {"preset": "smoke", "overrides": source}}}
+    tags = {"dagster/asset_partition_range_start": begin, "dagster/asset_partition_range_end": end}
+    return execute(instance, job_of(defs, keys), keys, run_config={"ops": ops}, tags=tags)
+
+
+def register(instance, folder):
+    """The slices, in the order in which Dagster knows them."""
+    register_slices(instance, "text", files.FilesSource(config(folder)).slices())
+    return list(instance.get_dynamic_partitions("text_slices"))
+
+
+def evaluations(instance, stage):
+    """Every evaluation of a stage's checks, by check: the slices and whether they passed."""
+    found = {}
+    for check in catalogue().stage(f"text/{stage}").every_check:
+        key = dg.AssetCheckKey(dg.AssetKey(["text", stage]), check.name)
+        history = instance.event_log_storage.get_asset_check_execution_history(key, limit=100)
+        told = [one.event.dagster_event.asset_check_evaluation_data for one in history]
+        found[check.name] = sorted((one.partition, one.passed) for one in told)
+    return found
+
+
+def test_a_run_of_a_backfill_makes_its_range_of_slices_each_with_an_event_like_that_of_a_run_of_its_own(
+    instance, folder, store
+):
+    first, *others = register(instance, folder)
+    assert backfill(instance, folder, others[0], others[-1]).success
+    for stage in SLICED[:3]:
+        events = instance.fetch_materializations(dg.AssetKey(["text", stage]), limit=100).records
+        assert sorted(record.partition_key for record in events) == sorted(others) == store.names(f"text/{stage}")
+        checked = evaluations(instance, stage)
+        assert checked and all(told == [(name, True) for name in sorted(others)] for told in checked.values())
+        for name, event in known(instance, stage).items():
+            made = store.pointer(f"text/{stage}/{name}")
+            assert event.tags["dagster/data_version"] == event.metadata["id"].value == made["snapshot"]
+            assert str(store.root / made["receipt"]) == event.metadata["receipt"].value
+            for given in catalogue().stage(f"text/{stage}").inputs.values():
+                read = store.pointer(f"{given.kind}/{name}")["snapshot"]
+                assert event.tags[f"dagster/input_data_version/{given.kind}"] == read
+    alone = [asset_key(f"text/{stage}") for stage in SLICED[:3]]
+    config = {"ops": instance.get_runs()[0].run_config["ops"]}
+    assert execute(instance, job_of(defs, alone), alone, run_config=config, tags={}, partition=first).success
+    for stage in SLICED[:3]:
+        one, another = (known(instance, stage)[name] for name in (first, others[0]))
+        assert one.tags.keys() == another.tags.keys() and one.metadata.keys() == another.metadata.keys()
+
+
+def test_a_bad_slice_of_a_backfills_run_stops_no_other_and_is_named_and_what_was_made_is_found_again(
+    instance, folder, store
+):
+    names = register(instance, folder)
+    (bad,) = files.FilesSource(config(folder)).slices()[names[2]]
+    good = (folder / bad).read_text()
+    (folder / bad).write_text("{broken\n")
+    ended = backfill(instance, folder, names[0], names[-1])
+    (failure,) = [event.step_failure_data.error for event in ended.events if event.is_step_failure]
+    assert not ended.success and f"1 of 6 slices failed, the others were made:\n{names[2]}: " in failure.cause.message
+    assert "ROW_NOT_JSON" in failure.cause.message
+    assert store.names("text/raw_slice") == sorted({*names} - {names[2]}) == sorted(known(instance, "raw_slice"))
+    assert not store.names("text/documents")
+    (folder / bad).write_text(good)
+    assert backfill(instance, folder, names[0], names[-1]).success
+    again = {name for name, event in known(instance, "raw_slice").items() if not event.metadata["reused"].value}
+    assert again == {names[2]} and set(known(instance, "documents")) == set(names)
+
+
+def test_a_check_judges_every_slice_of_a_range_and_fails_for_the_broken_one_alone(instance, folder, store):
+    names = register(instance, folder)
+    assert backfill(instance, folder, names[0], names[-1]).success
+    before = evaluations(instance, "raw_slice")["schema"]
+    raw = store.pointed(f"text/raw_slice/{names[4]}")
+    other = with_column(raw.table("records.parquet"), "text", ["not what the record is called by"] * 4)
+    parts = {"parts.json": raw.read_json("parts.json")}
+    broken = publish(store, "text/raw_slice", {"records.parquet": other}, parts, "broken")
+    store.point(f"text/raw_slice/{names[4]}", broken)
+    check = dg.AssetCheckKey(dg.AssetKey(["text", "raw_slice"]), "schema")
+    job = defs.resolve_implicit_global_asset_job_def().get_subset(asset_check_selection={check})
+    tags = {"dagster/asset_partition_range_start": names[1], "dagster/asset_partition_range_end": names[5]}
+    assert not job.execute_in_process(instance=instance, tags=tags, raise_on_error=False).success
+    told = evaluations(instance, "raw_slice")["schema"]
+    assert told == sorted([*before, *((name, name != names[4]) for name in names[1:])])
