@@ -44,13 +44,13 @@ class ColumnHasher:
         return "sha256:" + hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def _update_binary(self, array: pa.Array) -> None:
-        self.lengths.update(_numbers(_lengths("binary_length", array)).data)
         offsets = np.frombuffer(array.buffers()[1], dtype=np.int64)[array.offset : array.offset + len(array) + 1]
+        self.lengths.update(np.diff(offsets).data)
         if len(array) and offsets[-1] > offsets[0]:
             self.values.update(memoryview(array.buffers()[2])[offsets[0] : offsets[-1]])
 
     def _update_list(self, array: pa.Array) -> None:
-        self.lengths.update(_numbers(_lengths("list_value_length", array)).data)
+        self.lengths.update(_numbers(_list_lengths(array)).data)
         flat = array.flatten()
         if flat.null_count:
             raise DataError("COLUMN_NULL", "a snapshot's columns hold no nulls", where=self.name)
@@ -66,8 +66,8 @@ def _numbers(array: pa.Array) -> np.ndarray:
     return np.ascontiguousarray(values) if len(values) else np.zeros(0, np.uint8)
 
 
-def _lengths(function: str, array: pa.Array) -> pa.Array:
-    return pc.call_function(function, [array]).cast(pa.int64())
+def _list_lengths(array: pa.Array) -> pa.Array:
+    return pc.call_function("list_value_length", [array]).cast(pa.int64())
 
 
 def _is_fixed(data_type: pa.DataType) -> bool:

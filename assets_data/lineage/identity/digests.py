@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -157,17 +158,23 @@ def tensor_entries(path: Path) -> list[list[Any]]:
     return entries
 
 
-def table_digest(path: Path) -> dict[str, Any]:
-    """``{"rows": n, "columns": {name: digest}}`` of an Arrow IPC or Parquet file: values only, streamed by batch."""
-    from assets_data.lineage.identity.columns import ColumnHasher
-    from assets_data.lineage.identity.tables import iter_batches, table_schema
+def table_digest(path: Path, also: Callable[[Any], None] | None = None) -> dict[str, Any]:
+    """``{"rows": n, "columns": {name: digest}}`` of an Arrow IPC or Parquet file: values only, streamed by batch.
 
-    hashers = {field.name: ColumnHasher(field) for field in table_schema(path)}
+    ``also`` is given every record batch, once it was hashed.
+    """
+    from assets_data.lineage.identity.columns import ColumnHasher
+    from assets_data.lineage.identity.tables import open_table
+
     rows = 0
-    for batch in iter_batches(path):
-        rows += batch.num_rows
-        for name, hasher in hashers.items():
-            hasher.update(batch.column(name))
+    with open_table(path) as table:
+        hashers = {field.name: ColumnHasher(field) for field in table.schema}
+        for batch in table.batches():
+            rows += batch.num_rows
+            for name, hasher in hashers.items():
+                hasher.update(batch.column(name))
+            if also is not None:
+                also(batch)
     return {"rows": rows, "columns": {name: hasher.digest() for name, hasher in sorted(hashers.items())}}
 
 
@@ -176,10 +183,13 @@ def says_more_than_bytes(name: str) -> bool:
     return Path(name).suffix in (".arrow", ".parquet", ".json", ".safetensors")
 
 
-def logical_digest(path: Path) -> Any:
-    """What a part contributes to its snapshot's identity, by suffix: table, JSON, tensors, else plain bytes."""
+def logical_digest(path: Path, also: Callable[[Any], None] | None = None) -> Any:
+    """What a part contributes to its snapshot's identity, by suffix: table, JSON, tensors, else plain bytes.
+
+    ``also`` is given the record batches of a table.
+    """
     if path.suffix in (".arrow", ".parquet"):
-        return table_digest(path)
+        return table_digest(path, also)
     if path.suffix == ".json":
         return digest_bytes(canonical_form(load_json(path.read_bytes(), path), path))
     if path.suffix == ".safetensors":

@@ -16,7 +16,7 @@ import pyarrow as pa
 from assets_data.lineage.errors import IntegrityError
 from assets_data.lineage.identity.merkle import WIDTH
 from assets_data.lineage.identity.sorted_sets import found_in
-from assets_data.lineage.identity.tables import iter_columns, table_schema
+from assets_data.lineage.identity.tables import open_table
 
 COLUMN = "record_id"
 
@@ -28,9 +28,10 @@ def record_columns(names: Iterable[str]) -> list[str]:
 
 def iter_records(path: Path) -> Iterator[np.ndarray]:
     """The record ids of one table as uint8[n, 32], batch by batch and column by column."""
-    for column in record_columns(table_schema(path).names):
-        for batch in iter_columns(path, [column]):
-            yield decode_records(batch.column(0), path)
+    with open_table(path) as table:
+        for column in record_columns(table.schema.names):
+            for batch in table.columns([column]):
+                yield decode_records(batch.column(0), path)
 
 
 def table_records(path: Path) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -13,45 +13,84 @@ import pyarrow.parquet as pq
 
 from assets_data.lineage.errors import IntegrityError
 
+_SMALL = 1 << 20  # bytes
+
+
+class TableFile:
+    """An Arrow IPC (``.arrow``) or Parquet (``.parquet``) file, opened once for its schema and its batches.
+
+    Batches come in file order, and memory is bounded by one of them. A file of less than a megabyte is read where it is
+    asked for: before another thread had taken it over it would be read. Opening raises whatever the reader raises.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._mapped, self._small = None, path.stat().st_size < _SMALL
+        self._file: Any
+        if path.suffix == ".parquet":
+            self._file = pq.ParquetFile(path, pre_buffer=not self._small)
+            self.schema = self._file.schema_arrow
+        else:
+            self._mapped = map_file(path)
+            self._file = pa.ipc.open_file(pa.py_buffer(self._mapped))
+            self.schema = self._file.schema
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._mapped is None:
+            self._file.close()
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Every batch with all its columns."""
+        if self._mapped is None:
+            for group in range(self._file.num_row_groups):  # one at a time: over all, pyarrow holds on to each
+                yield from self._file.iter_batches(8192, row_groups=[group], use_threads=not self._small)
+            return
+        for index in range(self._file.num_record_batches):
+            yield self._file.get_batch(index)
+            self._mapped.madvise(mmap.MADV_DONTNEED)  # it stays in the page cache, but no longer counts as resident
+
+    def columns(self, names: list[str]) -> Iterator[pa.RecordBatch]:
+        """Batches of some columns, in the order of ``names``; no other column is read from the disk."""
+        if self._mapped is not None:
+            yield from (batch.select(names) for batch in self.batches())
+            return
+        for group in range(self._file.num_row_groups):
+            batches = self._file.iter_batches(1 << 16, columns=names, row_groups=[group], use_threads=False)
+            yield from (batch.select(names) for batch in batches)
+
+
+def open_table(path: Path) -> TableFile:
+    """A table to read. Raises IntegrityError TABLE_UNREADABLE for what cannot be opened as one."""
+    try:
+        return TableFile(path)
+    except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: an empty file cannot be mapped
+        raise IntegrityError("TABLE_UNREADABLE", f"not a readable table: {error}", where=path) from error
+
 
 def table_schema(path: Path) -> pa.Schema:
-    """The schema of an Arrow IPC (``.arrow``) or Parquet (``.parquet``) file. Raises IntegrityError if unreadable."""
-    try:
-        return pq.read_schema(path) if path.suffix == ".parquet" else pa.ipc.open_file(pa.memory_map(str(path))).schema
-    except (pa.ArrowException, OSError) as error:
-        raise IntegrityError("TABLE_UNREADABLE", f"not a readable table: {error}", where=path) from error
+    """The schema of a table. Raises IntegrityError if unreadable."""
+    with open_table(path) as table:
+        return table.schema
 
 
 def iter_batches(path: Path) -> Iterator[pa.RecordBatch]:
     """Record batches in file order; memory is bounded by one batch."""
-    if path.suffix == ".parquet":
-        with pq.ParquetFile(path) as file:
-            for group in range(file.num_row_groups):  # one at a time: over all of them, pyarrow holds on to each
-                yield from file.iter_batches(batch_size=8192, row_groups=[group])
-        return
-    mapped = map_file(path)
-    reader = pa.ipc.open_file(pa.py_buffer(mapped))
-    for index in range(reader.num_record_batches):
-        yield reader.get_batch(index)
-        mapped.madvise(mmap.MADV_DONTNEED)  # what was read stays in the page cache, but no longer counts as resident
+    with TableFile(path) as table:
+        yield from table.batches()
+
+
+def iter_columns(path: Path, names: list[str]) -> Iterator[pa.RecordBatch]:
+    """Record batches of some columns, in the order of ``names``; no other column is read from the disk."""
+    with TableFile(path) as table:
+        yield from table.columns(names)
 
 
 def map_file(path: Path) -> mmap.mmap:
     """The file's bytes, read-only, mapped for as long as anything refers to them. Raises ValueError if it is empty."""
     with open(path, "rb") as file:
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-
-
-def iter_columns(path: Path, names: list[str]) -> Iterator[pa.RecordBatch]:
-    """Record batches of some columns, in the order of ``names``; no other column is read from the disk."""
-    if path.suffix != ".parquet":
-        for batch in iter_batches(path):
-            yield batch.select(names)
-        return
-    with pq.ParquetFile(path, pre_buffer=False) as file:  # of few columns there is little to fetch ahead
-        for group in range(file.num_row_groups):
-            batches = file.iter_batches(batch_size=1 << 16, columns=names, row_groups=[group], use_threads=False)
-            yield from (batch.select(names) for batch in batches)
 
 
 def take_values(path: Path, column: str, rows: np.ndarray) -> list[Any]:

@@ -8,18 +8,14 @@ hashes nothing but lists of files.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
-import numpy as np
-
-from assets_data.lineage.errors import IntegrityError, StemmaError
-from assets_data.lineage.identity.merkle import WIDTH, sorted_records
-from assets_data.lineage.identity.record_ids import among, iter_records
+from assets_data.lineage.errors import IntegrityError
+from assets_data.lineage.queries.record_lookup import RecordLookup
 from assets_data.lineage.queries.tree import Node
 from assets_data.lineage.receipts.byproducts import file_digests
 from assets_data.lineage.receipts.receipt import Receipt
-from assets_data.lineage.storage.records import record_tables
 from assets_data.lineage.storage.snapshot import Snapshot
 from assets_data.lineage.storage.snapshot_json import MANIFEST
 from assets_data.lineage.storage.store import Store
@@ -29,14 +25,15 @@ Evidence = Callable[[Node, Nodes], Iterable[str]]
 """What else a node's files and receipts must agree on: a sentence for each contradiction."""
 
 FORMER = "champion"  # an argument of a promotion
-SAMPLED = 1 << 12  # record ids of a table that are looked up in the parents; of a larger one, as many evenly spaced
 _MEMBERS = ("dataset_manifest", "manifest.json")  # the document that names what a manifest is made of
 _ID = re.compile(rb"sha256:[0-9a-f]{64}")
 
 
-def check_evidence(store: Store, node: Node, nodes: Nodes, further: Iterable[Evidence] = ()) -> None:
+def check_evidence(
+    store: Store, node: Node, nodes: Nodes, further: Iterable[Evidence] = (), lookup: RecordLookup | None = None
+) -> None:
     """Raise IntegrityError for the first contradiction between a node's receipts and anything else. ``nodes`` are the
-    node and all that it stands on, at least.
+    node and all that it stands on, at least; ``lookup`` is shared by the nodes that one question is about.
     """
     check_files(node)
     for receipt in node.receipts:
@@ -44,7 +41,7 @@ def check_evidence(store: Store, node: Node, nodes: Nodes, further: Iterable[Evi
         _check_sources(store, receipt)
     if node.snapshot is not None:
         _check_named(store, node, node.snapshot, nodes)
-        _check_records(node, node.snapshot, nodes)
+        _check_records(node, node.snapshot, nodes, lookup or RecordLookup())
     for problem in (problem for evidence in further for problem in evidence(node, nodes)):
         raise IntegrityError("RECEIPT_CONTRADICTED", problem, found=node.id, where=_where(node))
 
@@ -110,12 +107,14 @@ def _check_named(store: Store, node: Node, snapshot: Snapshot, nodes: Nodes) -> 
         path = snapshot.path / name
         if path.suffix != ".json" or not path.is_file():
             continue
-        known = nodes.keys() | former
+        known: list[Collection[str]] = [nodes, former]
         if snapshot.kind.endswith(f"/{_MEMBERS[0]}") and name == _MEMBERS[1]:
-            known = set(node.parents)
+            known = [set(node.parents)]
         for found in sorted(set(_ID.findall(path.read_bytes()))):
             named = found.decode()
-            if named not in known and named != node.id and store.snapshot_path(named).exists():
+            if any(named in ids for ids in known) or named == node.id:
+                continue
+            if store.snapshot_path(named).exists():
                 raise _not_a_parent(node, named, nodes, path)
 
 
@@ -128,44 +127,21 @@ def _not_a_parent(node: Node, named: str, nodes: Nodes, path: Path) -> Integrity
     return IntegrityError("RECEIPT_PARENT", what, found=named, where=path, action=action)
 
 
-def _check_records(node: Node, snapshot: Snapshot, nodes: Nodes) -> None:
+def _check_records(node: Node, snapshot: Snapshot, nodes: Nodes, lookup: RecordLookup) -> None:
     """The records that a node's tables name are named by its parents' tables, if those name any."""
+    if not (tables := lookup.tables(snapshot)):
+        return
     parents = [nodes[key].snapshot for key in node.parents if key in nodes]
-    held = [parent for parent in parents if parent is not None and _tables(parent)]
+    held = [parent for parent in parents if parent is not None and lookup.tables(parent)]
     if not held or None in parents or any(receipt.sources for receipt in node.receipts):
         return  # of a parent that is gone nobody knows which records it named
-    for name in _tables(snapshot):
-        wanted = _sample(snapshot.file(name))
-        left = _left(wanted, held)
+    for name in tables:
+        wanted = lookup.sample(snapshot.file(name))
+        left = lookup.left(wanted, held)
         if len(left):
             what = f"{len(left)} of {len(wanted)} records looked up are in none of what its receipts say it read"
             where = snapshot.path / name
             raise IntegrityError("RECEIPT_RECORDS", what, found=left[0].tobytes().hex(), where=where)
-
-
-def _tables(snapshot: Snapshot) -> list[str]:
-    """Names of the tables that name records; none where they cannot be read, which is found elsewhere."""
-    try:
-        return record_tables(snapshot)
-    except (StemmaError, OSError, ValueError):
-        return []
-
-
-def _sample(path: Path) -> np.ndarray:
-    """uint8[n, 32], ascending: every record id of a table, or some evenly spaced ones."""
-    batches = list(iter_records(path))
-    step = max(1, sum(map(len, batches)) // SAMPLED)
-    return sorted_records(np.concatenate([np.empty((0, WIDTH), np.uint8), *(batch[::step] for batch in batches)]))
-
-
-def _left(wanted: np.ndarray, parents: Iterable[Snapshot]) -> np.ndarray:
-    """Those of ``wanted`` (uint8[n, 32], ascending) that no table of the parents names."""
-    batches = (b for parent in parents for name in _tables(parent) for b in iter_records(parent.file(name)))
-    for batch in batches:
-        if not len(wanted):
-            break
-        wanted = wanted[~among(wanted, sorted_records(batch[among(batch, wanted)]))]
-    return wanted
 
 
 def _where(node: Node) -> Path | None:

@@ -6,24 +6,20 @@ core, twice over the same bytes: each file against its list, and each part's val
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from assets_data.lineage.errors import IntegrityError, StemmaError
-from assets_data.lineage.identity.digests import digest_json, logical_digest
+from assets_data.lineage.errors import IntegrityError
 from assets_data.lineage.queries.evidence import Evidence, check_evidence
+from assets_data.lineage.queries.hashing import Progress, hash_all, note
 from assets_data.lineage.queries.memory import check_memory
+from assets_data.lineage.queries.record_lookup import RecordLookup
 from assets_data.lineage.queries.tree import Node, load_tree
 from assets_data.lineage.receipts.reader import check_statement, read_document
-from assets_data.lineage.storage.snapshot import Snapshot
 from assets_data.lineage.storage.store import Store
 
 SHARED_INPUTS = ("manifest", "preflight")  # what a node and its parent both read must be the same
 ORIGIN = "origin"  # the input under which a training names what it began from
-Progress = Callable[[int], object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,25 +49,18 @@ def explain(
     nodes = load_tree(store, [snapshot_id])
     for check in (_check_statements, _check_shared_inputs):
         for node in nodes.values():
-            _note(node, check, node, nodes)
+            note(node, check, node, nodes)
     check_memory(store, nodes)
-    hashed = _hash_all(nodes, progress(_total_bytes(nodes)))
+    lookup = RecordLookup()
+    hashed = hash_all(nodes, lookup, progress(_total_bytes(nodes)))
     for node in nodes.values():
-        _note(node, check_evidence, store, node, nodes, evidence)
+        note(node, check_evidence, store, node, nodes, evidence, lookup)
     return Tree(root=next(reversed(nodes)), nodes=nodes, hashed_bytes=hashed)
 
 
 def _total_bytes(nodes: Mapping[str, Node]) -> int:
     files = (node.snapshot.files for node in nodes.values() if node.snapshot)
     return sum(entry["bytes"] for entries in files for entry in entries.values())
-
-
-def _note(node: Node, check: Callable[..., None], *arguments: object) -> None:
-    if node.fault is None:
-        try:
-            check(*arguments)
-        except StemmaError as error:
-            node.fault = error
 
 
 def _check_statements(node: Node, _nodes: Mapping[str, Node]) -> None:
@@ -98,44 +87,3 @@ def _check_shared_inputs(node: Node, nodes: Mapping[str, Node]) -> None:
 
 def _owner(kind: str) -> str:
     return kind.partition("/")[0]
-
-
-def _hash_all(nodes: Mapping[str, Node], progress: Progress) -> int:
-    with ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1)) as pool:
-        jobs = [(node, entry_bytes, pool.submit(job)) for node in nodes.values() for entry_bytes, job in _jobs(node)]
-        return sum(_collect(node, size, future, progress) for node, size, future in jobs)
-
-
-def _collect(node: Node, size: int, future: Future[None], progress: Progress) -> int:
-    _note(node, future.result)
-    progress(size)
-    return size
-
-
-def _jobs(node: Node) -> Iterator[tuple[int, Callable[[], None]]]:
-    """``(bytes, check)`` for a node's file list, for each file and for each part's values."""
-    if (snapshot := node.snapshot) is None:
-        return
-    yield 0, snapshot.check_list
-    for name, entry in snapshot.files.items():
-        yield entry["bytes"], lambda name=name: snapshot.check_file(name)
-        if entry["part"]:
-            yield 0, lambda name=name: _check_values(snapshot, name)
-
-
-def _check_values(snapshot: Snapshot, name: str) -> None:
-    expected = snapshot.content["parts"].get(Path(name).stem)
-    try:
-        found = logical_digest(snapshot.path / name)
-    except StemmaError:
-        raise
-    except Exception as error:  # a reader met bytes that nobody wrote: whatever it says, the file is not what it was
-        raise IntegrityError("SNAPSHOT_UNREADABLE", f"cannot be read: {error}", where=snapshot.path / name) from error
-    if digest_json([found]) != digest_json([expected]):
-        raise IntegrityError(
-            "SNAPSHOT_CONTENT",
-            "a part does not say what the identity says",
-            expected=expected,
-            found=found,
-            where=snapshot.path / name,
-        )

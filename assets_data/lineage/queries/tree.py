@@ -46,6 +46,7 @@ def load_tree(store: Store, roots: Iterable[str]) -> dict[str, Node]:
     """Every ancestor of ``roots`` and the roots themselves, parents before children."""
     done: dict[str, Node] = {}
     loaded: dict[str, Node] = {}
+    path: set[str] = set()  # what is loaded and not done: all that led to where the walk is
     pending = [(_full(root), "?") for root in reversed(list(roots))]
     while pending:
         snapshot_id, kind = pending[-1]
@@ -53,10 +54,12 @@ def load_tree(store: Store, roots: Iterable[str]) -> dict[str, Node]:
             pending.pop()
         elif snapshot_id in loaded:  # everything above it was taken care of since it was first seen
             done[snapshot_id] = loaded[snapshot_id]
+            path.remove(snapshot_id)
             pending.pop()
         else:
             node = loaded[snapshot_id] = load_node(store, snapshot_id, kind)
-            if found := _circle(node, loaded.keys() - done.keys()):
+            path.add(snapshot_id)
+            if found := _circle(node, path):
                 what = "a node is its own ancestor"
                 node.fault = node.fault or IntegrityError("LINEAGE_CYCLE", what, found=found, where=node.id)
             kinds = {parent.id: parent.kind for receipt in node.receipts for parent in receipt.parents}

@@ -1,10 +1,15 @@
 """The whole tree, re-hashed: what is intact is said to be, and of what is not the right node is named."""
 
+import itertools
 import random
+from collections import Counter
 
 import pytest
 
+from assets_data.lineage.identity.tables import TableFile
+from assets_data.lineage.queries import hashing
 from assets_data.lineage.queries.explain import explain
+from assets_data.lineage.queries.record_lookup import RecordLookup
 from assets_data.lineage.queries.tree import load_tree
 from tests.assets_data.lineage.injected import FAULTS, injected
 from tests.assets_data.lineage.mini_chain import (
@@ -71,3 +76,28 @@ def test_a_tree_in_which_everybody_reads_everybody_is_walked_once(store):
     chain = make_chain(store, {f"s{i}": [f"text {i} {j}" for j in range(4)] for i in range(12)})
     nodes = load_tree(store, [chain["toy/gate_report"].id])
     assert len(nodes) == len({snapshot.id for snapshot in chain.values()})
+
+
+def test_a_table_of_few_records_is_opened_once_however_much_stands_on_it(store, monkeypatch):
+    """Its values are hashed, and its records looked up in its parents and by its children."""
+    chain, opened, begin = make_chain(store), Counter(), TableFile.__init__
+
+    def counted(table, path):
+        opened[path] += 1
+        begin(table, path)
+
+    monkeypatch.setattr(TableFile, "__init__", counted)
+    assert explain(store, chain["toy/gate_report"].id).broken is None
+    assert len(opened) > 3 and set(opened.values()) == {1}
+
+
+@pytest.mark.parametrize("size", [1, 300, 1 << 22])
+def test_small_files_are_hashed_together_and_large_ones_alone(store, monkeypatch, size):
+    monkeypatch.setattr(hashing, "TASK_BYTES", size)
+    nodes = load_tree(store, [make_chain(store)["toy/gate_report"].id])
+    tasks = list(hashing.tasks(nodes.values(), RecordLookup()))
+    read = [[job.bytes for job in task if job.bytes] for task in tasks]
+    assert all(len(task) == 1 or sum(task) <= size for task in read)
+    assert all(sum(one) + sum(two[:1]) > size for one, two in itertools.pairwise(read))
+    assert sum(job.counted for task in tasks for job in task) == sum(node.snapshot.bytes for node in nodes.values())
+    assert list(dict.fromkeys(job.node.id for task in tasks for job in task)) == list(nodes)
