@@ -49,12 +49,12 @@ GLANCE: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "slices",
-        "CPU seconds over 100 and over 1,000 slices: all made; nothing changed; one more; `status`; `explain`",
-        "{f[slices.100.made.cpu_s]:.0f}, {f[slices.1000.made.cpu_s]:.0f}; "
-        "{f[slices.100.no_op.cpu_s]:.1f}, {f[slices.1000.no_op.cpu_s]:.1f}; "
-        "{f[slices.100.one_more.cpu_s]:.0f}, {f[slices.1000.one_more.cpu_s]:.0f}; "
-        "{f[slices.100.status.cpu_s]:.1f}, {f[slices.1000.status.cpu_s]:.1f}; "
-        "{f[slices.100.explain.cpu_s]:.1f}, {f[slices.1000.explain.cpu_s]:.1f}",
+        "CPU seconds over 1,000 and over 5,000 slices: all made; nothing changed; one more; `status`; `explain`",
+        "{f[slices.1000.made.cpu_s]:.0f}, {f[slices.5000.made.cpu_s]:.0f}; "
+        "{f[slices.1000.no_op.cpu_s]:.0f}, {f[slices.5000.no_op.cpu_s]:.0f}; "
+        "{f[slices.1000.one_more.cpu_s]:.0f}, {f[slices.5000.one_more.cpu_s]:.0f}; "
+        "{f[slices.1000.status.cpu_s]:.0f}, {f[slices.5000.status.cpu_s]:.0f}; "
+        "{f[slices.1000.explain.cpu_s]:.0f}, {f[slices.5000.explain.cpu_s]:.0f}",
     ),
     (
         "resume",
@@ -73,14 +73,15 @@ GLANCE: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "training_loop",
-        "training loop, updates/s: Stemma; bare PyTorch; nanoGPT's shape; Lightning; Hugging Face",
-        "{f[updates_per_s.stemma]:.1f}; {f[updates_per_s.bare_pytorch]:.1f}; {f[updates_per_s.nanogpt_shape]:.1f}; "
-        "{f[updates_per_s.lightning]:.1f}; {f[updates_per_s.hugging_face]:.1f}",
+        "an update of the training loop over one of bare PyTorch; nanoGPT's shape; Lightning; Hugging Face",
+        "{f[stemma_over.bare_pytorch.median]:.3f}; {f[stemma_over.nanogpt_shape.median]:.3f}; "
+        "{f[stemma_over.lightning.median]:.3f}; {f[stemma_over.hugging_face.median]:.3f} of its time",
     ),
     (
         "parallel",
-        "seconds over bare DDP on two processes, a short run with its checkpoints: exact, 2 lanes; 4 lanes; fast",
+        "an update over one of bare DDP, two processes: exact, 2 lanes; `--ahead 2 --save-behind`; 4 lanes; fast",
         "{f[two_processes.seconds_over_bare_ddp.lanes_2_exact.median]:.2f}; "
+        "{f[two_processes.seconds_over_bare_ddp.lanes_2_ahead_behind.median]:.2f}; "
         "{f[two_processes.seconds_over_bare_ddp.lanes_4_exact.median]:.2f}; "
         "{f[two_processes.seconds_over_bare_ddp.lanes_2_fast.median]:.2f}",
     ),
