@@ -25,7 +25,7 @@ PROMPT = "def keys(self):\n    return "
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    """A root with a text checkpoint that was judged, and one of sums and one of mazes that were not."""
+    """A root with a text checkpoint that was judged, and one of sums and two of mazes that were not."""
     root = tmp_path_factory.mktemp("root")
     store = Store(root / "store")
     manifest = make_text_inputs(store)["text/dataset_manifest"]
@@ -35,6 +35,7 @@ def root(tmp_path_factory):
         ("hrm_lm/checkpoint", "smoke", {}),
         ("sums/checkpoint", "smoke", {"data.source": "arithmetic"}),
         ("mazes/checkpoint", "flood", {**FEW, "model.core.halt": "agree"}),
+        ("paths/checkpoint", "flood", {**FEW, "data.marks": "path", "model.core.reach": 0}),
     )
     for name, preset, changes in made:
         config = with_overrides(RECIPE.presets[preset](), {**SHORT, **changes})
@@ -44,7 +45,7 @@ def root(tmp_path_factory):
         if name == "hrm_lm/checkpoint":
             make_gate_report(store, RECIPE, inputs, preflight, checkpoint)
             store.point(name, checkpoint)
-    for what in ("sums", "mazes"):
+    for what in ("sums", "mazes", "paths"):
         (root / what).write_text(ids[f"{what}/checkpoint"])
     return root
 
@@ -89,6 +90,16 @@ def test_a_maze_is_answered_as_a_picture_with_the_segments_it_took(stemma, root)
     assert told["remarks"] == {"segments": used}
     status, out, err = stemma("--checkpoint", checkpoint, "--prompt", "How are you?")
     assert status == 1 and "FLOOD_MAZE" in err and out == ""
+
+
+def test_a_maze_has_a_goal_where_the_model_was_trained_to_find_the_way_to_it(stemma, root):
+    maze, checkpoint = "S..#.\n##.#.\n...#.\no####\n.....\n", (root / "paths").read_text()
+    status, out, _ = stemma("--checkpoint", checkpoint, "--prompt", maze)
+    model = load_model(RECIPE, Store(root / "store").snapshot(checkpoint))
+    assert status == 0 and out.partition("\n\n")[2].split() == answer_maze(model, maze, goals=1)[0].split()
+    for known, prompt in ((checkpoint, maze.replace("o", ".")), ((root / "mazes").read_text(), maze)):
+        status, out, err = stemma("--checkpoint", known, "--prompt", prompt)
+        assert status == 1 and "FLOOD_MAZE" in err and out == ""
 
 
 def test_the_answer_is_what_the_model_writes_for_the_prompts_ids(root):

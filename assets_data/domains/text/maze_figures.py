@@ -13,8 +13,8 @@ from assets_data.documents import read_result
 from assets_data.lineage import Snapshot
 from assets_data.pictures import png
 
-SEGMENTS = (2, 4, 6, 8)
-"""Numbers of segments that have a line of their own."""
+SEGMENTS = (2, 4, 6, 8, 12)
+"""Numbers of segments that have a line of their own, where so many are run."""
 CELLS = {"#": 0, "x": 1, "o": 2, "S": 3}
 COLOURS = ("#404040", "#f0f0f0", "#7fb3e6", "#1f4f99")
 DEEPEST_TRAINED = 5

@@ -61,9 +61,9 @@ def agreed(answers_GBT: list[Tensor]) -> tuple[Tensor, Tensor]:
     return answer_BT, used_B
 
 
-def answer_maze(model: HrmLm, text: str) -> tuple[str, int]:
-    """``(picture, segments used)`` of one typed maze. Raises ConfigError FLOOD_MAZE where it is none."""
-    maze_RR, device = read_maze(text), model.head.weight.device
+def answer_maze(model: HrmLm, text: str, goals: int = 0) -> tuple[str, int]:
+    """``(picture, segments used)`` of a typed maze with so many goals. Raises ConfigError FLOOD_MAZE for other text."""
+    maze_RR, device = read_maze(text, goals), model.head.weight.device
     encoder_S = encoded(maze_RR)
     ids_1S, decoder_1T = (torch.from_numpy(ids)[None].to(device) for ids in (encoder_S, asked(len(encoder_S) - 1)))
     found = answers(model, ids_1S, torch.ones_like(ids_1S, dtype=torch.bool), decoder_1T, used_segments(model))
@@ -153,7 +153,7 @@ def _shown(model: HrmLm, rows: FloodRows, numbers_N: np.ndarray, solved_N: np.nd
         right = draw_answer(rows.mazes_NRR[numbers_N[place]], row.labels.tolist())
         found.append({
             "depth": int(rows.depth_N[numbers_N[place]]), "solved": bool(solved_N[place]),
-            "maze": maze, "right": right, "answer": answer_maze(model, maze)[0],
+            "maze": maze, "right": right, "answer": answer_maze(model, maze, rows.goals)[0],
         })  # fmt: skip
     return found
 

@@ -95,6 +95,9 @@ class DataConfig:
     heldout_share: float = option(0.1, "made-up data: share of pairs or mazes kept for the gate, and as many to watch")
     seed: int = option(0, "made-up data: decides which pairs are held out, and which mazes there are")
     size: int = option(5, "flood: rows and columns of a maze")
+    marks: Literal["reached", "path"] = option(
+        "reached", "flood: which cells are marked, those that S reaches or those on a shortest path to a goal"
+    )
     mazes: int = option(20_000, "flood: mazes to train on, in equal parts of depths 1 to 5")
     judged_mazes: int = option(250, "flood: mazes of each depth, 1 to 10, that the gate judges")
 
@@ -141,8 +144,10 @@ def issues(config: HrmLmConfig) -> Iterator[Issue]:
     if config.model.core.halt == "agree" and (data.source != "flood" or config.model.core.reads != "tokens"):
         yield Issue.error("HRM_LM_CORE", "model.core.halt", "agree needs data.source flood and core.reads tokens")
     if config.model.core.reach:
-        if data.source != "flood" or config.model.memory == "encoder" or not config.model.core.ds_weight:
-            yield Issue.error("HRM_LM_CORE", "model.core.reach", "needs data.source flood, a core and a ds_weight")
+        flooded = data.source == "flood" and data.marks == "reached"
+        if not flooded or config.model.memory == "encoder" or not config.model.core.ds_weight:
+            needs = "needs data.source flood with marks reached, a core and a ds_weight"
+            yield Issue.error("HRM_LM_CORE", "model.core.reach", needs)
     for name in ("exact_match", "slot_spread", "near", "deep", "deep_gain"):
         if not 0.0 <= getattr(gate, name) < 1.0:
             yield Issue.error("HRM_LM_GATE", f"gate.{name}", "must be in [0, 1), as it has to be exceeded")

@@ -8,6 +8,7 @@ from training.generation import BOS, BYTE_VOCABULARY, BYTES, EOS, PAD, decode_by
 from training.recipes.hrm_lm.arithmetic import ArithmeticRows
 from training.recipes.hrm_lm.config import HrmLmConfig
 from training.recipes.hrm_lm.flood import VOCABULARY, decode_maze, flood_splits
+from training.recipes.hrm_lm.paths import MAZES
 from training.tokens.data import TokenData, open_tokens
 
 
@@ -16,7 +17,8 @@ def open_data(store: Store, manifest: Snapshot, config: HrmLmConfig) -> TokenDat
     if config.data.source == "triples":
         return open_tokens(store, manifest)
     if config.data.source == "flood":
-        rows, size, decode = list(flood_splits(config.data).values()), VOCABULARY, decode_maze
+        splits = flood_splits(config.data, MAZES[config.data.marks])
+        rows, size, decode = list(splits.values()), VOCABULARY, decode_maze
     else:
         rows = [ArithmeticRows(split, config.data) for split in SPLITS]
         size, decode = BYTE_VOCABULARY, decode_bytes

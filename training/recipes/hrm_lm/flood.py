@@ -35,27 +35,40 @@ MOST_BLOCKS = 100
 
 
 class FloodRows:
-    """Mazes as triples, with their depths. Two mazes are equal exactly when their row keys are."""
+    """Mazes as triples, with their depths. Two mazes are equal exactly when their row keys are.
 
-    pad = PAD
+    Another question is a subclass: how mazes are drawn, which cells are marked, how many ``goals`` they have.
+    """
+
+    pad, goals = PAD, 0
 
     def __init__(self, mazes_NRR: np.ndarray) -> None:
         self.mazes_NRR = mazes_NRR
-        self.reached_NRR, self.depth_N = flood(mazes_NRR)
+        self.marked_NRR, self.depth_N = self.marks(mazes_NRR)
         self.row_keys = maze_keys(mazes_NRR)
+
+    @classmethod
+    def drawn(cls, config: DataConfig, numbers_N: np.ndarray) -> FloodRows:
+        """Those of the numbered mazes that are not left out."""
+        return cls(draw(config, numbers_N))
+
+    @staticmethod
+    def marks(mazes_NRR: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """``(marked_NRR, depth_N)``: cells whose label is ``o``, and the steps that this answer needs."""
+        return flood(mazes_NRR)
 
     def __len__(self) -> int:
         return len(self.mazes_NRR)
 
     def __getitem__(self, row: int) -> Triple:
         """The maze, and at every place the same question mark, answered all at once; walls are not judged."""
-        return triple(self.mazes_NRR[row], self.reached_NRR[row])
+        return triple(self.mazes_NRR[row], self.marked_NRR[row])
 
 
-def triple(maze_RR: np.ndarray, reached_RR: np.ndarray) -> Triple:
+def triple(maze_RR: np.ndarray, marked_RR: np.ndarray) -> Triple:
     """``bos maze``, ``bos ? ? ...`` and the labels: a letter's id per open cell, -100 at bos, walls and newlines."""
     encoder_S = encoded(maze_RR)
-    labels_RR = np.where(maze_RR == WALL, IGNORED, np.where(reached_RR, REACHED, UNREACHED))
+    labels_RR = np.where(maze_RR == WALL, IGNORED, np.where(marked_RR, REACHED, UNREACHED))
     labels_T = np.concatenate(([IGNORED], written(labels_RR, end=IGNORED)))
     return Triple(encoder_S, asked(len(encoder_S) - 1), labels_T)
 
@@ -80,7 +93,7 @@ def decode_maze(ids: Iterable[int]) -> str:
     return "".join(LETTERS[i - EOS - 1] for i in ids if i > EOS)
 
 
-def flood_splits(config: DataConfig) -> dict[str, FloodRows]:
+def flood_splits(config: DataConfig, kind: type[FloodRows] = FloodRows) -> dict[str, FloodRows]:
     """The rows of every split: as many of each depth as the config says, or as many as ``MOST_BLOCKS`` blocks hold.
 
     Maze i is a function of (seed, i) alone, and what is taken are the first of each depth, so asking for more mazes
@@ -90,7 +103,7 @@ def flood_splits(config: DataConfig) -> dict[str, FloodRows]:
     taken: dict[str, list[np.ndarray]] = {split: [] for split in SPLITS}
     seen_N = np.empty(0, np.uint64)
     for block in range(MOST_BLOCKS):
-        rows = FloodRows(draw(config, np.arange(block * BLOCK, (block + 1) * BLOCK, dtype=np.uint64)))
+        rows = kind.drawn(config, np.arange(block * BLOCK, (block + 1) * BLOCK, dtype=np.uint64))
         new_N = np.zeros(len(rows), bool)
         new_N[np.unique(rows.row_keys, return_index=True)[1]] = True
         new_N &= ~np.isin(rows.row_keys, seen_N)
@@ -101,24 +114,26 @@ def flood_splits(config: DataConfig) -> dict[str, FloodRows]:
             taken[split].append(rows.mazes_NRR[_take(candidates, rows.depth_N, wanted[split])])
         if not any(sum(depths.values()) for depths in wanted.values()):
             break
-    return {split: FloodRows(np.concatenate(mazes)) for split, mazes in taken.items()}
+    return {split: kind(np.concatenate(mazes)) for split, mazes in taken.items()}
 
 
 def draw(config: DataConfig, numbers_N: np.ndarray) -> np.ndarray:
-    """uint8[<= N, R, R]: those of the numbered mazes that are not left out.
+    """uint8[<= N, R, R]: those of the numbered mazes that are not left out."""
+    mazes_NRR = draw_all(config, numbers_N)
+    reached_NRR, depth_N = flood(mazes_NRR)
+    unreached_N = ((mazes_NRR != WALL) & ~reached_NRR).sum(axis=(1, 2))
+    return mazes_NRR[(unreached_N >= LEAST_UNREACHED) & np.isin(depth_N, DEPTHS)]
 
-    The share of walls is uniform in [.3, .5] per maze, and S uniform over the cells.
-    """
+
+def draw_all(config: DataConfig, numbers_N: np.ndarray) -> np.ndarray:
+    """uint8[N, R, R]: the share of walls is uniform in [.3, .5] per maze, and S uniform over the cells."""
     size, seed = config.size, config.seed
     wall_rate_N1 = 0.3 + 0.2 * uniform01(seed, "flood/walls", numbers_N)[:, None]
     cells_NC = np.stack([uniform01(seed, f"flood/cell/{cell}", numbers_N) for cell in range(size * size)], axis=1)
     mazes_NC = np.where(cells_NC < wall_rate_N1, WALL, OPEN).astype(np.uint8)
     start_N = (uniform01(seed, "flood/start", numbers_N) * size * size).astype(np.int64)
     mazes_NC[np.arange(len(numbers_N)), start_N] = START
-    mazes_NRR = mazes_NC.reshape(-1, size, size)
-    reached_NRR, depth_N = flood(mazes_NRR)
-    unreached_N = ((mazes_NRR != WALL) & ~reached_NRR).sum(axis=(1, 2))
-    return mazes_NRR[(unreached_N >= LEAST_UNREACHED) & np.isin(depth_N, DEPTHS)]
+    return mazes_NC.reshape(-1, size, size)
 
 
 def flood(mazes_NRR: np.ndarray, steps: int | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -126,18 +141,23 @@ def flood(mazes_NRR: np.ndarray, steps: int | None = None) -> tuple[np.ndarray, 
     open_NRR, reached_NRR = mazes_NRR != WALL, mazes_NRR == START
     depth_N = np.zeros(len(mazes_NRR), np.int64)
     while steps is None or steps > 0:
-        wider_NRR = reached_NRR.copy()
-        wider_NRR[:, 1:] |= reached_NRR[:, :-1]
-        wider_NRR[:, :-1] |= reached_NRR[:, 1:]
-        wider_NRR[:, :, 1:] |= reached_NRR[:, :, :-1]
-        wider_NRR[:, :, :-1] |= reached_NRR[:, :, 1:]
-        wider_NRR &= open_NRR
+        wider_NRR = spread(reached_NRR, open_NRR)
         grew_N = (wider_NRR != reached_NRR).any(axis=(1, 2))
         if not grew_N.any():
             break
         depth_N += grew_N
         reached_NRR, steps = wider_NRR, None if steps is None else steps - 1
     return reached_NRR, depth_N
+
+
+def spread(found_NRR: np.ndarray, open_NRR: np.ndarray) -> np.ndarray:
+    """bool[N, R, R]: the cells found and their open neighbours."""
+    wider_NRR = found_NRR.copy()
+    wider_NRR[:, 1:] |= found_NRR[:, :-1]
+    wider_NRR[:, :-1] |= found_NRR[:, 1:]
+    wider_NRR[:, :, 1:] |= found_NRR[:, :, :-1]
+    wider_NRR[:, :, :-1] |= found_NRR[:, :, 1:]
+    return wider_NRR & open_NRR
 
 
 def mirror_class(mazes_NRR: np.ndarray) -> np.ndarray:
@@ -161,13 +181,17 @@ def split_of(rows: FloodRows, config: DataConfig) -> np.ndarray:
     return np.select([draw_N < held_N, draw_N < 2 * held_N], [2, 1], default=0)
 
 
-def read_maze(text: str) -> np.ndarray:
-    """uint8[R, R] of a maze that somebody typed. Raises ConfigError FLOOD_MAZE saying what is not as it should be."""
-    rows = text.strip("\n").split("\n")
-    sides, others = sorted({len(rows), *map(len, rows)}), sorted(set("".join(rows)) - set("#.S"))
-    if len(sides) > 1 or others or text.count("S") != 1:
-        found = f"{len(rows)} rows, sides of {sides}, S {text.count('S')} times, other letters {others}"
-        raise ConfigError("FLOOD_MAZE", "the prompt is no maze", expected="a square of '#', '.' and one S", found=found)
+def read_maze(text: str, goals: int = 0) -> np.ndarray:
+    """uint8[R, R] of a maze that somebody typed, with so many goals ``o``. Raises ConfigError FLOOD_MAZE saying what is
+    not as it should be.
+    """
+    rows, counts = text.strip("\n").split("\n"), {"S": 1, "o": goals}
+    sides, others = sorted({len(rows), *map(len, rows)}), sorted(set("".join(rows)) - set("#.So"))
+    if len(sides) > 1 or others or any(text.count(letter) != count for letter, count in counts.items()):
+        times = ", ".join(f"{letter} {text.count(letter)} times" for letter in counts)
+        expected = "a square of '#', '.' and one S" + (" and one o, the goal" if goals else "")
+        found = f"{len(rows)} rows, sides of {sides}, {times}, other letters {others}"
+        raise ConfigError("FLOOD_MAZE", "the prompt is no maze", expected=expected, found=found)
     return np.array([[EOS + 1 + LETTERS.index(letter) for letter in row] for row in rows], np.uint8)
 
 

@@ -63,10 +63,12 @@ class HrmLm(TokenRecipe):
         return replace(findings, thresholds=thresholds, dataset=dataset)
 
     def model_inputs(self, data: TokenData, config: HrmLmConfig) -> Mapping[str, Any]:
-        """The layout, ``source``: what a prompt is, and of a core over tokens how many segments it was trained with (at
-        least, at most) and runs in use.
+        """The layout, ``source``: what a prompt is, ``goals``: how many a maze has, if any, and of a core over tokens
+        how many segments it was trained with (at least, at most) and runs in use.
         """
         found, core = {**super().model_inputs(data, config), "source": config.data.source}, config.model.core
+        if goals := getattr(data.test, "goals", 0):
+            found["goals"] = goals
         if config.model.memory == "encoder" or core.reads != "tokens":
             return found
         return found | {"segments": [core.least_segments or core.segments, core.segments, core.eval_segments]}
@@ -130,7 +132,7 @@ class HrmLm(TokenRecipe):
             return {"segments": model.config.core.eval_segments}
         from training.recipes.hrm_lm.answers import answer_maze
 
-        return {"segments": answer_maze(model, decode_bytes(prompt_ids))[1]}
+        return {"segments": answer_maze(model, decode_bytes(prompt_ids), inputs.get("goals", 0))[1]}
 
     def write(
         self, model: Model, inputs: Mapping[str, Any], prompts: Sequence[Sequence[int]], sampling: Sampling
@@ -143,7 +145,8 @@ class HrmLm(TokenRecipe):
         if inputs.get("source") == "flood":
             from training.recipes.hrm_lm.answers import answer_maze
 
-            return [encode_bytes(answer_maze(model, decode_bytes(prompt))[0]) for prompt in prompts]
+            texts, goals = map(decode_bytes, prompts), inputs.get("goals", 0)
+            return [encode_bytes(answer_maze(model, text, goals)[0]) for text in texts]
         from training.recipes.hrm_lm.decode import write
         from training.tokens.rows import pad_masked
 

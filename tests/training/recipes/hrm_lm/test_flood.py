@@ -35,16 +35,23 @@ def splits():
     return flood_splits(FEW)
 
 
+def neighbours(maze, cell):
+    """The open cells next to this one."""
+    for row, column in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+        near = cell[0] + row, cell[1] + column
+        if 0 <= near[0] < len(maze) and 0 <= near[1] < len(maze) and maze[near] != WALL:
+            yield near
+
+
 def search(maze):
     """Distances from S by a queue over cells."""
-    size = len(maze)
     start = tuple(np.argwhere(maze == START)[0].tolist())
     found, queue = {start: 0}, deque([start])
     while queue:
-        row, column = queue.popleft()
-        for near in ((row + 1, column), (row - 1, column), (row, column + 1), (row, column - 1)):
-            if 0 <= near[0] < size and 0 <= near[1] < size and near not in found and maze[near] != WALL:
-                found[near] = found[row, column] + 1
+        cell = queue.popleft()
+        for near in neighbours(maze, cell):
+            if near not in found:
+                found[near] = found[cell] + 1
                 queue.append(near)
     return found
 
@@ -70,7 +77,7 @@ def pieces(maze):
 def test_labels_and_depth_are_those_of_a_search_and_of_union_find(size):
     rows = FloodRows(draw(replace(FEW, size=size), np.arange(2_500, dtype=np.uint64)))
     assert len(rows) >= 300
-    for maze, reached, depth in zip(rows.mazes_NRR[:1000], rows.reached_NRR, rows.depth_N, strict=False):
+    for maze, reached, depth in zip(rows.mazes_NRR[:1000], rows.marked_NRR, rows.depth_N, strict=False):
         distances = search(maze)
         cells = {tuple(cell) for cell in np.argwhere(reached).tolist()}
         assert cells == set(distances) == pieces(maze) and depth == max(distances.values())
@@ -80,14 +87,15 @@ def test_labels_and_depth_are_those_of_a_search_and_of_union_find(size):
 def test_neither_the_all_reached_guess_nor_a_flood_that_stops_early_solves_one_maze(splits):
     for rows in splits.values():
         open_NRR = rows.mazes_NRR != WALL
-        assert not (open_NRR == rows.reached_NRR).all(axis=(1, 2)).any()
+        assert not (open_NRR == rows.marked_NRR).all(axis=(1, 2)).any()
         for steps in range(max(DEPTHS)):
             early_NRR, _ = flood(rows.mazes_NRR, steps)
-            solved_N = (early_NRR == rows.reached_NRR).all(axis=(1, 2))
+            solved_N = (early_NRR == rows.marked_NRR).all(axis=(1, 2))
             assert np.array_equal(solved_N, rows.depth_N <= steps)
 
 
-def test_no_maze_nor_mirror_image_of_it_is_in_two_splits_and_none_is_there_twice(splits):
+def assert_apart(splits):
+    """No maze nor a mirror image of it is in two splits, and none is twice in one."""
     images = {}
     for split, rows in splits.items():
         assert (
@@ -102,6 +110,10 @@ def test_no_maze_nor_mirror_image_of_it_is_in_two_splits_and_none_is_there_twice
     for split, rows in splits.items():
         own = {maze.tobytes() for maze in rows.mazes_NRR}
         assert all(not own & images[other] for other in splits if other != split)
+
+
+def test_no_maze_nor_mirror_image_of_it_is_in_two_splits_and_none_is_there_twice(splits):
+    assert_apart(splits)
 
 
 def test_every_split_has_the_depths_it_should(splits):
