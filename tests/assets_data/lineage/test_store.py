@@ -8,11 +8,14 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from assets_data.lineage import DataError, IntegrityError, Snapshot, StorageError, Store, canonical_json
+from assets_data.lineage.identity.digests import digest_file
 from assets_data.lineage.receipts.code import ROOT
+from assets_data.lineage.storage import verified
 from tests.assets_data.lineage.stages import CountConfig, make_counts
 
 
@@ -71,6 +74,21 @@ def test_a_look_verifies_a_snapshot_once_and_the_store_itself_each_time(store):
     for other in (store, store.looking()):
         with pytest.raises(IntegrityError):
             other.snapshot(made.id)
+
+
+def test_receipts_of_what_is_opened_again_are_read_once_until_one_changes(store, monkeypatch):
+    monkeypatch.setattr(verified, "SETTLED_NS", -3600 * 10**9)  # as if all files had come to rest
+    made, read, read_bytes = make_counts(store, CountConfig()), [], Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path) or read_bytes(path))
+    for _ in range(3):
+        assert store.opened(made.id).id == made.id
+    assert read.count(made.receipt) == 1
+    listed = digest_file(made.path / "snapshot.json").removeprefix("sha256:")
+    made.receipt.write_bytes(read_bytes(made.receipt).replace(listed.encode(), b"0" * 64))
+    for _ in range(2):
+        with pytest.raises(IntegrityError) as error:
+            store.opened(made.id)
+        assert error.value.code == "RECEIPT_FILES"
 
 
 def test_two_stores_give_the_same_id(tmp_path):
@@ -272,7 +290,9 @@ mount -t tmpfs -o size=1m none {mount}
 {python} - <<'END'
 import pathlib, subprocess, sys
 from assets_data.lineage import StorageError, Store
+from assets_data.lineage.identity.digests import digest_file
 from assets_data.lineage.receipts.code import ROOT
+from assets_data.lineage.storage import verified
 from tests.assets_data.lineage.stages import CountConfig, make_counts
 store = Store(pathlib.Path("{mount}/store"))
 previous = make_counts(store, CountConfig())
