@@ -6,7 +6,6 @@ Writing them, reading them strictly in the one order that is accepted, and wheth
 from __future__ import annotations
 
 import functools
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,7 @@ from assets_data.lineage.receipts.members import HEX, an_object, keys, receipt_n
 from assets_data.lineage.receipts.receipt import ENDED, ENVIRONMENT, FILE, REPLACES
 from assets_data.lineage.storage.snapshot import Snapshot
 from assets_data.lineage.storage.snapshot_json import MANIFEST
-from assets_data.lineage.storage.verified import file_key, is_settled, known_digest
+from assets_data.lineage.storage.verified import known_digest, settled_keys
 
 _NAMES_FILES = f'"name":"{FILE}={MANIFEST}"'.encode()
 
@@ -70,15 +69,11 @@ def require_named(snapshot: Snapshot, receipts: Sequence[Path]) -> None:
     slice, and are asked for with each of them.
     """
     files = (snapshot.path / MANIFEST, *receipts)
-    try:
-        seen, now = tuple(map(file_key, files)), time.time_ns()
-    except OSError:
-        seen, now = (), 0
-    look = _require_named_once if seen and all(is_settled(key, now) for key in seen) else _require_named
-    look(snapshot.id, files, seen)
+    seen = settled_keys(*files)
+    (_require_named_once if seen else _require_named)(snapshot.id, files, seen)
 
 
-def _require_named(snapshot_id: str, files: tuple[Path, ...], _seen: tuple[tuple[int, ...], ...]) -> None:
+def _require_named(snapshot_id: str, files: tuple[Path, ...], _seen: object) -> None:
     manifest, *receipts = files
     entry = canonical_json(_entry(MANIFEST, known_digest(manifest).removeprefix("sha256:")))
     raw = [_raw(path) for path in receipts]

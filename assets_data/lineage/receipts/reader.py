@@ -7,7 +7,6 @@ Whether what it says is true is for ``queries`` to find out.
 from __future__ import annotations
 
 import functools
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ from assets_data.lineage.receipts.receipt import (
     SourcePart,
     made_digest,
 )
-from assets_data.lineage.storage.verified import file_key, is_settled
+from assets_data.lineage.storage.verified import settled_keys
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -62,15 +61,12 @@ def read_both(path: Path) -> tuple[dict[str, Any], Receipt]:
 
     One that has come to rest is read once while it stays as it is. What was read must not be changed.
     """
-    try:
-        key = file_key(path)
-    except OSError:
-        return _read_now(path)
-    return _kept(path, key) if is_settled(key, time.time_ns()) else _read_now(path)
+    seen = settled_keys(path)
+    return _kept(path, seen) if seen else _read_now(path)
 
 
 @functools.lru_cache(maxsize=1 << 14)  # some kilobytes each
-def _kept(path: Path, _key: tuple[int, ...]) -> tuple[dict[str, Any], Receipt]:
+def _kept(path: Path, _seen: object) -> tuple[dict[str, Any], Receipt]:
     return _read_now(path)
 
 

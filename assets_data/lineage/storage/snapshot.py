@@ -11,7 +11,6 @@ from __future__ import annotations
 import functools
 import os
 import stat
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from assets_data.lineage.identity.digests import canonical_json, digest_file, di
 from assets_data.lineage.identity.tables import read_table
 from assets_data.lineage.storage.folders import entries_below, folders_of, link_on_the_way
 from assets_data.lineage.storage.snapshot_json import MANIFEST, broken, read_manifest
-from assets_data.lineage.storage.verified import file_key, is_settled, known_digest
+from assets_data.lineage.storage.verified import known_digest, settled_keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +49,8 @@ class Snapshot:
 
         One that has come to rest is read once while it stays as it is, for a chain opens each of its own many times.
         """
-        try:
-            key = file_key(path / MANIFEST)
-        except OSError:
-            return _parsed(path)
-        return _kept(path, key) if is_settled(key, time.time_ns()) else _parsed(path)
+        seen = settled_keys(path / MANIFEST)
+        return _kept(path, seen) if seen else _parsed(path)
 
     @property
     def bytes(self) -> int:
@@ -135,7 +131,7 @@ def _part_digest(path: Path) -> Any:
 
 
 @functools.lru_cache(maxsize=1 << 12)  # some kilobytes each
-def _kept(path: Path, _key: tuple[int, ...]) -> Snapshot:
+def _kept(path: Path, _seen: object) -> Snapshot:
     return _parsed(path)
 
 

@@ -53,6 +53,18 @@ def is_settled(key: _Key, now: int) -> bool:
     return now - max(key[3:]) > SETTLED_NS
 
 
+def settled_keys(*paths: Path) -> tuple[_Key, ...] | None:
+    """The keys of files that have all come to rest, by which what was read of them is known again; None where one may
+    still change unseen or cannot be asked about: what is read of it then is read each time.
+    """
+    try:
+        keys = tuple(map(file_key, paths))
+    except OSError:
+        return None
+    now = time.time_ns()
+    return keys if all(is_settled(key, now) for key in keys) else None
+
+
 def file_key(path: Path) -> _Key:
     """Device, inode, size and the times of the last write and change: another file, or content, has another key."""
     return _key(os.stat(path))
