@@ -95,8 +95,8 @@ def measure(contenders: dict[str, Contender], lengths: Lengths, data: MadeUpRows
 
 
 def _plan(updates: int) -> WalkLmConfig:
-    config = make_config(updates)
-    return replace(config, train=replace(config.train, threads=1, checkpoint_every=updates))
+    config = make_config(updates, updates)
+    return replace(config, train=replace(config.train, threads=1))
 
 
 def _took(run: Contender, config: WalkLmConfig, data: MadeUpRows, world: World) -> np.ndarray:

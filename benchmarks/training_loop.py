@@ -19,7 +19,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,19 +75,14 @@ def measure(short: int, long: int) -> dict[str, list[float]]:
     data = MadeUpRows(config.model.context + 1)
     with reproducible(config.train):
         for run in present.values():
-            run(_plan(8, 4), data)
+            run(make_config(8, 4), data)
         for number, place in itertools.product(range(ROUNDS), range(len(present))):
             name = list(present)[(number + place) % len(present)]
-            took = [_seconds(present[name], _plan(updates, updates), data) for updates in (short, long)]
+            took = [_seconds(present[name], make_config(updates, updates), data) for updates in (short, long)]
             found[name].append((took[1] - took[0]) / (long - short))
             if name == "stemma":
-                found[ONE_MORE].append(_seconds(run_stemma, _plan(short, short // 2), data) - took[0])
+                found[ONE_MORE].append(_seconds(run_stemma, make_config(short), data) - took[0])
     return found
-
-
-def _plan(updates: int, checkpoint_every: int) -> WalkLmConfig:
-    config = make_config(updates)
-    return replace(config, train=replace(config.train, checkpoint_every=checkpoint_every))
 
 
 def _seconds(run: Callable[[WalkLmConfig, MadeUpRows], None], config: WalkLmConfig, data: MadeUpRows) -> float:

@@ -35,10 +35,10 @@ class MadeUpRows:
         return self._rows[rows]
 
 
-def make_config(updates: int) -> WalkLmConfig:
-    """The demo's model and batch, with two checkpoints a run."""
-    demo = RECIPE.presets["demo"]()
-    plan = replace(demo.train, updates=updates, monitor_every=0, validate_every=0, checkpoint_every=updates // 2)
+def make_config(updates: int, checkpoint_every: int | None = None) -> WalkLmConfig:
+    """The demo's model and batch; without ``checkpoint_every``, two checkpoints a run."""
+    demo, every = RECIPE.presets["demo"](), checkpoint_every or updates // 2
+    plan = replace(demo.train, updates=updates, monitor_every=0, validate_every=0, checkpoint_every=every)
     return replace(demo, train=replace(plan, schedule=replace(plan.schedule, warmup=0, name="constant")))
 
 

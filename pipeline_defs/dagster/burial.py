@@ -42,8 +42,7 @@ def bury_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     ]
     if instance.event_log_storage.supports_global_concurrency_limits:
         for run_id in instance.event_log_storage.get_concurrency_run_ids():
-            run = instance.get_run_by_id(run_id)
-            if run is None or run.is_finished:
+            if _is_over(instance, run_id):
                 instance.event_log_storage.free_concurrency_slots_for_run(run_id)
     _remove_locks(instance)
     return buried
@@ -52,10 +51,14 @@ def bury_dead_runs(instance: dg.DagsterInstance) -> list[str]:
 def _remove_locks(instance: dg.DagsterInstance) -> None:
     """Those of processes that were killed before Dagster knew of their run, or when it had ended."""
     for path in (stemma_root() / "alive").glob("*.lock"):
-        if is_dead(path):
-            run = instance.get_run_by_id(path.stem)
-            if run is None or run.is_finished:
-                path.unlink(missing_ok=True)
+        if is_dead(path) and _is_over(instance, path.stem):
+            path.unlink(missing_ok=True)
+
+
+def _is_over(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """Whether Dagster knows of no such run, or of its end."""
+    run = instance.get_run_by_id(run_id)
+    return run is None or run.is_finished
 
 
 def pool_holders(instance: dg.DagsterInstance, pool: str, besides: str = "") -> list[str]:

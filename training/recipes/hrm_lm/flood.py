@@ -50,7 +50,12 @@ class FloodRows:
     @classmethod
     def drawn(cls, config: DataConfig, numbers_N: np.ndarray) -> FloodRows:
         """Those of the numbered mazes that are not left out."""
-        return cls(draw(config, numbers_N))
+        return cls(cls.draw(config, numbers_N))
+
+    @staticmethod
+    def draw(config: DataConfig, numbers_N: np.ndarray) -> np.ndarray:
+        """uint8[<= N, R, R]: their cells."""
+        return draw(config, numbers_N)
 
     @staticmethod
     def marks(mazes_NRR: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

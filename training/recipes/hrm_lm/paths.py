@@ -23,26 +23,6 @@ GOAL = REACHED
 """The goal's letter is that of a marked cell, which it always is; so no id of a letter moves."""
 
 
-class PathRows(FloodRows):
-    """Mazes with a goal."""
-
-    goals = 1
-
-    @classmethod
-    def drawn(cls, config: DataConfig, numbers_N: np.ndarray) -> FloodRows:
-        """Those of the numbered mazes that have a goal and are not left out."""
-        return cls(draw_paths(config, numbers_N))
-
-    @staticmethod
-    def marks(mazes_NRR: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """``(marked_NRR, depth_N)``: cells on a shortest path, and its steps."""
-        return path(mazes_NRR)
-
-
-MAZES: dict[str, type[FloodRows]] = {"reached": FloodRows, "path": PathRows}
-"""The rows of each ``data.marks``."""
-
-
 def draw_paths(config: DataConfig, numbers_N: np.ndarray) -> np.ndarray:
     """uint8[<= N, R, R]: those of the numbered mazes that are not left out, with their goals."""
     mazes_NRR = draw_all(config, numbers_N)
@@ -78,3 +58,13 @@ def _chosen(among_NRR: np.ndarray, draw_N: np.ndarray) -> tuple[np.ndarray, np.n
     rank_NC = np.cumsum(among_NRR.reshape(len(among_NRR), -1), axis=1)
     wanted_N = 1 + (draw_N * rank_NC[:, -1]).astype(np.int64)
     return (rank_NC >= wanted_N[:, None]).argmax(axis=1), rank_NC[:, -1] > 0
+
+
+class PathRows(FloodRows):
+    """Mazes with a goal."""
+
+    goals, draw, marks = 1, staticmethod(draw_paths), staticmethod(path)
+
+
+MAZES: dict[str, type[FloodRows]] = {"reached": FloodRows, "path": PathRows}
+"""The rows of each ``data.marks``."""
