@@ -5,7 +5,7 @@ The arms ``path_9x9`` ask a harder question: the cells on a shortest path to a g
 Every run goes through preflight, training and gate on the same mazes, with the updates it lists; exact match near
 (depths trained on) and deep (deeper ones) with 95% Wilson intervals, and CPU seconds of training.
 With ``--root`` finished runs are kept there and not repeated by a later call of the same commit.
-Usage: ``python -m benchmarks.hrm_core [--arms core,plain_equal_parameters] [--seeds 11,12] [--root DIR]``.
+Usage: ``python -m benchmarks.hrm_core [--arms core,core_judged_on_all] [--seeds 11,12] [--root DIR] [--name path]``.
 """
 
 from __future__ import annotations
@@ -100,6 +100,7 @@ def main() -> None:
     parser.add_argument("--arms", default=",".join(ARMS))
     parser.add_argument("--seeds", default="17,18,19,20,21,22,23,24,25,26")
     parser.add_argument("--root", type=Path, help="a folder to work in")
+    parser.add_argument("--name", default="", help="saves hrm_core_NAME.json, for arms beside the committed ones")
     options = parser.parse_args()
     found: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -113,7 +114,8 @@ def main() -> None:
                     kept.write_text(json.dumps(run(store, inputs, {**ARMS[arm], "train.seed": int(seed)})))
                 found.setdefault(arm, {})[seed] = one = json.loads(kept.read_text())
                 print(arm, seed, {k: v for k, v in one.items() if k != "exact_by_depth"}, flush=True)
-    save("hrm_core", ["torch", "numpy"], {arm: {"summary": summary(runs), "runs": runs} for arm, runs in found.items()})
+    figures = {arm: {"summary": summary(runs), "runs": runs} for arm, runs in found.items()}
+    save("hrm_core", ["torch", "numpy"], figures, options.name)
 
 
 if __name__ == "__main__":

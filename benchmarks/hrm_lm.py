@@ -74,9 +74,9 @@ def without_core(config: HrmLmConfig, vocab_size: int) -> HrmLmConfig:
 
 
 def over_tokens(config: HrmLmConfig) -> HrmLmConfig:
-    """The core of the preset ``flood``, which sees every token; its window and reach are for mazes."""
+    """The core of the preset ``flood``, which sees every token; its window and reach are for mazes. On one thread."""
     bare = replace(config.model, prefix_len=ModelConfig().prefix_len, core=replace(FLOOD_CORE, reach=0))
-    return replace(config, model=bare)
+    return with_overrides(replace(config, model=bare), {"train.threads": 1})
 
 
 def run(store: Store, inputs: Mapping[str, Snapshot], config: HrmLmConfig) -> dict[str, Any]:
