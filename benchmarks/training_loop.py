@@ -1,24 +1,23 @@
 """What an update costs in Stemma's loop, a bare PyTorch loop, nanoGPT's shape, Lightning and Hugging Face's Trainer.
 
-The same model from the same seed, the same batches in the same order, optimizer, clipping and threads, in turn in one
-process, several rounds, each round beginning with another one. Each runs a short and a long training per round; an
-update's cost is the slope between them, so that what a run costs once (start, the last checkpoint) does not count.
-Stemma's loop writes metrics, timings and the digest of the order meanwhile; what one more checkpoint costs it is told
-apart. The peers write nothing and log nothing. A peer that is not installed is left out and named.
+The same model from the same seed, the same batches in the same order, optimizer, clipping and threads, in one process,
+ten updates of each in turn (``benchmarks.turns``), several rounds, each round beginning with another one. Summed are
+the updates after the first, so that what a run costs once does not count, in seconds of the clock and of the processor.
+Stemma's loop writes metrics, timings and the digest of the order meanwhile; the updates after which it writes a
+checkpoint are left out of all sums, and what a checkpoint costs is told apart. The peers write nothing and log nothing.
+A peer that is not installed is left out and named.
 
-    python -m benchmarks.training_loop [short long]
+    python -m benchmarks.training_loop [first last]
 """
 
 from __future__ import annotations
 
-import gc
 import importlib.util
-import itertools
 import logging
 import sys
 import tempfile
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +34,12 @@ from benchmarks.training_peers import (
     run_lightning,
     run_nanogpt,
 )
+from benchmarks.turns import Turns
 from training.environment import reproducible
 from training.loop import train
 from training.recipes.walk_lm.config import WalkLmConfig
 
-ROUNDS, SHORT, LONG = 5, 20, 220
-ONE_MORE = "stemma_one_more_checkpoint"
+ROUNDS, FIRST, LAST, BLOCK, CHECKPOINTS = 5, 20, 220, 10, 50
 
 
 class Unmeasured(type(RECIPE)):
@@ -66,54 +65,66 @@ CONTENDERS: dict[str, tuple[str, Callable[[WalkLmConfig, MadeUpRows], None]]] = 
 }
 
 
-def measure(short: int, long: int) -> dict[str, list[float]]:
-    """Per contender that is installed, by round: seconds per update between ``short`` and ``long`` updates; and what
-    one more checkpoint costs Stemma.
+class InTurn(MadeUpRows):
+    """Rows that a contender waits for until it is its turn: it asks once an update."""
+
+    def __init__(self, row_length: int, turns: Turns) -> None:
+        super().__init__(row_length)
+        self._turns = turns
+
+    def rows(self, rows: np.ndarray) -> np.ndarray:
+        """int64[B, row_length]."""
+        self._turns.edge()
+        return super().rows(rows)
+
+
+def measure(first: int, last: int) -> list[dict[str, np.ndarray]]:
+    """By round: of each contender that is installed what every update took, float64[last - first, 2] seconds of the
+    clock and of the processor.
     """
-    present = {name: run for name, (package, run) in CONTENDERS.items() if importlib.util.find_spec(package)}
-    config, found = make_config(short), {name: list[float]() for name in (*present, ONE_MORE)}
-    data = MadeUpRows(config.model.context + 1)
+    present = [(name, run) for name, (package, run) in CONTENDERS.items() if importlib.util.find_spec(package)]
+    config, found = make_config(last + 2, CHECKPOINTS), list[dict[str, np.ndarray]]()
+    turns = Turns(BLOCK, config.train.threads or 1)
+    data = InTurn(config.model.context + 1, turns)
     with reproducible(config.train):
-        for run in present.values():
-            run(make_config(8, 4), data)
-        for number, place in itertools.product(range(ROUNDS), range(len(present))):
-            name = list(present)[(number + place) % len(present)]
-            took = [_seconds(present[name], make_config(updates, updates), data) for updates in (short, long)]
-            found[name].append((took[1] - took[0]) / (long - short))
-            if name == "stemma":
-                found[ONE_MORE].append(_seconds(run_stemma, make_config(short), data) - took[0])
+        for number in range(ROUNDS):
+            inner = [*present[number % len(present) :], *present[: number % len(present)]]
+            took = turns.run({name: partial(run, config, data) for name, run in inner})
+            found.append({name: took[name][first:last] for name, _ in present})
     return found
 
 
-def _seconds(run: Callable[[WalkLmConfig, MadeUpRows], None], config: WalkLmConfig, data: MadeUpRows) -> float:
-    gc.collect()
-    began = time.perf_counter()
-    run(config, data)
-    return time.perf_counter() - began
-
-
-def main(short: int, long: int) -> None:
+def main(first: int, last: int) -> None:
     """Measure every contender in turn and save."""
     logging.disable(logging.WARNING)
-    config, found = make_config(short), measure(short, long)
-    one_more = found.pop(ONE_MORE)
-    over = {name: np.divide(found["stemma"], taken) for name, taken in found.items() if name != "stemma"}
+    config, rounds = make_config(last), measure(first, last)
+    saves = (np.arange(first, last) + 1) % CHECKPOINTS == 0
+    cost = {name: np.array([one[name][~saves].mean(0) for one in rounds]) for name in rounds[0]}
+    own = np.concatenate([one["stemma"][saves, 0] - np.median(one["stemma"][~saves, 0]) for one in rounds])
     figures = {
         "model": {"preset": "demo", "parameters": sum(p.numel() for p in make_model(config).parameters())},
-        "updates": [short, long],
+        "updates": [first, last],
         "rounds": ROUNDS,
         "threads": config.train.threads,
-        "ms_per_update": {name: round(1000 * float(np.median(taken)), 3) for name, taken in found.items()},
-        "stemma_over": {
-            name: {"median": round(float(np.median(ratios)), 4), "rounds": ratios.round(4).tolist()}
-            for name, ratios in over.items()
+        "ms_per_update": {name: round(1000 * float(np.median(taken[:, 0])), 3) for name, taken in cost.items()},
+        **{
+            f"stemma_over{clock}": {
+                name: _spread(cost["stemma"][:, place] / taken[:, place])
+                for name, taken in cost.items()
+                if name != "stemma"
+            }
+            for place, clock in enumerate(("", "_processor"))
         },
-        "one_more_checkpoint_ms": round(1000 * float(np.median(one_more)), 1),
-        "absent": sorted(set(CONTENDERS) - set(found)),
+        "checkpoint_ms": round(1000 * float(np.median(own)), 1),
+        "absent": sorted(set(CONTENDERS) - set(cost)),
     }
     packages = ["torch", "numpy", *(p for p in ("lightning", "transformers") if importlib.util.find_spec(p))]
     save("training_loop", packages, figures)
 
 
+def _spread(ratios: np.ndarray) -> dict[str, Any]:
+    return {"median": round(float(np.median(ratios)), 4), "rounds": ratios.round(4).tolist()}
+
+
 if __name__ == "__main__":
-    main(*(map(int, sys.argv[1:]) if len(sys.argv) > 2 else (SHORT, LONG)))
+    main(*(map(int, sys.argv[1:]) if len(sys.argv) > 2 else (FIRST, LAST)))
