@@ -63,8 +63,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--reduction", choices=["exact", "fast"], default="exact", help=text)
     text = "write checkpoints while training goes on: copied at a step's edge, published at a later one; not the last"
     made.add_argument("--save-behind", action="store_true", help=text)
-    text = "updates whose batches a thread makes ahead; they are the same (%(default)s)"
-    made.add_argument("--ahead", type=int, default=0, help=text)
+    text = "updates whose batches a thread makes ahead; they are the same (2 on several processes or a GPU, else 0)"
+    made.add_argument("--ahead", type=int, help=text)
     made.add_argument("--skip-gate", action="store_true", help="train and do not judge")
     return made
 

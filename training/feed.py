@@ -29,12 +29,20 @@ class Fed:
     lanes: dict[int, list[Batch]]
 
 
+AHEAD = 2
+"""How many updates ahead where nobody said and there is time: processes wait for each other, a host for its GPU."""
+
+
 class Feed:
-    """Hands out an update at a time; with ``run.world.ahead`` a thread makes as many of the next meanwhile."""
+    """Hands out an update at a time; with ``run.world.ahead`` a thread makes as many of the next meanwhile. Not given,
+    it is AHEAD for several processes or a CUDA device, and none on one process's CPU.
+    """
 
     def __init__(self, run: Run) -> None:
-        self._run, self._ahead = run, run.world.ahead
-        self._thread = ThreadPoolExecutor(1, "batches") if self._ahead else None
+        waits = run.world.size > 1 or run.device.type == "cuda"
+        self._run, given = run, run.world.ahead
+        self.ahead = given if given is not None else AHEAD if waits else 0
+        self._thread = ThreadPoolExecutor(1, "batches") if self.ahead else None
         self._coming: dict[int, Future[Fed]] = {}
 
     def take(self, update: int) -> Fed:
@@ -50,7 +58,7 @@ class Feed:
             self._thread.shutdown(cancel_futures=True)
 
     def _made(self, update: int) -> Fed:
-        for coming in range(update, min(update + 1 + self._ahead, self._run.plan.updates)):
+        for coming in range(update, min(update + 1 + self.ahead, self._run.plan.updates)):
             if coming not in self._coming and self._thread:
                 self._coming[coming] = self._thread.submit(self._make, coming)
         return self._coming.pop(update).result()

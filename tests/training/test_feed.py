@@ -4,11 +4,13 @@ import threading
 
 import pytest
 
+from assets_data.lineage import ConfigError
 from tests.training.test_kill import outcome
 from tests.training.toy import ToyRecipe, toy_config, toy_data
 from training.callbacks import Callback
+from training.feed import Feed
 from training.loop import train
-from training.parallel.world import World
+from training.parallel.world import World, joined
 
 
 class Noting(ToyRecipe):
@@ -55,3 +57,16 @@ def test_a_batch_that_cannot_be_made_is_said_at_its_update_and_no_thread_stays(t
     with pytest.raises(ValueError, match="row 3"):
         go(tmp_path, 1, Broken(), [Count()])
     assert seen[-1] in (5, 6) and not any(thread.name.startswith("batches") for thread in threading.enumerate())
+
+
+def test_where_nobody_said_a_process_alone_on_a_cpu_makes_none_ahead_and_one_of_several_two(tmp_path):
+    run = go(tmp_path, None, recipe := Noting())
+    assert {made[0] for made in recipe.made} == {threading.current_thread().name}
+    for world, expected in ((World(), 0), (World(size=2), 2), (World(size=2, ahead=0), 0), (World(ahead=5), 5)):
+        run.world = world
+        assert Feed(run).ahead == expected
+
+
+def test_fewer_than_none_ahead_is_refused():
+    with pytest.raises(ConfigError, match="AHEAD_NEGATIVE"), joined(ahead=-1):
+        pass

@@ -1,4 +1,5 @@
 import random
+import sys
 
 import numpy as np
 import torch
@@ -45,3 +46,15 @@ def test_states_from_before_numpy_s_was_kept_restore_torch_s_alone():
     restore_generators(kept)
     again = draw()
     assert again[0] == expected[0] and again[1] != expected[1]
+
+
+def test_seeding_gives_what_torch_gives_and_looks_at_no_stack():
+    called = []
+    seed_generators(123456789012)
+    found = generator_states()
+    torch.manual_seed(123456789012)
+    assert torch.equal(found["cpu"], torch.get_rng_state())
+    sys.setprofile(lambda frame, event, _: called.append(frame.f_code.co_filename) if event == "call" else None)
+    seed_generators(5)  # an update seeds twice
+    sys.setprofile(None)
+    assert not [file for file in called if file.endswith("traceback.py")]

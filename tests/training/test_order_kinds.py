@@ -1,7 +1,9 @@
 """Weighted and curriculum orders: pure, invertible, and as they stood when a row is taken out."""
 
 import itertools
+import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -130,3 +132,34 @@ def test_the_kind_is_recorded_and_a_uniform_record_is_as_it_always_was():
 def test_every_chunk_of_a_row_has_its_value():
     assert table_values(np.array([1.0, 2.0]), 3).tolist() == [1, 1, 1, 2, 2, 2]
     assert table_values(np.array([1.0, 2.0]), 0).tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(("kind", "values"), CASES, ids=IDS)
+def test_two_threads_that_ask_at_the_same_time_are_given_what_one_is(kind, values):
+    """One makes batches ahead, the other asks for epochs and, where a number is not finite, for rows."""
+
+    def asked(order):
+        return [(order.epoch(update), *map(list, order.batch(update))) for update in range(UPDATES)]
+
+    expected, switching = asked(order_of(kind, values)), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(2) as threads:
+            for order in (order_of(kind, values) for _ in range(40)):
+                assert list(threads.map(asked, [order, order])) == [expected, expected]
+    finally:
+        sys.setswitchinterval(switching)
+
+
+def test_what_a_weighted_order_remembers_is_right_when_another_thread_asks_while_it_counts():
+    class Interrupted(Order):
+        def _length(self, epoch):
+            found = super()._length(epoch)
+            if not asked:
+                asked.append(epoch)
+                self.epoch(0)
+            return found
+
+    asked = []
+    order = Interrupted(11, KEYS, BATCH, kind=BY_WEIGHT, values=WEIGHTS)
+    assert list(taken(order)) == list(taken(order_of(BY_WEIGHT, WEIGHTS)))

@@ -124,31 +124,41 @@ class Order:
         """The epoch that holds a position of the stream."""
         if self.kind.name != WEIGHTED:
             return position // len(self)
-        while self._begins[-1] <= position:
-            self._begins.append(self._begins[-1] + self._length(len(self._begins) - 1))
-        return bisect_right(self._begins, position) - 1
+        begins = self._begun(lambda begins: begins[-1] > position)
+        return bisect_right(begins, position) - 1
 
     def _begin(self, epoch: int) -> int:
         """Where an epoch begins in the stream."""
         if self.kind.name != WEIGHTED:
             return epoch * len(self)
-        while len(self._begins) <= epoch:
-            self._begins.append(self._begins[-1] + self._length(len(self._begins) - 1))
-        return self._begins[epoch]
+        return self._begun(lambda begins: len(begins) > epoch)[epoch]
+
+    def _begun(self, enough: Callable[[list[int]], bool]) -> list[int]:
+        """Where epochs begin, as far as is ``enough``. What is remembered is replaced and never changed, as a thread
+        that makes batches ahead asks at the same time.
+        """
+        begins = self._begins
+        if not enough(begins):
+            begins = list(begins)
+            while not enough(begins):
+                begins.append(begins[-1] + self._length(len(begins) - 1))
+            self._begins = begins
+        return begins
 
     def _length(self, epoch: int) -> int:
         return int(repeats(self._seed, epoch, self._keys, self._values).sum())
 
     def _epoch(self, epoch: int) -> Rows:
-        if self._cached[0] != epoch:
+        cached = self._cached  # another thread may replace it meanwhile
+        if cached[0] != epoch:
             uniform = self.kind.name == UNIFORM
             rows = (
                 self._sort(self._seed, epoch, self._keys)
                 if uniform
                 else self.kind.rows(self._seed, epoch, self._keys, self._values)
             )
-            self._cached = (epoch, rows)
-        return self._cached[1]
+            self._cached = cached = (epoch, rows)
+        return cached[1]
 
 
 def _checked(kind: OrderKind, row_keys: np.ndarray, values: np.ndarray | None) -> np.ndarray:

@@ -45,8 +45,8 @@ class World:
     behind: bool = False
     """Whether checkpoints are written behind the run: copied at a step's edge, published at a later one."""
 
-    ahead: int = 0
-    """How many coming updates' batches a thread of each process makes ahead."""
+    ahead: int | None = None
+    """How many coming updates' batches a thread of each process makes ahead; None: see :class:`training.feed.Feed`."""
 
     @property
     def leads(self) -> bool:
@@ -166,13 +166,17 @@ def exit_status(error: StemmaError) -> int:
 
 @contextlib.contextmanager
 def joined(
-    strategy: str | None = None, reduction: str = "exact", *, behind: bool = False, ahead: int = 0
+    strategy: str | None = None, reduction: str = "exact", *, behind: bool = False, ahead: int | None = None
 ) -> Iterator[World]:
     """The world that a launcher such as ``torchrun`` describes in the environment; without one, this process alone.
 
     Raises ConfigError PARALLEL_WORLD for a number of processes that is no power of two, or a strategy that does not fit
     it: ``none`` is for one process, ``ddp`` and ``fsdp`` for several; not given, it is none or ddp by their number.
+    Raises AHEAD_NEGATIVE for fewer than no updates ahead.
     """
+    if ahead is not None and ahead < 0:
+        what, action = "fewer than no batches ahead", "0 makes every batch when it is asked for"
+        raise ConfigError("AHEAD_NEGATIVE", what, where="--ahead", found=ahead, action=action)
     size = int(os.environ.get("WORLD_SIZE", "1"))
     strategy = strategy or ("ddp" if size > 1 else "none")
     if size & (size - 1) or (size > 1) == (strategy == "none") or (strategy, reduction) == (FSDP, "fast"):
