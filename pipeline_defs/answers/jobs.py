@@ -10,7 +10,7 @@ from assets_data.lineage import DataError, StemmaError
 from pipeline_defs.answers.answer import Answer, fault_document, plain
 from pipeline_defs.answers.nodes import default_store
 from training.launch import handle as handles
-from training.launch.jobs import cancel, follow_log
+from training.launch.jobs import cancel, follow_log, open_log
 from training.launch.jobs import jobs as found_jobs
 
 
@@ -27,7 +27,8 @@ def jobs(options: Namespace) -> Answer:
         facts = _facts(run)
         return Answer(document=facts, lines=[_line(facts)], ok=facts["state"] == handles.State.COMPLETED)
     if options.action == "logs":
-        lines = (run / handles.JOB / handles.LOG).read_text(errors="replace").splitlines()
+        with open_log(run) as file:
+            lines = file.read().splitlines()
         return Answer(document={"run": run.name, "lines": lines}, lines=lines)
     if options.action == "cancel":
         cancel(run)

@@ -14,7 +14,7 @@ from pathlib import Path
 from assets_data.lineage.storage import atomic
 from assets_data.lineage.storage.store import lease
 from training.config import STALLED
-from training.launch.handle import BEGUN, ENDED, JOB, LOCK, Request, read_handle
+from training.launch.handle import AGENT, BEGUN, ENDED, JOB, LOCK, Request, read_handle
 
 MEMBER = "training.launch.member"
 ATTEMPTS = 2
@@ -24,6 +24,12 @@ def main(run: Path) -> int:
     """The job's exit status, which is noted beside its handle."""
     with lease(run / LOCK):
         pass  # by now whoever submits has written the handle, or is gone
+    with lease(run / JOB / AGENT):
+        return attempts(run)
+
+
+def attempts(run: Path) -> int:
+    """Start the group, and once more where it stalled or lost a member; the exit status, which is noted."""
     (run / JOB / BEGUN).touch()
     request = read_handle(run).request
     status = STALLED

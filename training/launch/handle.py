@@ -6,20 +6,26 @@ process id alone proves nothing, as ids are used again: the moment it was starte
 
 from __future__ import annotations
 
+import contextlib
+import platform
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from assets_data.lineage import DataError, from_dict
+from assets_data.lineage import DataError, IntegrityError, StemmaError, TrainingError, from_dict
 from assets_data.lineage.identity.digests import load_json
 from assets_data.lineage.storage import atomic
+from assets_data.lineage.storage.locks import is_held
 from training.launch.launcher import Place, launcher
 
 JOB, HANDLE, BEGUN, ENDED, CANCELLED, LOG = "job", "handle.json", "begun", "ended.json", "cancelled", "job.log"
 LOCK = "job.lock"
 """Beside ``job/``: held while a job is submitted, and for a moment by its agent, which so finds its handle written."""
+AGENT = "agent.lock"
+"""In ``job/``: held by its agent until it ends, which another machine of the same file system can see."""
 
 
 class State(StrEnum):
@@ -56,20 +62,21 @@ class Request:
 class Handle:
     """A submitted job: its launcher, what it does, the process that answers for it, and when it was submitted.
 
-    ``pid`` and ``started`` are empty where that is another machine's: then its scheduler knows it by ``name``.
+    ``pid``, ``started`` and ``host`` are empty where a scheduler knows it by ``name``.
     """
 
     launcher: str
     request: Request
     pid: int = 0
     started: str = ""
+    host: str = ""
     submitted: str
     name: str = ""
 
     @property
     def place(self) -> Place:
         """Where its agent is."""
-        return Place(pid=self.pid, started=self.started, name=self.name)
+        return Place(pid=self.pid, started=self.started, host=self.host, name=self.name)
 
 
 def write_handle(run: Path, launcher: str, request: Request, place: Place) -> Handle:
@@ -81,26 +88,44 @@ def write_handle(run: Path, launcher: str, request: Request, place: Place) -> Ha
 
 
 def read_handle(run: Path) -> Handle:
-    """Raises DataError JOB_UNKNOWN where no job was submitted, and ConfigError for what is no handle."""
+    """Raises DataError JOB_UNKNOWN where no job was submitted, and IntegrityError JOB_DAMAGED for what is no handle."""
     path = run / JOB / HANDLE
     if not path.is_file():
         raise DataError("JOB_UNKNOWN", "no job was submitted here", where=run, action="stemma jobs list shows them")
-    return from_dict(Handle, load_json(path.read_bytes(), path))
+    with _written_by_a_job(path):
+        return from_dict(Handle, load_json(path.read_bytes(), path))
 
 
 def state_of(run: Path) -> State:
-    """The state of the job in ``run``, from its files and its launcher. Raises as :func:`read_handle`, and what the
-    launcher's ``alive`` raises.
+    """The state of the job in ``run``, from its files and its launcher. Raises as :func:`read_handle`, what the
+    launcher's ``alive`` raises, and TrainingError JOB_ELSEWHERE for one that runs on another machine.
     """
     handle, job = read_handle(run), run / JOB
     if launcher(handle.launcher).alive(handle.place):
         return State.RUNNING if (job / BEGUN).exists() else State.PENDING
     if (job / ENDED).exists() and status_of(run) == 0:
         return State.COMPLETED
+    if handle.host not in ("", platform.node()) and is_held(job / AGENT):
+        action = "ask for it, or cancel it, there"
+        raise TrainingError("JOB_ELSEWHERE", "this job runs on another machine", where=handle.host, action=action)
     return State.CANCELLED if (job / CANCELLED).exists() else State.FAILED
 
 
 def status_of(run: Path) -> int | None:
-    """The exit status that the job noted at its end, or None: it runs, or was killed before."""
+    """The exit status that the job noted at its end, or None: it runs, or was killed before. Raises JOB_DAMAGED as
+    :func:`read_handle`.
+    """
     path = run / JOB / ENDED
-    return load_json(path.read_bytes(), path)["status"] if path.is_file() else None
+    if not path.is_file():
+        return None
+    with _written_by_a_job(path):
+        return int(load_json(path.read_bytes(), path)["status"])
+
+
+@contextlib.contextmanager
+def _written_by_a_job(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (StemmaError, AttributeError, KeyError, TypeError, ValueError) as error:
+        action = f"once no process of this job runs, remove {path.parent} and run again"
+        raise IntegrityError("JOB_DAMAGED", f"no job wrote this: {error}", where=path, action=action) from error

@@ -6,7 +6,9 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TextIO
 
+from assets_data.lineage import DataError
 from assets_data.lineage.storage.store import lease
 from training.launch.handle import (
     CANCELLED,
@@ -49,7 +51,7 @@ def jobs(root: Path) -> list[Path]:
 def follow_log(run: Path) -> Iterator[str]:
     """The job's log lines from the beginning, waiting for more until it is over."""
     pause = launcher(read_handle(run).launcher).poll_s
-    with open(run / JOB / LOG, errors="replace") as file:
+    with open_log(run) as file:
         line = ""
         while True:
             over = state_of(run).over  # asked before the read: what it wrote last is still read
@@ -63,6 +65,15 @@ def follow_log(run: Path) -> Iterator[str]:
                     yield line
                 return
             time.sleep(pause)
+
+
+def open_log(run: Path) -> TextIO:
+    """The job's log as text. Raises DataError JOB_NO_LOG."""
+    try:
+        return open(run / JOB / LOG, errors="replace")
+    except FileNotFoundError as error:
+        action = "stemma jobs status says how the job ended"
+        raise DataError("JOB_NO_LOG", "this job's log is gone", where=run / JOB / LOG, action=action) from error
 
 
 def cancel(run: Path) -> State:

@@ -30,12 +30,13 @@ LAUNCHERS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a job's agent is: a process of this machine and the moment it was started, or the name that another
-    machine's scheduler knows it by.
+    """Where a job's agent is: a process, the moment it was started and the machine it is on, or the name that a
+    scheduler knows it by.
     """
 
     pid: int = 0
     started: str = ""
+    host: str = ""
     name: str = ""
 
 

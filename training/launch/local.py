@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import signal
 import subprocess
 from collections.abc import Mapping
@@ -30,7 +31,7 @@ class Local:
                 stderr=log,
                 start_new_session=True,
             )
-        return Place(pid=agent.pid, started=start_time(agent.pid))
+        return Place(pid=agent.pid, started=start_time(agent.pid), host=platform.node())
 
     def alive(self, place: Place) -> bool:
         """Not a zombie, and no later process of the same id."""

@@ -37,6 +37,18 @@ def lease(path: Path) -> Generator[bool, None, None]:
         yield held
 
 
+def is_held(path: Path) -> bool:
+    """Whether anybody holds the lease on ``path`` now, on whatever machine that locks this file system."""
+    try:
+        with open(path, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
 @contextlib.contextmanager
 def in_use(root: Path, *, alone: bool = False) -> Generator[None, None, None]:
     """While snapshots are found and marked as used; ``alone``: nothing finds any meanwhile, so they may go.

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from assets_data.lineage import ConfigError, DataError, Store, TrainingError
+from assets_data.lineage import ConfigError, DataError, IntegrityError, Store, TrainingError
 from assets_data.lineage.storage import atomic
+from assets_data.lineage.storage.locks import is_held, lease
 from tests.faults.operated import wait_until
 from training.checkpoint import stored
-from training.launch.handle import HANDLE, JOB, LOG, Request, State, read_handle, state_of
+from training.launch.handle import AGENT, HANDLE, JOB, LOG, Request, State, read_handle, state_of
 from training.launch.jobs import cancel, follow_log, jobs, submit
 from training.launch.local import descendants, start_time
 from training.run_directory import run_lease
@@ -47,9 +48,11 @@ def test_a_job_is_joined_cancelled_started_again_and_lost(tmp_path, request_of):
     assert state_of(run) in (State.PENDING, State.RUNNING)
     first_update(store.root / "runs" / "walk_lm-endless")
     assert state_of(run) is State.RUNNING and submit(run, request) == handle  # joined
+    assert is_held(run / JOB / AGENT)
     members = descendants(handle.pid)
     assert len(members) >= 3
     assert cancel(run) is State.CANCELLED and not any(map(start_time, members))
+    assert not is_held(run / JOB / AGENT)
     [directory] = [path for path in store.root.glob("runs/*") if stored(path / "checkpoints")]
     assert int(stored(directory / "checkpoints")[-1].name) > 0  # SIGTERM saved at the step's edge
     require_nobody(directory)
@@ -107,6 +110,31 @@ def test_how_a_job_ended_is_what_it_noted(finished, status, state):
     assert state_of(finished) is state
     (finished / JOB / LOG).write_text("one\ntwo")
     assert list(follow_log(finished)) == ["one", "two"]
+
+
+@pytest.mark.parametrize("name", [HANDLE, "ended.json"])
+@pytest.mark.parametrize("text", ["", "{", "null", "[]", "{}", '{"status": "no"}', '{"pid": "no"}'])
+def test_a_file_that_no_job_wrote_is_named_and_says_what_to_do(finished, name, text):
+    write(finished, started="")
+    (finished / JOB / name).write_text(text)
+    for ask in (state_of, cancel, lambda run: submit(run, read_handle(run).request)):
+        with pytest.raises(IntegrityError, match=rf"JOB_DAMAGED.*{name}.*remove"):
+            ask(finished)
+
+
+def test_a_job_that_runs_on_another_machine_is_neither_failed_nor_started_again(finished):
+    write(finished, started="another boot/1", host="elsewhere")
+    with lease(finished / JOB / AGENT):  # as its agent holds it there
+        for ask in (state_of, cancel, lambda run: submit(run, read_handle(run).request)):
+            with pytest.raises(TrainingError, match=r"JOB_ELSEWHERE.*elsewhere"):
+                ask(finished)
+    assert state_of(finished) is State.FAILED  # that machine, or a container of its name, is gone
+
+
+def test_a_log_that_is_gone_is_said_so(finished):
+    write(finished, started="")
+    with pytest.raises(DataError, match="JOB_NO_LOG"):
+        list(follow_log(finished))
 
 
 def test_a_run_without_a_job_is_said_so(tmp_path):
