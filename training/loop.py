@@ -143,9 +143,10 @@ def _gradient(run: Run, batches: Sequence[Batch]) -> dict[str, Tensor]:
                 run.precision.backward(losses["loss"], again=run.calls.second_order)
                 return {name: value.detach() for name, value in losses.items()}
             share = count / items if items else 1 / len(batches)
-            run.precision.backward(losses["loss"] * share, again=run.calls.second_order)
+            if share:  # the mean over no item may be no number
+                run.precision.backward(losses["loss"] * share, again=run.calls.second_order)
             for name, value in losses.items():
-                total[name] = total.get(name, 0.0) + value.detach() * share
+                total[name] = total.get(name, 0.0) + (value.detach() * share if share else 0.0)
     return total
 
 

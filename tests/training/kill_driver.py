@@ -14,6 +14,7 @@ from pathlib import Path
 from assets_data.lineage import Store, with_overrides
 from tests.training import triples, walks
 from tests.training.forks import fork, import_as, status_of
+from tests.training.odd import OddToy, Sparse
 from tests.training.recipes.hrm_lm.conftest import TINY as TINY_HRM
 from tests.training.recipes.walk_lm.conftest import TINY as TINY_WALK
 from tests.training.toy import ToyRecipe, toy_config, toy_data
@@ -30,6 +31,7 @@ FLOOD = {
     "model.core.segments": 3, "model.core.least_segments": 1, "model.core.eval_segments": 4,
     "model.core.reach": 1, "model.relative_positions": True, "model.window": 6,
 }  # fmt: skip
+TOYS = {"toy_odd": OddToy, "toy_sparse": Sparse}
 REAL = {
     "walk_lm": (TINY_WALK, lambda store: walks.make_inputs(store, train=40)),  # 120 rows, 8 per update
     "hrm_lm": (TINY_HRM, lambda store: {"manifest": triples.make_manifest(store)}),  # 120 rows, 8 per update
@@ -49,7 +51,7 @@ class KillAt(Callback):
 def prepare(name: str, folder: Path) -> tuple:
     """Recipe, config and data of the run."""
     if name.startswith("toy"):
-        return ToyRecipe(), toy_config(), toy_data()
+        return TOYS.get(name, ToyRecipe)(), toy_config(), toy_data()
     recipe, (tiny, make_inputs) = discover()[name.partition("/")[0]], REAL[name]
     store = Store(folder)
     config = with_overrides(recipe.config_type(), {**tiny, **THIRTY})

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.training.odd import Sparse
 from tests.training.toy import ToyRecipe, toy_config, toy_data
 from training.callbacks.measure import chosen_rows
 from training.loop import train
@@ -119,3 +120,10 @@ def test_data_without_held_out_rows_is_never_validated(tmp_path):
     data.validation = None
     run(tmp_path, data=data, **EVERY)
     assert measured(tmp_path) == {}
+
+
+def test_a_micro_batch_without_an_item_adds_nothing(tmp_path):
+    sgd = {"train.optimizer": {"name": "SGD", "lr": 0.1, "weight_decay": 0.0, "kwargs": {}}, "train.grad_clip": 0.0}
+    whole = run(tmp_path / "a", Sparse(), dropout=0.0, **sgd)
+    parts = run(tmp_path / "b", Sparse(), dropout=0.0, **sgd, **{"train.accumulation": 4})
+    assert torch.allclose(weights(whole), weights(parts), rtol=1e-5, atol=1e-7)

@@ -75,10 +75,11 @@ class Elements:
             self._all[1].data.copy_(self.split(self.piece.detach())[1])
 
     def after(self) -> None:
-        """Take back the elements at the edge."""
+        """Take back the elements at the edge, if there was a gradient to move them."""
+        moved = self._all[1].grad is not None
         for part in self._all:
             part.grad = None
-        if len(self._all[1]):
+        if moved and len(self._all[1]):
             self.piece.detach().view(-1).split(self._cuts)[1].copy_(self._all[1].detach()[: self._cuts[1]])
 
     def split(self, value: Tensor) -> list[Tensor]:

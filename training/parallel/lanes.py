@@ -108,7 +108,9 @@ def _wave(run: Run, sharded: Sharded, update: int, lane: int, batches: Sequence[
     """This process's lane of a wave, and those of all others: the backward pass sums gradients over processes."""
     sharded.clear()
     share = _passes(run, update, lane, batches, last=True)
-    return Share(sharded.gradients(), run.world.sum([share.numbers])[0], share.names)
+    [numbers] = run.world.sum([torch.cat([share.numbers, sharded.reached()])])
+    reached = (numbers[len(share.numbers) :] > 0).tolist()
+    return Share(sharded.gradients(reached), numbers[: len(share.numbers)], share.names)
 
 
 def _lane(run: Run, update: int, lane: int, batches: Sequence[Batch]) -> Share:
@@ -129,12 +131,23 @@ def _passes(run: Run, update: int, lane: int, batches: Sequence[Batch], last: bo
         whole = run.sharded or run.replica
         with whole.summing(last and index + 1 == len(batches)) if whole else contextlib.nullcontext():
             losses = whole.losses(batch) if whole else run.losses(batch)
-            run.precision.backward(losses["loss"] * weight)
+            if count or (whole and _is_finite(losses["loss"])):
+                run.precision.backward(losses["loss"] * weight)
         for name, value in losses.items():
-            sums[name] = sums.get(name, 0.0) + value.detach().double() * weight
+            own = value.detach().double() * weight if count else torch.zeros_like(value, dtype=torch.float64)
+            sums[name] = sums.get(name, 0.0) + own
         items += weight
     numbers = torch.stack([torch.tensor(items, dtype=torch.float64, device=run.device), *sums.values()])
     return Share([parameter.grad for parameter in run.parameters], numbers, list(sums))
+
+
+def _is_finite(loss: Tensor) -> bool:
+    """Raise ConfigError LANES_EMPTY unless a pass over no item, which must be made for the others, can be made."""
+    if not bool(torch.isfinite(loss)):
+        what = "a micro-batch has no item, so its loss is no number, and its pass cannot be left out here"
+        action = "sum exactly with ddp, give lanes more rows, or let the recipe's loss be 0 for no item"
+        raise ConfigError("LANES_EMPTY", what, where="train.lanes", action=action)
+    return True
 
 
 def _add(one: Share, other: Share) -> Share:

@@ -63,10 +63,24 @@ class Sharded:
                 module.set_gradient_divide_factor(1.0)
                 module.set_force_sum_reduction_for_comms(True)
                 module.set_custom_reduce_scatter(cast(Any, _PairByPair(world)))
+        cast(FSDPModule, self._passes).set_reduce_scatter_unused_params(True)  # another process's pass may reach them
+        self._reached: set[str] = set()
+        self._note_what_is_reached()
         self._cut: dict[str, Any] = dict(model.named_parameters())
         self.parameters = {n: nn.Parameter(p.to_local().detach(), p.requires_grad) for n, p in self._cut.items()}
         self._elements: dict[int, Elements] = {}
         self._own = {id(self._cut[name]): parameter for name, parameter in self.parameters.items()}
+
+    def _note_what_is_reached(self) -> None:
+        """Have every parameter, as passes have it, say so when a backward pass came to it."""
+        units = [module for module in self._passes.modules() if isinstance(module, FSDPModule)]
+        for unit in units:
+            unit.unshard()
+        for name, parameter in self.model.named_parameters():
+            if parameter.requires_grad:
+                parameter.register_post_accumulate_grad_hook(lambda _, name=name: self._reached.add(name))
+        for unit in units:
+            unit.reshard()
 
     def bind(self, losses: Losses) -> None:
         """Say what a pass computes."""
@@ -139,12 +153,20 @@ class Sharded:
 
     def clear(self) -> None:
         """Forget every gradient."""
+        self._reached.clear()
         for parameter in (*self._cut.values(), *self.parameters.values()):
             parameter.grad = None
 
-    def gradients(self) -> list[Tensor | None]:
-        """This process's rows of the gradients of the last pass, summed over processes, in the order of parameters."""
-        return [None if p.grad is None else p.grad.to_local() for p in self._cut.values()]
+    def reached(self) -> Tensor:
+        """float64, in the order of parameters: 1 where this process's passes since :meth:`clear` had a gradient."""
+        device = next(iter(self.parameters.values())).device
+        return torch.tensor([name in self._reached for name in self._cut], dtype=torch.float64, device=device)
+
+    def gradients(self, reached: Sequence[bool]) -> list[Tensor | None]:
+        """This process's rows of the gradients since :meth:`clear`, summed over processes, in the order of parameters:
+        of those that were ``reached`` in any of them.
+        """
+        return [p.grad.to_local() if known else None for p, known in zip(self._cut.values(), reached, strict=True)]
 
     @contextlib.contextmanager
     def summing(self, now: bool) -> Iterator[None]:

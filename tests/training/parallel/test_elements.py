@@ -79,3 +79,14 @@ def test_a_parameter_without_rows_is_refused_by_name():
     model.scale = nn.Parameter(torch.ones(()))
     with pytest.raises(ConfigError, match=r"FSDP_UNFIT.*scale"):
         refuse_unfit(toy_config().train, model)
+
+
+def test_what_has_no_gradient_stays_as_it_is():
+    whole = torch.randn(13)
+    piece = nn.Parameter(whole.clone())
+    elements = Elements(piece, 3, 40, 8)
+    optimizer = torch.optim.AdamW(elements.parts, fused=True)
+    elements.before()
+    optimizer.step()
+    elements.after()
+    assert torch.equal(piece.detach(), whole)

@@ -15,6 +15,7 @@ from training.parallel.world import joined
 @pytest.mark.parametrize(
     ("recipe", "plans"),
     [
+        ("toy_odd", ["1", "2", "4", "2f", "4f", "2fk1u5,1"]),
         ("toy", ["1", "2", "4", "4k1u5,2k0u8,1", "2f", "4f", "4fk1u5,2k0u8,2f", "2b", "2fb"]),
         ("walk_lm", ["1", "2", "2k1u20,1", "2f", "2fk1u20,1"]),
         ("hrm_lm", ["1", "2", "4k3u20,2", "2f"]),
@@ -31,6 +32,13 @@ def test_every_number_of_processes_makes_one_checkpoint_also_when_it_changes(tmp
     assert {name.split(".")[1] for name in last_state(tmp_path / "2f")["shards"]} == {"0", "1"}
     assert [path.name for path in (tmp_path / "2" / "ranks").iterdir()] == ["1"]
     assert not (tmp_path / "2" / "ranks" / "1" / "metrics.jsonl").read_bytes()
+
+
+def test_lanes_without_an_item_add_nothing_or_are_refused_where_their_pass_must_be_made(tmp_path):
+    statuses = drive(tmp_path, ["1", "2", "4", "2f"], "toy_sparse")
+    assert statuses["1"] == [[0]] and statuses["2"] == [[0, 0]] and statuses["4"] == [[0] * 4]
+    assert outcome(tmp_path / "2") == outcome(tmp_path / "4") == outcome(tmp_path / "1")
+    assert sorted(statuses["2f"][0]) in ([1, 1], [1, 75])
 
 
 def test_fast_sums_promise_equal_bits_for_one_number_of_processes(tmp_path):
