@@ -1,11 +1,12 @@
 """Tokens per second of the triples stage against bare ``Tokenizer.encode_batch_fast``, datasets.map and datatrove.
 
-All on the same text and cores, in turn, median of the rounds. Bare: encodings of texts already cleaned and in memory,
-thrown away. The stage: documents and triples, from the raw slice to the published, hashed, synced snapshots
-(verification, cleaning, duplicates, split, windows, pivots); its tokens are those it kept. datasets: the same Parquet
-file to windows with a pivot in its Arrow cache, by one process with the tokenizer's threads and by one process per
-core. datatrove: Parquet files of the cleaned texts to its token files, one task per core, unshuffled. The peers clean
-and split nothing.
+All on the same text and cores, in turn, median of the rounds, by the clock and by processor seconds (those of child
+processes included). Bare: encodings of texts already cleaned and in memory, thrown away. The stage: documents and
+triples, from the raw slice to the published, hashed, synced snapshots (verification, cleaning, duplicates, split,
+windows, pivots); its tokens are those it kept, and it remembers the ids of words that it met. datasets: the same
+Parquet file to windows with a pivot in its Arrow cache, by one process with the tokenizer's threads and by one process
+per core. datatrove: Parquet files of the cleaned texts to its token files, one task per core, unshuffled. The peers
+clean and split nothing.
 
     python -m benchmarks.triples --megabytes 100 --rounds 3
 """
@@ -18,7 +19,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -135,25 +136,36 @@ def measure(folder: Path, megabytes: float, rounds: int) -> dict[str, Any]:
     tokenizer = make_trained_tokenizer(store, raw["training"], CONFIG)
     documents = make_documents(store, raw["text"], CONFIG)
     texts = [text for frame in read_documents(documents) for text in frame["text"]]
-    runs, seconds = contenders(folder, raw["text"], tokenizer, texts), dict[str, list[float]]()
-    results = {}
+    runs = contenders(folder, raw["text"], tokenizer, texts)
+    seconds, processor, results = {name: list[float]() for name in runs}, {name: list[float]() for name in runs}, {}
     for _ in range(rounds):
         for name, run in runs.items():
             os.environ["TOKENIZERS_PARALLELISM"] = "true"  # datasets leaves it off for the rest of the process
-            began = time.perf_counter()
+            began, used = time.perf_counter(), sum(os.times()[:4])
             results[name] = run()
-            seconds.setdefault(name, []).append(time.perf_counter() - began)
+            seconds[name].append(time.perf_counter() - began)
+            processor[name].append(sum(os.times()[:4]) - used)
     tokens = dict.fromkeys(runs, results["bare"]) | {"stage": results["stage"].stats["tokens"]}
-    rates = {name: round(tokens[name] / statistics.median(times)) for name, times in seconds.items()}
+    rates, processor_rates = _rates(tokens, seconds), _rates(tokens, processor)
     return {
         "text_mb": round(sum(map(len, texts)) / 1e6, 1),
         "documents": len(texts),
         "rounds": rounds,
         "tokens": {"text": results["bare"], "kept_by_stage": tokens["stage"]},
         "tokens_per_s": rates,
-        "stage_over": {name: round(rates["stage"] / rate, 3) for name, rate in rates.items() if name != "stage"},
+        "stage_over": _over(rates),
+        "tokens_per_processor_s": processor_rates,
+        "stage_over_by_processor_s": _over(processor_rates),
         "absent": [peer for peer in ("datasets", "datatrove") if not importlib.util.find_spec(peer)],
     }
+
+
+def _rates(tokens: Mapping[str, Any], seconds: dict[str, list[float]]) -> dict[str, int]:
+    return {name: round(tokens[name] / statistics.median(times)) for name, times in seconds.items()}
+
+
+def _over(rates: dict[str, int]) -> dict[str, float]:
+    return {name: round(rates["stage"] / rate, 3) for name, rate in rates.items() if name != "stage"}
 
 
 def main() -> None:

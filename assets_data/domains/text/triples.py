@@ -1,13 +1,12 @@
 """The triples stage: windows of every document as flat token rows, one memory-mappable Arrow file per split.
 
 Each row is stored once; encoder ids, decoder ids and labels are views of it (layout in ``windows``, columns in
-``rows``). Streams: memory is bounded by ``batch_bytes``, a few row groups, what ``documents`` keeps, and at the end 66
-bytes per document, for the record root.
+``rows``). Streams: memory is bounded by ``batch_bytes``, a few row groups, what ``documents`` and the encoder keep, and
+at the end 66 bytes per document, for the record root.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -18,12 +17,12 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tokenizers import Tokenizer
 
 from assets_data.domains.text.clean import REASONS
 from assets_data.domains.text.config import TextConfig, TriplesConfig
 from assets_data.domains.text.documents import read_documents
 from assets_data.domains.text.drops import read_drops
+from assets_data.domains.text.encoder import Encoder
 from assets_data.domains.text.prefetch import ahead, mapped_ahead
 from assets_data.domains.text.progress import counted
 from assets_data.domains.text.read import SPLITS
@@ -79,11 +78,12 @@ def _build(
     writer: SnapshotWriter, documents: Snapshot, tokenizer: Snapshot, config: TextConfig, drops: Snapshot | None
 ) -> None:
     _require_same_documents(tokenizer, documents)
-    encoder = load_tokenizer(tokenizer)
+    bpe = load_tokenizer(tokenizer)
+    encoder = Encoder(bpe)
     dropped: Counter[str] = Counter(dict.fromkeys(DROPPED, 0) | documents.read_json("dropped.json"))
     with ExitStack() as stack:
-        sink = _Sink(writer, stack, _token_type(encoder))
-        encode = partial(_encoded, encoder, sink.token_type)
+        sink = _Sink(writer, stack, encoder.token_type)
+        encode = partial(_encoded, encoder)
         batches = _batches(ahead(read_documents(documents, read_drops(drops), dropped)), config.triples.batch_bytes)
         made = counted(mapped_ahead(encode, batches, IN_FLIGHT), _documents, documents.stats["rows"], "text/triples")
         for batch, ids_T, lengths_D, prompts_D in made:
@@ -91,7 +91,7 @@ def _build(
             dropped.update(lost, echo=sink.write(batch, ids_T, windows, config.triples))
     dropped[WITHOUT_WINDOW] = sink.without_window
     writer.write_json("dropped.json", dict(dropped))
-    writer.write_json("layout.json", _layout(documents, tokenizer, encoder.get_vocab_size(), config.triples))
+    writer.write_json("layout.json", _layout(documents, tokenizer, bpe.get_vocab_size(), config.triples))
     writer.records(table_records(writer.path / "records.parquet"))
     writer.splits |= sink.rows
     facts = {"rows": sum(sink.rows.values()), "tokens": sink.tokens, "documents": sink.documents}
@@ -123,7 +123,6 @@ class _Sink:
     """The open output files of one build, and what went into them so far."""
 
     def __init__(self, writer: SnapshotWriter, stack: ExitStack, token_type: np.dtype) -> None:
-        self.token_type = token_type
         self.rows: dict[str, int] = dict.fromkeys(SPLITS, 0)
         self.tokens, self.documents, self.without_window = 0, 0, 0
         self._schema = rows_schema(token_type)
@@ -177,10 +176,6 @@ def _documents(encoded: tuple[pl.DataFrame, np.ndarray, np.ndarray, np.ndarray])
     return len(encoded[0])
 
 
-def _token_type(tokenizer: Tokenizer) -> np.dtype:
-    return np.dtype(np.uint16 if tokenizer.get_vocab_size() <= 1 << 16 else np.uint32)
-
-
 def _batches(documents: Iterator[pl.DataFrame], batch_bytes: int) -> Iterator[pl.DataFrame]:
     """Documents in batches of about ``batch_bytes``."""
     number = (pl.col("prompt").str.len_bytes() + pl.col("text").str.len_bytes()).cum_sum() // batch_bytes
@@ -189,20 +184,13 @@ def _batches(documents: Iterator[pl.DataFrame], batch_bytes: int) -> Iterator[pl
         yield from numbered.partition_by("batch", maintain_order=True, include_key=False)
 
 
-def _encoded(
-    tokenizer: Tokenizer, token_type: np.dtype, batch: pl.DataFrame
-) -> tuple[pl.DataFrame, np.ndarray, np.ndarray, np.ndarray]:
+def _encoded(encoder: Encoder, batch: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray, np.ndarray, np.ndarray]:
     """The batch, its ids in one array (a prompt's before its text's), and int64 tokens per document: all of them, and
     its prompt's.
     """
-    encodings = tokenizer.encode_batch_fast(_texts(batch), add_special_tokens=False)
-    lengths = np.fromiter(map(len, encodings), np.int64, len(encodings)).reshape(len(batch), -1)
-    ids_T = np.fromiter(itertools.chain.from_iterable(e.ids for e in encodings), token_type, int(lengths.sum()))
-    lengths_D = lengths.sum(axis=1)
-    return batch, ids_T, lengths_D, lengths[:, 0] if lengths.shape[1] == 2 else np.zeros_like(lengths_D)
-
-
-def _texts(batch: pl.DataFrame) -> list[str]:
-    texts = batch.get_column("text").to_list()
-    prompts = batch.get_column("prompt").to_list()
-    return list(itertools.chain.from_iterable(zip(prompts, texts, strict=True))) if any(prompts) else texts
+    if not (batch.get_column("prompt") != "").any():
+        ids_T, lengths_D = encoder.encode(batch.get_column("text"))
+        return batch, ids_T, lengths_D, np.zeros_like(lengths_D)
+    both = batch.select(pl.concat_list("prompt", "text")).to_series()
+    ids_T, lengths = encoder.encode(both.explode())
+    return batch, ids_T, lengths.reshape(-1, 2).sum(axis=1), lengths[::2]
