@@ -1,7 +1,8 @@
 """A day's questions to one card in one call: ``python -m benchmarks.gpu --budget 540 --out DIR``.
 
-Needs what ``training`` needs and nothing of the other rooms: no Dagster, no Polars. A stage is skipped once the budget
-is gone, and the file says so; it is written after each stage, so a card that is taken away leaves what was measured.
+Needs what ``training`` needs and nothing of the other rooms: no Dagster, no Polars. A stage that the budget does not
+reach, or runs out in, is skipped, and the file says so; one that fails says why and ends no other. The file is written
+after each stage, so a card that is taken away leaves what was measured.
 On a machine without one every stage runs on the CPU, at the demo's size or, for tests, a tiny one.
 """
 
@@ -10,10 +11,11 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import math
 import platform
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,7 @@ from benchmarks.training_peers import (
     run_bare,
     run_hugging_face,
     run_lightning,
+    run_nanogpt,
 )
 from training.callbacks import Callback
 from training.checkpoint import read_state
@@ -46,14 +49,31 @@ TINY = {"model.layers": 1, "model.width": 16, "model.heads": 2, "model.context":
 PACKAGES = ("torch", "numpy", "pyarrow", "safetensors")
 
 
+class OutOfTime(Exception):
+    """The budget is gone."""
+
+
+class Within(Callback):
+    """Ends a run at the first edge after ``deadline``."""
+
+    def __init__(self, deadline: float) -> None:
+        self._deadline = deadline
+
+    def step_end(self, run: Any) -> None:
+        """Raises OutOfTime."""
+        if time.monotonic() >= self._deadline:
+            raise OutOfTime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """Sizes and place of one call."""
+    """Sizes and place of one call, and when (of ``time.monotonic``) it must be over."""
 
     updates: int
     changes: dict[str, Any]
     hrm: dict[str, Any]
     folder: Path
+    deadline: float = math.inf
 
     def config(self, **changes: Any) -> Any:
         """The loop benchmark's config, changed."""
@@ -67,8 +87,21 @@ class Bench:
         """Train in a folder of that name: seconds, updates per second after the first, and the checkpoint's id."""
         config = self.config(**changes)
         data = MadeUpRows(config.model.context + 1)
-        done = train(Unmeasured(), config, data, self.folder / name, code="b", callbacks=callbacks, world=world)  # type: ignore[arg-type]
-        return outcome(done)
+        return self.train(Unmeasured(), config, data, name, callbacks, world)
+
+    def train(
+        self, recipe: Any, config: Any, data: Any, name: str, callbacks: Sequence[Callback] = (), world: World = ALONE
+    ) -> dict[str, Any]:
+        """Train in a folder of that name; see :func:`outcome`. Raises OutOfTime."""
+        within = (*callbacks, Within(self.deadline))
+        return outcome(train(recipe, config, data, self.folder / name, code="b", callbacks=within, world=world))
+
+    def seconds(self, act: Callable[[], object]) -> float:
+        """How long ``act`` took. Raises OutOfTime where it must not begin any more."""
+        if (begun := time.monotonic()) >= self.deadline:
+            raise OutOfTime
+        act()
+        return time.monotonic() - begun
 
 
 def outcome(done: Any) -> dict[str, Any]:
@@ -104,8 +137,7 @@ def hrm_lm(bench: Bench) -> dict[str, Any]:
     for name, plan in HRM.items():
         config = config_of(bench.updates, {**bench.hrm, **plan})
         data: Any = data_of(config)
-        done = train(HRM_LM, config, data, bench.folder / f"hrm-{name}", code="b")
-        found[name] = outcome(done) | {"tokens_per_row": data.items_per_row}
+        found[name] = bench.train(HRM_LM, config, data, f"hrm-{name}") | {"tokens_per_row": data.items_per_row}
     return found
 
 
@@ -113,22 +145,19 @@ HRM = {"none": {}, "bf16": {"train.precision": "bf16"}, "lanes_2": {"train.lanes
 
 
 def peers(bench: Bench) -> dict[str, Any]:
-    """The bare loop, Stemma's, and those of Lightning and Hugging Face where these are there: seconds of each, in full
-    precision on the CPU, where the bare loop runs.
+    """The bare loop, nanoGPT's shape, Stemma's, and those of Lightning and Hugging Face where these are there: seconds
+    of each, in full precision on the CPU, where the bare loop runs.
     """
     config = bench.config(precision="none", device="cpu")
     data = MadeUpRows(config.model.context + 1)
-    begun = time.perf_counter()
-    run_bare(config, data)
-    bare = time.perf_counter() - begun
-    begun = time.perf_counter()
-    bench.run("peers", precision="none", device="cpu")
-    seconds = {"bare_s": bare, "stemma_s": time.perf_counter() - begun}
+    seconds = {
+        "bare_s": bench.seconds(lambda: run_bare(config, data)),
+        "nanogpt_shape_s": bench.seconds(lambda: run_nanogpt(config, data)),
+        "stemma_s": bench.seconds(lambda: bench.run("peers", precision="none", device="cpu")),
+    }
     for name, loop in (("lightning", run_lightning), ("transformers", run_hugging_face)):
         if importlib.util.find_spec(name):
-            begun = time.perf_counter()
-            loop(config, data)
-            seconds[f"{name}_s"] = time.perf_counter() - begun
+            seconds[f"{name}_s"] = bench.seconds(lambda loop=loop: loop(config, data))
     return seconds
 
 
@@ -233,17 +262,22 @@ STAGES: tuple[Callable[[Bench], dict[str, Any]], ...] = (
 )  # fmt: skip
 
 
-def measure(bench: Bench, budget: float, out: Path) -> dict[str, Any]:
-    """Every stage that begins within ``budget`` seconds; the document, as it lies in ``out/gpu.json``."""
-    begun, found = time.monotonic(), {"budget_s": budget, "stages": {}, "skipped": []}
+def measure(
+    bench: Bench, budget: float, out: Path, stages: Sequence[Callable[[Bench], Any]] = STAGES
+) -> dict[str, Any]:
+    """Every stage that ends within ``budget`` seconds; the document, as it lies in ``out/gpu.json``."""
+    bench = replace(bench, deadline=time.monotonic() + budget)
+    found: dict[str, Any] = {"budget_s": budget, "stages": {}, "skipped": [], "failed": {}}
     out.mkdir(parents=True, exist_ok=True)
-    for stage in STAGES:
-        since = time.monotonic()
-        if since - begun >= budget:
+    for stage in stages:
+        figures: dict[str, Any] = {}
+        try:
+            seconds = bench.seconds(lambda stage=stage, figures=figures: figures.update(stage(bench)))
+            found["stages"][stage.__name__] = {"seconds": seconds, "figures": figures}
+        except OutOfTime:
             found["skipped"].append(stage.__name__)
-        else:
-            figures = stage(bench)
-            found["stages"][stage.__name__] = {"seconds": time.monotonic() - since, "figures": figures}
+        except Exception as error:  # what one kernel or package cannot do is no reason to lose the other figures
+            found["failed"][stage.__name__] = f"{type(error).__name__}: {error}"
         (out / "gpu.json").write_text(json.dumps(found, indent=2) + "\n")
     return found
 
@@ -253,7 +287,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.gpu", description="Measure what fits a budget of seconds."
     )
-    parser.add_argument("--budget", type=float, default=540.0, help="seconds after which no stage begins")
+    parser.add_argument("--budget", type=float, default=540.0, help="seconds after which nothing goes on")
     parser.add_argument("--out", type=Path, required=True, help="folder of gpu.json")
     parser.add_argument("--updates", type=int, default=100)
     parser.add_argument("--tiny", action="store_true", help="a model of a few thousand parameters, for tests")
@@ -262,7 +296,8 @@ def main() -> None:
         tiny = {"changes": TINY, "hrm": TINY_HRM} if chosen.tiny else {"changes": {}, "hrm": {}}
         bench = Bench(updates=chosen.updates, folder=Path(folder), **tiny)
         found = measure(bench, chosen.budget, chosen.out)
-    print(f"{len(found['stages'])} stages, skipped: {', '.join(found['skipped']) or 'none'}")
+    skipped, failed = (", ".join(found[key]) or "none" for key in ("skipped", "failed"))
+    print(f"{len(found['stages'])} stages, skipped: {skipped}, failed: {failed}")
 
 
 if __name__ == "__main__":
