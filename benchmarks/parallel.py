@@ -5,8 +5,9 @@ in turn, several rounds, each round beginning with another one. Compared within 
 slope between a short and a long training (what a run costs once, its one checkpoint among it, does not count): in
 seconds of the clock, and of the processors by all processes together, which mean something on a machine that others
 use as well. On two processes each takes half of a batch; on one process rank 0 works alone while rank 1 waits. Stemma's
-loop writes metrics and digests; the bare loops write nothing. ``ahead_behind`` makes batches ahead by a thread and
-writes checkpoints behind the run.
+loop writes metrics and digests; the bare loops write nothing. Everything is as it is by default, batches made ahead by
+a thread on two processes among it; ``not_ahead`` makes none ahead, and ``ahead_behind`` also writes checkpoints behind
+the run.
 
     python -m benchmarks.parallel [short long]
 """
@@ -38,7 +39,7 @@ from training.loop import train
 from training.parallel.world import ALONE, World, joined
 from training.recipes.walk_lm.config import WalkLmConfig
 
-ROUNDS, PROCESSES, SHORT, LONG = 5, 2, 10, 90
+ROUNDS, PROCESSES, SHORT, LONG = 9, 2, 10, 90
 Contender = Callable[[WalkLmConfig, MadeUpRows, World], None]
 Lengths = tuple[int, int]
 
@@ -72,6 +73,7 @@ def stemma(lanes: int, **how: Any) -> Contender:
 TOGETHER: dict[str, Contender] = {
     "bare_ddp": run_bare,
     "lanes_2_exact": stemma(2),
+    "lanes_2_not_ahead": stemma(2, ahead=0),
     "lanes_4_exact": stemma(4),
     "lanes_2_fast": stemma(2, reduction="fast"),
     "lanes_2_fsdp": stemma(2, strategy="fsdp"),

@@ -8,7 +8,7 @@ known only once all were counted, so it comes last.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +19,10 @@ from assets_data.lineage import ConfigError
 from training.config import derived_seed
 from training.feed import Batch
 from training.generators import seed_generators
-from training.parallel.world import World
+from training.parallel.world import World, heard_in_passes
 
 if TYPE_CHECKING:
+    from training.parallel.replica import Replica
     from training.parallel.sharded import Sharded
     from training.run import Run
 
@@ -129,7 +130,7 @@ def _passes(run: Run, update: int, lane: int, batches: Sequence[Batch], last: bo
     for index, (batch, count) in enumerate(batches):
         weight = count / rows
         whole = run.sharded or run.replica
-        with whole.summing(last and index + 1 == len(batches)) if whole else contextlib.nullcontext():
+        with _together(whole, last and index + 1 == len(batches)) if whole else contextlib.nullcontext():
             losses = whole.losses(batch) if whole else run.losses(batch)
             if count or (whole and _is_finite(losses["loss"])):
                 run.precision.backward(losses["loss"] * weight)
@@ -139,6 +140,12 @@ def _passes(run: Run, update: int, lane: int, batches: Sequence[Batch], last: bo
         items += weight
     numbers = torch.stack([torch.tensor(items, dtype=torch.float64, device=run.device), *sums.values()])
     return Share([parameter.grad for parameter in run.parameters], numbers, list(sums))
+
+
+@contextlib.contextmanager
+def _together(whole: Sharded | Replica, summing: bool) -> Iterator[None]:
+    with heard_in_passes(), whole.summing(summing):
+        yield
 
 
 def _is_finite(loss: Tensor) -> bool:

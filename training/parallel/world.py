@@ -172,29 +172,52 @@ def joined(
 
     Raises ConfigError PARALLEL_WORLD for a number of processes that is no power of two, or a strategy that does not fit
     it: ``none`` is for one process, ``ddp`` and ``fsdp`` for several; not given, it is none or ddp by their number.
-    Raises AHEAD_NEGATIVE for fewer than no updates ahead.
+    Raises AHEAD_NEGATIVE for fewer than no updates ahead, PARALLEL_ENVIRONMENT where what a launcher says is missing.
     """
     if ahead is not None and ahead < 0:
         what, action = "fewer than no batches ahead", "0 makes every batch when it is asked for"
         raise ConfigError("AHEAD_NEGATIVE", what, where="--ahead", found=ahead, action=action)
-    size = int(os.environ.get("WORLD_SIZE", "1"))
+    size = _said("WORLD_SIZE", "1")
     strategy = strategy or ("ddp" if size > 1 else "none")
-    if size & (size - 1) or (size > 1) == (strategy == "none") or (strategy, reduction) == (FSDP, "fast"):
+    if size < 1 or size & (size - 1) or (size > 1) == (strategy == "none") or (strategy, reduction) == (FSDP, "fast"):
         what = f"strategy {strategy}, {reduction}, on {size} processes"
         action = "start 1, 2, 4, ... processes with torchrun; none is for one, ddp and fsdp for several, fast for ddp"
         raise ConfigError("PARALLEL_WORLD", what, where="--parallel", action=action)
     if size == 1:
         yield World(behind=behind, ahead=ahead)
         return
+    for name in ("RANK", "MASTER_PORT"):
+        _said(name)
     backend = "gloo"
     if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(_said("LOCAL_RANK", "0"))
         backend = "cpu:gloo,cuda:nccl"
     dist.init_process_group(backend, timeout=PATIENCE)
     try:
         yield World(rank=dist.get_rank(), size=size, strategy=strategy, reduction=reduction, behind=behind, ahead=ahead)
     finally:
         dist.destroy_process_group()
+
+
+def _said(name: str, otherwise: str = "") -> int:
+    """What the environment says by a variable of torchrun's."""
+    text = os.environ.get(name, otherwise)
+    if not text.isdecimal():
+        what, action = "a launcher's variable is no number", "start the processes with torchrun"
+        raise ConfigError("PARALLEL_ENVIRONMENT", what, where=name, found=text or "nothing", action=action)
+    return int(text)
+
+
+@contextlib.contextmanager
+def heard_in_passes() -> Iterator[None]:
+    """As around this project's own messages, where torch itself sends some among much else that it does."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not (isinstance(error, dist.DistBackendError) or "/gloo/" in str(error)):
+            raise
+        with _heard():
+            raise
 
 
 @contextlib.contextmanager

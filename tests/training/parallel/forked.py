@@ -2,10 +2,10 @@
 
 A plan is phases joined by commas, one group of processes after the other in one directory: ``4`` is four processes,
 ``4k1u5`` four of which rank 1 kills itself (SIGKILL) after update 5, ``2s1u5`` two of which rank 1 stalls there, and
-with ``t`` it gets a SIGTERM there, with ``d`` no file may grow in it from then on, with ``z`` it is stopped there until
-rank 0 has saved or waits for it, with ``n`` its weights are made NaN. ``2f`` are two over which the model is cut,
-``2b`` two that write checkpoints behind the run. What follows ``@`` only tells plans apart. Prints ``PLAN STATUS...``,
-a status per process, of every phase.
+with ``p`` it kills itself as the others begin the next update's pass, with ``t`` it gets a SIGTERM there, with ``d`` no
+file may grow in it from then on, with ``z`` it is stopped there until rank 0 has saved or waits for it, with ``n`` its
+weights are made NaN. ``2f`` are two over which the model is cut, ``2b`` two that write checkpoints behind the run. What
+follows ``@`` only tells plans apart. Prints ``PLAN STATUS...``, a status per process, of every phase.
 """
 
 import json
@@ -27,7 +27,7 @@ from training.callbacks import Callback
 from training.loop import train
 from training.parallel.world import exit_status, joined
 
-PHASE = re.compile(r"(?P<world>\d+)(?P<cut>f?)(?P<behind>b?)(?:(?P<kind>[kstdzn])(?P<rank>\d+)u(?P<update>\d+))?")
+PHASE = re.compile(r"(?P<world>\d+)(?P<cut>f?)(?P<behind>b?)(?:(?P<kind>[kpstdzn])(?P<rank>\d+)u(?P<update>\d+))?")
 
 
 SIGNALS = {"k": signal.SIGKILL, "t": signal.SIGTERM, "z": signal.SIGSTOP}
@@ -37,8 +37,12 @@ class Fault(Callback):
     def __init__(self, kind: str, update: int) -> None:
         self.kind, self.update = kind, update
 
+    def step_begin(self, run) -> None:
+        if run.update == self.update and self.kind == "p":  # the others are in a pass then
+            os.kill(os.getpid(), signal.SIGKILL)
+
     def step_end(self, run) -> None:
-        if run.update == self.update:
+        if run.update == self.update and self.kind != "p":
             if self.kind == "s":
                 threading.Event().wait()
             if self.kind == "d":

@@ -29,6 +29,17 @@ def check(root, plans):
         assert not list((root / plan).rglob(".tmp-*")), plan
 
 
+@pytest.mark.parametrize(
+    ("reduction", "plans"),
+    [("exact", ["2", "2fp1u5,2f", "2p1u5,2"]), ("fast", ["2", "2p1u5,2"])],
+    ids=["exact", "fast"],
+)
+def test_a_process_killed_while_another_is_in_a_pass_ends_it_with_75_too(tmp_path, reduction, plans):
+    statuses = drive(tmp_path, plans, reduction=reduction)
+    for plan in plans[1:]:
+        assert statuses[plan] == [[75, -9], [0, 0]] and outcome(tmp_path / plan) == outcome(tmp_path / "2")
+
+
 def test_a_random_rank_killed_at_a_random_update_ends_all_and_the_restart_is_bit_equal(tmp_path):
     check(tmp_path, kills(4))
 

@@ -71,6 +71,7 @@ def test_the_command_publishes_one_checkpoint_on_rank_0(tmp_path):
 
 
 UNFIT = [
+    ("0", None, "exact"),
     ("3", None, "exact"),
     ("2", "none", "exact"),
     ("1", "ddp", "exact"),
@@ -83,4 +84,16 @@ UNFIT = [
 def test_a_world_that_does_not_fit_its_strategy_is_refused(monkeypatch, size, strategy, reduction):
     monkeypatch.setenv("WORLD_SIZE", size)
     with pytest.raises(ConfigError, match="PARALLEL_WORLD"), joined(strategy, reduction):
+        pass
+
+
+@pytest.mark.parametrize(
+    "said", [{"WORLD_SIZE": "two"}, {"WORLD_SIZE": "2"}, {"WORLD_SIZE": "2", "RANK": "1"}], ids=str
+)
+def test_what_no_launcher_says_is_refused_by_the_name_of_the_variable(monkeypatch, said):
+    for name in ("RANK", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in said.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=r"PARALLEL_ENVIRONMENT.*torchrun"), joined():
         pass
