@@ -34,8 +34,7 @@ def to_dict(config: Any) -> dict[str, Any]:
 
 def read_sections(config: Any, sections: Sequence[str]) -> dict[str, Any]:
     """The JSON form of some sections of a config; of all of it where none is named."""
-    whole = to_dict(config)
-    return {name: whole[name] for name in sections} if sections else whole
+    return {name: _to_json(getattr(config, name)) for name in sections} if sections else to_dict(config)
 
 
 def from_dict(cls: type[T], values: Mapping[str, Any]) -> T:

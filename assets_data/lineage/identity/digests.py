@@ -33,7 +33,7 @@ def digest_bytes(data: bytes | memoryview) -> str:
     return PREFIX + hashlib.sha256(data).hexdigest()
 
 
-def digest_file(path: Path) -> str:
+def digest_file(path: Path | str) -> str:
     """The digest of a file's bytes, read in bounded chunks."""
     with open(path, "rb") as file:
         return PREFIX + hashlib.file_digest(file, "sha256").hexdigest()
@@ -70,7 +70,7 @@ def _is_simple(value: Any) -> bool:
             if type(name) is not str or not name.isascii() or not (type(item) is str or _is_simple(item)):
                 return False
         return True
-    return kind is list and all(map(_is_simple, value))
+    return kind is list and all(type(item) is str or _is_simple(item) for item in value)
 
 
 def digest_json(document: Any) -> str:

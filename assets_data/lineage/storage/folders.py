@@ -1,11 +1,36 @@
-"""What lies in a snapshot's folder: files, folders and links, none of which is followed."""
+"""What lies in a snapshot's folder: files, folders and links, none of which is followed; and JSON beside each other.
+
+Paths are strings here: a command over many slices asks for some hundred thousand, and ``pathlib`` costs more than the
+disk.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+_NOWHERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES, errno.EPERM}
+
+
+def json_files(folder: Path) -> list[Path]:
+    """Every entry ``*.json`` of a folder, by name; none where no folder can be read."""
+    try:
+        names = os.listdir(folder)
+    except OSError as error:
+        if error.errno in _NOWHERE:
+            return []
+        raise
+    return [folder / name for name in sorted(names) if name.endswith(".json")]
+
+
+def stem(name: str) -> str:
+    """``Path(name).stem`` of a listed file."""
+    last = name.rpartition("/")[2]
+    dot = last.rfind(".")
+    return last[:dot] if 0 < dot < len(last) - 1 else last
 
 
 def entries_below(folder: Path) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,12 @@ def read_pointer(path: Path) -> dict[str, Any]:
     if not (isinstance(snapshot, str) and _ID.fullmatch(snapshot) and (receipt is None or isinstance(receipt, str))):
         raise _no_pointer(path, document)
     return document
+
+
+@functools.lru_cache(maxsize=1 << 16)  # half a kilobyte each
+def read_pointer_once(path: str, _seen: object) -> dict[str, Any]:
+    """:func:`read_pointer` while the file stays as it was ``_seen``. What was read must not be changed."""
+    return read_pointer(Path(path))
 
 
 def _no_pointer(path: Path, found: Any) -> IntegrityError:

@@ -8,10 +8,11 @@ from typing import Any
 
 from assets_data.lineage.errors import DataError
 from assets_data.lineage.storage import atomic
-from assets_data.lineage.storage.names import read_pointer, require_kind, require_name
+from assets_data.lineage.storage.names import read_pointer, read_pointer_once, require_kind, require_name
 from assets_data.lineage.storage.record_rows import holds_any
 from assets_data.lineage.storage.shelves import Shelves
 from assets_data.lineage.storage.snapshot import Snapshot
+from assets_data.lineage.storage.verified import settled_keys
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -49,6 +50,8 @@ class Pointers(Shelves):
     def pointer(self, name: str) -> dict[str, Any] | None:
         """``{"snapshot", "receipt"}`` of a name, or None; nothing is verified."""
         path = self._pointer(name)
+        if seen := settled_keys(path):
+            return read_pointer_once(str(path), seen)
         return read_pointer(path) if path.exists() else None
 
     def all_names(self) -> list[str]:
@@ -64,7 +67,7 @@ class Pointers(Shelves):
         return sorted(path.stem for path in (self.root / "pointers" / require_name(prefix)).glob("*.json"))
 
     def _pointer(self, name: str) -> Path:
-        return self.root / "pointers" / f"{require_name(name)}.json"
+        return self.root.joinpath("pointers", f"{require_name(name)}.json")
 
     def _require_none_withdrawn(self, name: str, snapshot: Snapshot) -> None:
         if holds_any(snapshot, self.withdrawn):

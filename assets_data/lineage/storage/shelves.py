@@ -15,6 +15,7 @@ import numpy as np
 from assets_data.lineage.errors import IntegrityError
 from assets_data.lineage.receipts.byproducts import require_named
 from assets_data.lineage.storage import atomic, locks
+from assets_data.lineage.storage.folders import json_files
 from assets_data.lineage.storage.snapshot import Snapshot
 from assets_data.lineage.storage.tombstones import withdrawn_records
 
@@ -36,7 +37,7 @@ class Shelves:
 
     def snapshot_path(self, snapshot_id: str) -> Path:
         """Where a snapshot with this id is, or would be."""
-        return self.root / "snapshots" / snapshot_id.removeprefix("sha256:")
+        return self.root.joinpath("snapshots", snapshot_id.removeprefix("sha256:"))
 
     def opened(self, snapshot_id: str) -> Snapshot:
         """The snapshot in this id's place, its files not yet hashed.
@@ -62,7 +63,7 @@ class Shelves:
 
     def receipts(self, snapshot_id: str) -> list[Path]:
         """Every receipt for this id, by name."""
-        return sorted((self.root / "receipts" / snapshot_id.removeprefix("sha256:")).glob("*.json"))
+        return json_files(self.root.joinpath("receipts", snapshot_id.removeprefix("sha256:")))
 
     def snapshot_ids(self, folder: str = "snapshots") -> list[str]:
         """Every id that has a folder, sorted; what dead writers left and odd names are none. Likewise ``receipts``."""

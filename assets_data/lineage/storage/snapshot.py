@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,14 @@ import pyarrow as pa
 from assets_data.lineage.errors import StemmaError
 from assets_data.lineage.identity.digests import canonical_json, digest_file, digest_json, load_json, logical_digest
 from assets_data.lineage.identity.tables import read_table
-from assets_data.lineage.storage.folders import entries_below, folders_of, link_on_the_way
+from assets_data.lineage.storage.folders import entries_below, folders_of, link_on_the_way, stem
 from assets_data.lineage.storage.snapshot_json import MANIFEST, broken, read_manifest
 from assets_data.lineage.storage.verified import known_digest, settled_keys
+
+CHECKED = 1 << 17
+"""Lists of files, a kilobyte or two each, that a process keeps as it checked them: to parse one again costs a quarter
+of reading and checking it, and a snapshot that is parsed takes four times the memory."""
+_checked: dict[Hashable, bytes] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +55,7 @@ class Snapshot:
         One that has come to rest is read once while it stays as it is, for a chain opens each of its own many times.
         """
         seen = settled_keys(path / MANIFEST)
-        return _kept(path, seen) if seen else _parsed(path)
+        return _kept(path, seen) if seen else _snapshot(path, _read(path)[1])
 
     @property
     def bytes(self) -> int:
@@ -91,7 +96,7 @@ class Snapshot:
         """The directory holds what the list names and, of the parts, what the identity names; nothing is hashed."""
         for extra in sorted(set(entries_below(self.path)) - set(self.files) - {MANIFEST} - folders_of(self.files)):
             raise broken("SNAPSHOT_EXTRA_FILE", "a file nobody published", self.path / extra)
-        listed = sorted(Path(name).stem for name, entry in self.files.items() if entry["part"])
+        listed = sorted(stem(name) for name, entry in self.files.items() if entry["part"])
         if listed != sorted(self.content["parts"]):
             raise broken("SNAPSHOT_LIST", "files and identity differ", self.path, sorted(self.content["parts"]), listed)
 
@@ -100,7 +105,7 @@ class Snapshot:
 
         A link, or a file behind one, is none of the snapshot's.
         """
-        path, entry = Path(place := os.path.join(self.path, name)), self.files[name]
+        place, entry = os.path.join(self.path, name), self.files[name]
         try:
             seen = os.lstat(place)
         except OSError:
@@ -109,14 +114,14 @@ class Snapshot:
             if link := link_on_the_way(self.path, name):
                 raise broken("SNAPSHOT_LINK", "a link stands where a file or folder was published", link)
         if seen is None or not stat.S_ISREG(seen.st_mode):
-            raise broken("SNAPSHOT_FILE_MISSING", "a listed file is gone", path)
+            raise broken("SNAPSHOT_FILE_MISSING", "a listed file is gone", Path(place))
         if seen.st_size != entry["bytes"]:
-            raise broken("SNAPSHOT_FILE_SIZE", "a file has another size", path, entry["bytes"], seen.st_size)
-        if (digest := digest_file(path) if again else known_digest(path, seen)) != entry["sha256"]:
-            raise broken("SNAPSHOT_FILE_DIGEST", "a file's bytes changed", path, entry["sha256"], digest)
+            raise broken("SNAPSHOT_FILE_SIZE", "a file has another size", Path(place), entry["bytes"], seen.st_size)
+        if (digest := digest_file(place) if again else known_digest(place, seen)) != entry["sha256"]:
+            raise broken("SNAPSHOT_FILE_DIGEST", "a file's bytes changed", Path(place), entry["sha256"], digest)
 
     def _verify_parts(self) -> None:
-        parts = {Path(n).stem: _part_digest(self.path / n) for n, entry in self.files.items() if entry["part"]}
+        parts = {stem(n): _part_digest(self.path / n) for n, entry in self.files.items() if entry["part"]}
         if canonical_json(parts) != canonical_json(self.content["parts"]):
             raise broken("SNAPSHOT_CONTENT", "the parts do not say what the identity says", self.path)
 
@@ -131,15 +136,24 @@ def _part_digest(path: Path) -> Any:
 
 
 @functools.lru_cache(maxsize=1 << 12)  # some kilobytes each
-def _kept(path: Path, _seen: object) -> Snapshot:
-    return _parsed(path)
+def _kept(path: Path, seen: Hashable) -> Snapshot:
+    if raw := _checked.get(seen):
+        return _snapshot(path, load_json(raw, path))
+    raw, document = _read(path)
+    if len(_checked) < CHECKED:
+        _checked[seen] = raw
+    return _snapshot(path, document)
 
 
-def _parsed(path: Path) -> Snapshot:
-    document = read_manifest(path)
+def _read(path: Path) -> tuple[bytes, Mapping[str, Any]]:
+    raw, document = read_manifest(path)
     expected = digest_json(document["content"])
     if document["id"] != expected:
         raise broken("SNAPSHOT_ID", "the id does not match the content", path, expected, document["id"])
+    return raw, document
+
+
+def _snapshot(path: Path, document: Mapping[str, Any]) -> Snapshot:
     kind = document["content"]["kind"]
     names = ("id", "content", "stats", "files")
     return Snapshot(path=path, kind=kind, **{k: document[k] for k in names}, made=document.get("made", ""))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from assets_data.lineage.errors import IntegrityError
@@ -15,8 +15,11 @@ MANIFEST = "snapshot.json"
 _ENTRY = {"bytes": int, "sha256": str, "part": bool}
 
 
-def read_manifest(path: Path) -> Mapping[str, Any]:
-    """The ``snapshot.json`` of a snapshot's folder. Raises IntegrityError with one code per defect."""
+def read_manifest(path: Path) -> tuple[bytes, Mapping[str, Any]]:
+    """The ``snapshot.json`` of a snapshot's folder, as bytes and parsed.
+
+    Raises IntegrityError with one code per defect.
+    """
     manifest = path / MANIFEST
     if not manifest.is_file():
         raise broken("SNAPSHOT_INCOMPLETE", "no snapshot.json: this directory was never published", path)
@@ -30,7 +33,7 @@ def read_manifest(path: Path) -> Mapping[str, Any]:
             raise broken("SNAPSHOT_VERSION", "written by another schema version", manifest, SCHEMA, version)
     if problem := next(_shape_problems(document), None):
         raise broken("SNAPSHOT_SHAPE", f"snapshot.json is not what a snapshot writes: {problem}", manifest)
-    return document
+    return raw, document
 
 
 def _shape_problems(document: Any) -> Iterator[str]:
@@ -72,14 +75,7 @@ def _content_problems(content: Mapping[str, Any]) -> Iterator[str]:
 
 def _is_inside(name: str) -> bool:
     """Whether a file's name is a plain relative path: one spelling, and nothing that leads out of the snapshot."""
-    path = PurePosixPath(name)
-    return (
-        bool(path.parts)
-        and str(path) == name
-        and not path.is_absolute()
-        and ".." not in path.parts
-        and "\0" not in name
-    )
+    return "\0" not in name and not any(step in ("", ".", "..") for step in name.split("/"))
 
 
 def broken(code: str, what: str, where: Path, expected: object = None, found: object = None) -> IntegrityError:

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from assets_data.lineage.identity.digests import digest_json, load_json
-from assets_data.lineage.identity.merkle import sorted_records
+from assets_data.lineage.identity.merkle import WIDTH, sorted_records
 from assets_data.lineage.storage import atomic
+from assets_data.lineage.storage.folders import json_files
 
 FOLDER = "withdrawals"  # below the store's root
 WITHDRAWN = "withdrawn"  # the member of a receipt's arguments that lists what a source left out
@@ -31,10 +32,11 @@ def write_tombstone(root: Path, document: dict[str, Any]) -> Path:
 
 def read_tombstones(root: Path) -> list[dict[str, Any]]:
     """Every withdrawal. Raises IntegrityError when one cannot be read: what it withdrew is then not known."""
-    return [load_json(path.read_bytes(), path) for path in sorted((root / FOLDER).glob("*.json"))]
+    return [load_json(path.read_bytes(), path) for path in json_files(root / FOLDER)]
 
 
 def withdrawn_records(root: Path, further: Iterable[bytes] = ()) -> np.ndarray:
     """uint8[n, 32], ascending: every record that was withdrawn, and ``further`` ones."""
     listed = [bytes.fromhex(record) for document in read_tombstones(root) for record in document["records"]]
-    return sorted_records([*listed, *further])
+    every = [*listed, *further]
+    return sorted_records(every) if every else np.empty((0, WIDTH), np.uint8)  # each slice of a chain asks

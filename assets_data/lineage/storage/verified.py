@@ -27,7 +27,7 @@ def remember(path: Path, digest: str) -> None:
     _digests[_key(os.stat(path))] = digest
 
 
-def known_digest(path: Path, seen: os.stat_result | None = None) -> str:
+def known_digest(path: Path | str, seen: os.stat_result | None = None) -> str:
     """The file's digest: as this process found it before, else hashed now. ``seen`` is what the disk said of it just
     now, where that was asked.
     """

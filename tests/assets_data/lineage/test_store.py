@@ -15,7 +15,10 @@ import pytest
 from assets_data.lineage import DataError, IntegrityError, Snapshot, StorageError, Store, canonical_json
 from assets_data.lineage.identity.digests import digest_file
 from assets_data.lineage.receipts.code import ROOT
+from assets_data.lineage.storage import snapshot as snapshots
+from assets_data.lineage.storage import store as storing
 from assets_data.lineage.storage import verified
+from assets_data.lineage.storage.snapshot_json import MANIFEST
 from tests.assets_data.lineage.stages import CountConfig, make_counts
 
 
@@ -74,6 +77,56 @@ def test_a_look_verifies_a_snapshot_once_and_the_store_itself_each_time(store):
     for other in (store, store.looking()):
         with pytest.raises(IntegrityError):
             other.snapshot(made.id)
+
+
+def test_a_look_verifies_a_snapshot_once_however_many_it_meets_between(store, monkeypatch):
+    monkeypatch.setattr(verified, "SETTLED_NS", -3600 * 10**9)  # as if all files had come to rest
+    monkeypatch.setattr(storing, "SEEN", 1)
+    made, other = make_counts(store, CountConfig()), make_counts(store, CountConfig(rows=5))
+    look = store.looking()
+    assert [look.snapshot(one.id).id for one in (made, other)] == [made.id, other.id]
+    flip_byte(made.file("numbers.arrow"))
+    assert look.snapshot(made.id) == made.__class__.open(made.path)
+    look.snapshot(other.id)
+    listed = made.path / MANIFEST
+    os.utime(listed, ns=(1, 1))  # another list, for all that the disk says: what it lists is verified again
+    with pytest.raises(IntegrityError) as error:
+        look.snapshot(made.id)
+    assert error.value.code == "SNAPSHOT_FILE_DIGEST"
+
+
+def test_a_list_of_files_is_read_and_checked_once_until_it_changes(store, monkeypatch):
+    monkeypatch.setattr(verified, "SETTLED_NS", -3600 * 10**9)
+    made, read, read_bytes = make_counts(store, CountConfig()), [], Path.read_bytes
+    listed = made.path / MANIFEST
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path) or read_bytes(path))
+    first = Snapshot.open(made.path)
+    snapshots._kept.cache_clear()  # as if thousands of others had been opened since
+    assert Snapshot.open(made.path) == first and listed not in read  # it was checked as it was published
+    listed.write_bytes(read_bytes(listed).replace(b'"rows":100', b'"rows":101'))
+    snapshots._kept.cache_clear()
+    for _ in range(2):
+        with pytest.raises(IntegrityError) as error:
+            Snapshot.open(made.path)
+        assert error.value.code == "SNAPSHOT_ID"
+
+
+def test_a_pointer_is_read_once_until_it_is_moved(store, monkeypatch):
+    monkeypatch.setattr(verified, "SETTLED_NS", -3600 * 10**9)
+    made, other = make_counts(store, CountConfig()), make_counts(store, CountConfig(rows=5))
+    name, read, read_bytes = f"{made.kind}/a", [], Path.read_bytes
+    assert store.pointer(name) is None
+    store.point(name, made)
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path) or read_bytes(path))
+    place = store.root / "pointers" / f"{name}.json"
+    assert [store.pointer(name)["snapshot"] for _ in range(3)] == [made.id] * 3 and read.count(place) == 1
+    store.point(name, other)
+    assert store.pointer(name)["snapshot"] == other.id
+    place.write_bytes(b"{}")
+    for _ in range(2):
+        with pytest.raises(IntegrityError) as error:
+            store.pointer(name)
+        assert error.value.code == "POINTER_SHAPE"
 
 
 def test_receipts_of_what_is_opened_again_are_read_once_until_one_changes(store, monkeypatch):
