@@ -80,7 +80,8 @@ def _check_parents(store: Store, receipt: Receipt, nodes: Nodes) -> None:
     """Parents are of the kind that a receipt says, and have the receipts that they had when they were read."""
     for parent in receipt.parents:
         folder = store.root / "receipts" / parent.id.removeprefix("sha256:")
-        if lost := [receipt for receipt in parent.receipts if not (folder / f"{receipt}.json").is_file()]:
+        known = {receipt.id for receipt in nodes[parent.id].receipts} if parent.id in nodes else set[str]()
+        if lost := [name for name in parent.receipts if name not in known and not (folder / f"{name}.json").is_file()]:
             what = f"a receipt of its {parent.input} that was there when it was read is gone"
             raise IntegrityError("RECEIPT_LOST", what, expected=lost[0], where=receipt.path)
         snapshot = nodes[parent.id].snapshot if parent.id in nodes else None

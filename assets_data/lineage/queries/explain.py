@@ -46,10 +46,9 @@ def explain(
     many bytes there are, and what it returns bytes as they are done; ``evidence`` is what else to compare (see
     ``queries.evidence``).
     """
-    nodes = load_tree(store, [snapshot_id])
-    for check in (_check_statements, _check_shared_inputs):
-        for node in nodes.values():
-            note(node, check, node, nodes)
+    nodes = load_tree(store, [snapshot_id], lambda node: note(node, _check_statements, node))
+    for node in nodes.values():
+        note(node, _check_shared_inputs, node, nodes)
     check_memory(store, nodes)
     lookup = RecordLookup()
     hashed = hash_all(nodes, lookup, progress(_total_bytes(nodes)))
@@ -63,7 +62,8 @@ def _total_bytes(nodes: Mapping[str, Node]) -> int:
     return sum(entry["bytes"] for entries in files for entry in entries.values())
 
 
-def _check_statements(node: Node, _nodes: Mapping[str, Node]) -> None:
+def _check_statements(node: Node) -> None:
+    """Right after a node's receipts were read, while the process still has them parsed."""
     for receipt in node.receipts:
         check_statement(read_document(receipt.path), receipt.path)
 

@@ -6,7 +6,7 @@ the tree with its fault instead of ending the walk. Hashes nothing but the lists
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,8 +42,10 @@ class Node:
         return list(dict.fromkeys(parent.id for receipt in self.receipts for parent in receipt.parents))
 
 
-def load_tree(store: Store, roots: Iterable[str]) -> dict[str, Node]:
-    """Every ancestor of ``roots`` and the roots themselves, parents before children."""
+def load_tree(store: Store, roots: Iterable[str], check: Callable[[Node], None] = lambda node: None) -> dict[str, Node]:
+    """Every ancestor of ``roots`` and the roots themselves, parents before children; each is given to ``check`` once it
+    was read.
+    """
     done: dict[str, Node] = {}
     loaded: dict[str, Node] = {}
     path: set[str] = set()  # what is loaded and not done: all that led to where the walk is
@@ -62,6 +64,7 @@ def load_tree(store: Store, roots: Iterable[str]) -> dict[str, Node]:
             if found := _circle(node, path):
                 what = "a node is its own ancestor"
                 node.fault = node.fault or IntegrityError("LINEAGE_CYCLE", what, found=found, where=node.id)
+            check(node)
             kinds = {parent.id: parent.kind for receipt in node.receipts for parent in receipt.parents}
             pending += [(parent, kinds[parent]) for parent in reversed(node.parents) if parent not in loaded]
     return done

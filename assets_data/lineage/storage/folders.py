@@ -15,15 +15,19 @@ from typing import Any
 _NOWHERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES, errno.EPERM}
 
 
-def json_files(folder: Path) -> list[Path]:
-    """Every entry ``*.json`` of a folder, by name; none where no folder can be read."""
+def names_in(folder: Path) -> list[str]:
+    """Every name in a folder, sorted; none where no folder can be read."""
     try:
-        names = os.listdir(folder)
+        return sorted(os.listdir(folder))
     except OSError as error:
         if error.errno in _NOWHERE:
             return []
         raise
-    return [folder / name for name in sorted(names) if name.endswith(".json")]
+
+
+def json_files(folder: Path) -> list[Path]:
+    """Every entry ``*.json`` of a folder, by name; none where no folder can be read."""
+    return [folder / name for name in names_in(folder) if name.endswith(".json")]
 
 
 def stem(name: str) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from assets_data.lineage.errors import IntegrityError
 from assets_data.lineage.receipts.byproducts import require_named
 from assets_data.lineage.storage import atomic, locks
-from assets_data.lineage.storage.folders import json_files
+from assets_data.lineage.storage.folders import json_files, names_in
 from assets_data.lineage.storage.snapshot import Snapshot
 from assets_data.lineage.storage.tombstones import withdrawn_records
 
@@ -67,8 +67,7 @@ class Shelves:
 
     def snapshot_ids(self, folder: str = "snapshots") -> list[str]:
         """Every id that has a folder, sorted; what dead writers left and odd names are none. Likewise ``receipts``."""
-        names = (path.name for path in (self.root / folder).glob("[0-9a-f]*"))
-        return sorted(f"sha256:{name}" for name in names if re.fullmatch("[0-9a-f]{64}", name))
+        return [f"sha256:{name}" for name in names_in(self.root / folder) if re.fullmatch("[0-9a-f]{64}", name)]
 
     def run_dir(self, run_id: str) -> Path:
         """The mutable directory of one training run, made if needed."""
