@@ -14,7 +14,7 @@ from assets_data.lineage.queries.evidence import binding
 from assets_data.lineage.queries.explain import Tree, explain
 from assets_data.lineage.queries.tree import Node, load_tree, was_sealed
 from assets_data.lineage.receipts.receipt import Receipt
-from pipeline_defs.answers.answer import Answer, fault_document, plain, settings_in_words, short
+from pipeline_defs.answers.answer import Answer, fault_document, plain, rarely_collected, settings_in_words, short
 from pipeline_defs.answers.nodes import find_home
 from training.evidence import contradictions
 
@@ -23,6 +23,7 @@ EVIDENCE = (contradictions,)
 BAR_FROM_BYTES = 1 << 28  # hashing less is over before a bar would be read
 
 
+@rarely_collected()
 def explain_node(options: Namespace) -> Answer:
     """The answer for one node: tree, sources, code, environment, and the verdict."""
     tree = _with_bar(*find_home(options.node))

@@ -18,13 +18,14 @@ from assets_data.lineage.receipts.receipt import Parent, Receipt
 from assets_data.lineage.storage.names import require_kind
 from assets_data.sources.listing import one_listing
 from assets_data.stage import Stage, load
-from pipeline_defs.answers.answer import Answer, short
+from pipeline_defs.answers.answer import Answer, rarely_collected, short
 from pipeline_defs.answers.nodes import default_store
 from pipeline_defs.catalogue import TRAINING_STATE, catalogue
 
 UNNAMED = "@"  # between kind and id, where no name stands for a snapshot
 
 
+@rarely_collected()
 def status(options: Namespace) -> Answer:
     """Every name's standing; status 1 when any is stale."""
     store = default_store()

@@ -1,5 +1,6 @@
 """The whole tree, re-hashed: what is intact is said to be, and of what is not the right node is named."""
 
+import functools
 import itertools
 import random
 from collections import Counter
@@ -11,6 +12,8 @@ from assets_data.lineage.queries import hashing
 from assets_data.lineage.queries.explain import explain
 from assets_data.lineage.queries.record_lookup import RecordLookup
 from assets_data.lineage.queries.tree import load_tree
+from assets_data.lineage.receipts import reader
+from assets_data.lineage.storage import verified
 from tests.assets_data.lineage.injected import FAULTS, injected
 from tests.assets_data.lineage.mini_chain import (
     MiniConfig,
@@ -41,6 +44,17 @@ def test_an_intact_tree_names_every_node_once_parents_first(store):
     assert explanation.broken is None and sorted(order) == sorted({snapshot.id for snapshot in chain.values()})
     assert all(order.index(parent) < order.index(key) for key in order for parent in explanation.nodes[key].parents)
     assert explanation.hashed_bytes == sum(node.snapshot.bytes for node in explanation.nodes.values())
+
+
+def test_a_receipt_is_parsed_once_however_many_there_are(store, monkeypatch):
+    monkeypatch.setattr(verified, "SETTLED_NS", -3600 * 10**9)  # as if all files had come to rest
+    root = make_chain(store)["toy/gate_report"].id
+    parsed, parse = Counter(), reader.parse_bytes
+    monkeypatch.setattr(reader, "_kept", functools.lru_cache(maxsize=2)(reader._kept.__wrapped__))  # of thousands
+    monkeypatch.setattr(reader, "parse_bytes", lambda raw, path: parsed.update([path]) or parse(raw, path))
+    explanation = explain(store, root)
+    receipts = [receipt.path for node in explanation.nodes.values() for receipt in node.receipts]
+    assert explanation.broken is None and parsed == Counter(receipts)
 
 
 def test_of_two_faults_the_one_nearer_the_sources_is_named(store):
