@@ -70,7 +70,7 @@ def _is_simple(value: Any) -> bool:
             if type(name) is not str or not name.isascii() or not (type(item) is str or _is_simple(item)):
                 return False
         return True
-    return kind is list and all(type(item) is str or _is_simple(item) for item in value)
+    return kind is list and all(map(_is_simple, value))
 
 
 def digest_json(document: Any) -> str:
