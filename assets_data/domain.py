@@ -20,10 +20,14 @@ from typing import Any
 
 from assets_data import domains
 from assets_data.lineage import ConfigError
+from assets_data.lineage.receipts.code import has_source
 from assets_data.plugins import load_offers
+from assets_data.soundness import address_problems, is_plain, preset_problems, stage_problems, twice
 from assets_data.stage import Stage
 
 MANIFEST = "dataset_manifest"
+FUNCTIONS = ("slices", "standing", "grown", "recorded", "preview", "find", "carried", "tally", "alike", "embed")
+"""The members of a domain that name a function."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +73,11 @@ class Domain:
         return next(stage for stage in self.stages if stage.source)
 
     @property
+    def in_tree(self) -> bool:
+        """Whether it is one of Stemma's own."""
+        return self.stages[-1].make.startswith(f"{domains.__name__}.")
+
+    @property
     def manifest(self) -> str:
         """The kind of its last stage."""
         return f"{self.name}/{MANIFEST}"
@@ -108,6 +117,11 @@ def _found() -> tuple[dict[str, Domain], dict[str, str]]:
 
 def check_domain(domain: Domain) -> Iterable[str]:
     """Every rule of a domain that this one breaks."""
+    if not is_plain(domain.name):
+        yield f"{domain.name!r} is no name: letters, digits and underscores"
+    yield from _own_problems(domain)
+    yield from (problem for stage in domain.stages for problem in stage_problems(stage))
+    yield from (f"two stages make {kind}" for kind in twice(stage.kind for stage in domain.stages))
     kinds: list[str] = []
     if not domain.stages or domain.stages[-1].kind != domain.manifest:
         yield f"its last stage must be {domain.manifest}"
@@ -123,6 +137,19 @@ def check_domain(domain: Domain) -> Iterable[str]:
             if given.kind.partition("/")[0] == domain.name and given.kind not in kinds:
                 yield f"{stage.kind} reads {given.kind}, which is not listed before it"
         kinds.append(stage.kind)
+
+
+def _own_problems(domain: Domain) -> Iterable[str]:
+    """What a domain names besides its stages: functions, commands, jobs."""
+    yield from (f"it {problem}" for problem in address_problems({name: getattr(domain, name) for name in FUNCTIONS}))
+    if domain.commands and not has_source(domain.commands):
+        yield f"it names {domain.commands!r} as commands, which is not there"
+    for job in domain.jobs:
+        if not is_plain(job.name):
+            yield f"it has a job called {job.name!r}"
+        problems = [*preset_problems(job.presets), *address_problems({"run": job.run})]
+        yield from (f"its job {job.name} {problem}" for problem in problems)
+    yield from (f"it has two jobs called {name}" for name in twice(job.name for job in domain.jobs))
 
 
 def require_domain(name: str) -> Domain:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from assets_data.domain import Domain, broken_plugins, find_domains
 from assets_data.lineage import ConfigError
 from assets_data.lineage.queries.reach import PartChanges, Rules
+from assets_data.soundness import input_problems
 from assets_data.stage import Stage, load
 from training.recipe import Recipe, broken_recipes, discover
 from training.stages import recipe_stages
 
+T = TypeVar("T")
 TRAINING_STATE = "training_state"
 
 
@@ -85,36 +88,59 @@ class Catalogue:
 def catalogue() -> Catalogue:
     """What is in the tree and what installed packages offer."""
     domains, recipes = find_domains(), discover()
-    every = [stage for domain in domains.values() for stage in domain.stages]
-    broken = {**broken_plugins(), **broken_recipes()}
-    sound: dict[str, Recipe] = {}
-    for recipe in _parents_first(recipes.values()):
-        stages = recipe_stages(recipe)
-        made = {stage.kind for stage in [*every, *stages]}
-        if lacking := _lacking(stages, made):
-            broken[recipe.name] = f"nothing makes what it reads: {', '.join(lacking)}"
-            continue
-        sound[recipe.name] = recipe
-        every += stages
-    return Catalogue(domains, dict(sorted(sound.items())), {stage.kind: stage for stage in every}, broken)
+    refused = _same_jobs(domains.values())
+    for name in domains.keys() & recipes.keys():  # of two with one name the tree's is kept
+        refused[name] = f"a domain and a recipe are both called {name}"
+        if recipes[name].in_tree:
+            domains = _without(domains, [name])
+        else:
+            recipes = _without(recipes, [name])
+    domains = _without(domains, _same_jobs(domains.values()))
+    every: list[Stage] = []
+    refused |= _grow({name: domain.stages for name, domain in domains.items()}, every)
+    refused |= _grow({name: recipe_stages(recipe) for name, recipe in recipes.items()}, every)
+    broken, made = {**broken_plugins(), **broken_recipes(), **refused}, {stage.owner for stage in every}
+    return Catalogue(
+        _without(domains, domains.keys() - made),
+        _without(recipes, recipes.keys() - made),
+        {stage.kind: stage for stage in every},
+        broken,
+    )
 
 
-def _lacking(stages: Iterable[Stage], made: Collection[str]) -> list[str]:
-    return sorted({given.kind for stage in stages for given in stage.inputs.values()} - set(made))
+def _without(named: Mapping[str, T], names: Iterable[str]) -> dict[str, T]:
+    left_out = set(names)
+    return {name: one for name, one in named.items() if name not in left_out}
 
 
-def _parents_first(recipes: Iterable[Recipe]) -> list[Recipe]:
-    """Recipes after those whose checkpoints or tables they read; a circle keeps its order and is found lacking."""
-    waiting, done, order = list(recipes), set[str](), list[Recipe]()
-    while waiting:
-        names = {recipe.name for recipe in waiting}
-        ready = [recipe for recipe in waiting if not _owners_read(recipe) & (names - {recipe.name})] or waiting
-        order += ready
-        done |= {recipe.name for recipe in ready}
-        waiting = [recipe for recipe in waiting if recipe.name not in done]
-    return order
+def _grow(owners: Mapping[str, Sequence[Stage]], every: list[Stage]) -> dict[str, str]:
+    """Add to ``every`` the stages of those that read what is made by then; why the others cannot be made, by name.
+
+    Whoever reads another one's comes after it, and a circle is never ready.
+    """
+    waiting = dict(owners)
+    while ready := [name for name, stages in waiting.items() if not _problems(stages, every)]:
+        for name in ready:
+            every += waiting.pop(name)
+    return {name: "; ".join(_problems(stages, every)) for name, stages in waiting.items()}
 
 
-def _owners_read(recipe: Recipe) -> set[str]:
-    given = [*recipe.inputs.values(), *(i for stage in recipe.derived for i in stage.inputs.values())]
-    return {one.kind.partition("/")[0] for one in given}
+def _problems(stages: Iterable[Stage], made: Iterable[Stage]) -> list[str]:
+    """What some stages, parents first, read that is not made, or not as they read it."""
+    sliced = {stage.kind: stage.sliced for stage in made}
+    found: set[str] = set()
+    for stage in stages:
+        found.update(input_problems(stage, sliced))
+        sliced[stage.kind] = stage.sliced
+    return sorted(found)
+
+
+def _same_jobs(domains: Iterable[Domain]) -> dict[str, str]:
+    """The domains with a job that is called as another one's; those of the tree keep theirs."""
+    taken: dict[str, str] = {}
+    found: dict[str, str] = {}
+    for domain in sorted(domains, key=lambda domain: not domain.in_tree):
+        for job in domain.jobs:
+            if taken.setdefault(job.name, domain.name) != domain.name:
+                found[domain.name] = f"the domain {taken[job.name]} has a job called {job.name} too"
+    return found

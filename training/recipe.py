@@ -25,8 +25,10 @@ import numpy as np
 
 from assets_data.lineage import ConfigError, Snapshot, Store
 from assets_data.plugins import load_offers
+from assets_data.soundness import address_problems, argument_problems, is_plain, preset_problems, stage_problems, twice
 from assets_data.stage import Input, Stage
 from training import recipes
+from training.config import TrainConfig
 from training.config import problems as train_problems
 from training.data import Data
 from training.findings import Evaluation, Findings, Issue
@@ -130,6 +132,11 @@ class Recipe:
         """The package whose source, with all that it imports, is this recipe's code."""
         return type(self).__module__.rpartition(".")[0] or type(self).__module__
 
+    @property
+    def in_tree(self) -> bool:
+        """Whether it is one of Stemma's own."""
+        return type(self).__module__.startswith(f"{recipes.__name__}.")
+
     def check(self, config: Any) -> Iterator[Issue]:
         """Every contradiction in the config alone; those of ``config.train`` are found here."""
         return (Issue.error(*problem) for problem in train_problems(config.train))
@@ -214,19 +221,38 @@ def check_recipe(recipe: Recipe) -> Iterator[str]:
     members = ((name, getattr(type(recipe), name)) for name in dir(type(recipe)))
     abstract = [name for name, member in members if getattr(member, "__isabstractmethod__", False)]
     yield from (f"it does not define {name}" for name in abstract)
-    for name, make in recipe.presets.items() if not missing else ():
-        if not isinstance(make(), recipe.config_type):
-            yield f"its preset {name} gives no {recipe.config_type.__name__}"
+    if missing:
+        return
+    yield from _own_problems(recipe)
+    yield from (problem for stage in recipe.derived for problem in stage_problems(stage))
+    kinds = [*(stage.kind for stage in recipe.derived), *(f"{recipe.name}/{stage}" for stage in (*STAGES, PROMOTED))]
+    yield from (f"two stages make {kind}" for kind in twice(kinds))
     if not recipe.inputs:
         yield "it reads nothing: inputs is empty"
     for name, given in recipe.inputs.items():
         if given.many:
             yield f"its input {name} is the {given.kind} of many slices; a recipe reads single snapshots"
-    for stage in recipe.derived if not missing else ():
+    for stage in recipe.derived:
         if stage.owner != recipe.name:
             yield f"its stage {stage.kind} does not begin with {recipe.name}/"
         if stage.sliced and all(given.many for given in stage.inputs.values()):
             yield f"its stage {stage.kind} is made slice by slice and reads nothing of one slice"
+
+
+def _own_problems(recipe: Recipe) -> Iterator[str]:
+    """Name, presets, and what it names besides its stages."""
+    if not is_plain(recipe.name):
+        yield f"{recipe.name!r} is no name: letters, digits and underscores"
+    yield from (f"it {problem}" for problem in preset_problems(recipe.presets))
+    yield from (f"it {problem}" for problem in address_problems({"figures": recipe.figures}))
+    yield from (f"it {problem}" for problem in argument_problems(recipe.inputs, "recipe", "preflight", "checkpoint"))
+    if isinstance(recipe.needs, str):
+        yield f"needs is the single word {recipe.needs!r}, not a sequence of import names"
+    for name, make in recipe.presets.items():
+        if not isinstance(config := make(), recipe.config_type):
+            yield f"its preset {name} gives no {recipe.config_type.__name__}"
+        elif not isinstance(getattr(config, "train", None), TrainConfig):
+            yield f"its preset {name} has no train that is a TrainConfig"
 
 
 def find_recipe(name: str) -> Recipe:

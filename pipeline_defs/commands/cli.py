@@ -10,8 +10,9 @@ import traceback
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
-from assets_data.domain import find_domains
+from assets_data.domain import Domain, find_domains
 from assets_data.lineage import ConfigError, StemmaError
 from assets_data.stage import load
 from pipeline_defs.answers.answer import plain
@@ -108,10 +109,20 @@ def make_parser() -> argparse.ArgumentParser:
     generate.add_parsers(commands)
     embed.add_parsers(commands)
     new.add_parsers(commands)
-    for domain in find_domains().values():
+    for domain in sorted(find_domains().values(), key=lambda domain: not domain.in_tree):
         if domain.commands:
-            load(f"{domain.commands}:add_parsers")(commands, Tools())
+            _add_commands(domain, commands)
     return parser
+
+
+def _add_commands(domain: Domain, commands: Any) -> None:
+    """Those of a domain. A stranger's that cannot be added are named and left out: every other command goes on."""
+    try:
+        load(f"{domain.commands}:add_parsers")(commands, Tools())
+    except (Exception, SystemExit) as error:
+        if domain.in_tree:
+            raise
+        print(f"commands of {domain.name} were left out: {type(error).__name__}: {error}", file=sys.stderr)
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -84,7 +84,15 @@ def test_a_recipe_that_reads_many_slices_or_makes_slices_of_nothing_is_left_out(
 
     class Odd(type(discover()["hrm_lm"])):
         inputs = {"rows": Many("text/triples")}
-        derived = (Stage(kind="hrm_lm/states", make="a:b", says="", inputs={"t": Many("text/triples")}, sliced=True),)
+        derived = (
+            Stage(
+                kind="hrm_lm/states",
+                make="training.recipes:x",
+                says="",
+                inputs={"t": Many("text/triples")},
+                sliced=True,
+            ),
+        )
 
     problems = list(check_recipe(Odd()))
     assert len(problems) == 2 and "many slices" in problems[0] and "slice by slice" in problems[1]

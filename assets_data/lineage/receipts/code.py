@@ -56,6 +56,14 @@ def _source_digest(modules: Iterable[str]) -> str:
     return digest_json({file.name: digest for file, digest in seen.items()})
 
 
+def has_source(module: str) -> bool:
+    """Whether a module, or a package, of this project or of an installed one is there. Imports nothing."""
+    try:
+        return bool(_sources(module))
+    except ConfigError:
+        return False
+
+
 def _read(file: _File) -> tuple[str, list[_File]]:
     """The digest of a source file and what it imports: read once per process, for as long as the file stays as it is.
 
