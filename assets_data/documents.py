@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TypedDict, TypeVar
 from assets_data.lineage import IntegrityError, Snapshot
 
 LAYOUT, MANIFEST, REGISTRATION = "layout.json", "manifest.json", "registration.json"
-FACTS, RESULT = "training.json", "result.json"
+FACTS, RESULT, NOTES = "training.json", "result.json", "parts.json"
 VERSIONS = {LAYOUT: 1, MANIFEST: 1, REGISTRATION: 2, FACTS: 2, RESULT: 2}
 """The latest version of each that this code reads; one without ``schema_version`` is of the first."""
 
@@ -76,6 +76,24 @@ class Result(TypedDict):
     metrics: dict[str, Any]
     metadata: dict[str, Any]
     summary: list[str]
+
+
+class SourceNotes(TypedDict):
+    """What a source stage may note of what it read: origin, licence, and of each part ``bytes`` and more."""
+
+    origin: str
+    licence: str
+    parts: list[dict[str, Any]]
+
+
+def read_source_notes(snapshot: Snapshot) -> SourceNotes | None:
+    """None where the source noted nothing, or a domain keeps something else under that name."""
+    values = snapshot.read_json(NOTES) if NOTES in snapshot.files else None
+    if not isinstance(values, dict) or not all(isinstance(values.get(name), str) for name in ("origin", "licence")):
+        return None
+    parts = values.get("parts")
+    sized = isinstance(parts, list) and all(isinstance(p, dict) and isinstance(p.get("bytes"), int) for p in parts)
+    return typing.cast(SourceNotes, values) if sized else None
 
 
 def read_layout(snapshot: Snapshot, shape: type[Shape]) -> Shape:

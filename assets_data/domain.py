@@ -41,7 +41,8 @@ class Domain:
     - ``recorded(store, slice_name) -> overrides``: the settings of the source stage that the slice's own source was
       recorded with; nothing where it was not.
     - ``preview(store, table_snapshot) -> row -> text``: what a training row says, for people.
-    - ``find(snapshots, text) -> {record: (where, excerpt)}``: the records that say something.
+    - ``find(snapshots, text) -> {record: (where, excerpt)}``: the records that say something; without it the
+      columns of text in the source's tables are searched.
     - ``carried(snapshots, records) -> {record: {field: values}}``: what sources say of records besides their content,
       as settings asked them to; nothing for one of which nothing is kept.
     - ``tally(snapshots) -> {field: {value: rows}}``: the same fields over all records of these sources, for reports.
@@ -125,6 +126,8 @@ def check_domain(domain: Domain) -> Iterable[str]:
     kinds: list[str] = []
     if not domain.stages or domain.stages[-1].kind != domain.manifest:
         yield f"its last stage must be {domain.manifest}"
+    elif domain.stages[-1].sliced:
+        yield f"{domain.manifest} is made slice by slice: there must be one over all of them"
     sources = [stage for stage in domain.stages if stage.source]
     if not sources:
         yield "no stage is its source"

@@ -42,7 +42,7 @@ def _registered_inputs(node: Node) -> Iterator[str]:
 
 
 def _registered(receipt: Receipt, nodes: Nodes) -> Iterator[str]:
-    """Who stands on a preflight has its settings and inputs."""
+    """Whatever has a preflight as a parent has its settings and inputs."""
     read = {(parent.input, parent.id) for parent in receipt.parents}
     for parent in receipt.parents:
         document = _document(nodes[parent.id].snapshot, REGISTRATION) if parent.id in nodes else {}

@@ -18,7 +18,7 @@ from training.recipe import discover
 
 
 def learner_leaks(store: Store, inputs: Mapping[str, Snapshot]) -> list[Leak]:
-    """The leaks of everything that the inputs stand on."""
+    """The leaks of the inputs and of all their ancestors."""
     domains = find_domains()
     stages = [stage for domain in domains.values() for stage in domain.stages]
     stages += [stage for recipe in discover().values() for stage in recipe.derived]

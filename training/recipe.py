@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from assets_data.lineage import ConfigError, Snapshot, Store
+from assets_data.lineage.receipts.code import has_source
 from assets_data.plugins import load_offers
 from assets_data.soundness import address_problems, argument_problems, is_plain, preset_problems, stage_problems, twice
 from assets_data.stage import Input, Stage
@@ -243,6 +244,8 @@ def _own_problems(recipe: Recipe) -> Iterator[str]:
     """Name, presets, and what it names besides its stages."""
     if not is_plain(recipe.name):
         yield f"{recipe.name!r} is no name: letters, digits and underscores"
+    if not has_source(recipe.package):
+        yield f"its package {recipe.package} has no source to be hashed"
     yield from (f"it {problem}" for problem in preset_problems(recipe.presets))
     yield from (f"it {problem}" for problem in address_problems({"figures": recipe.figures}))
     yield from (f"it {problem}" for problem in argument_problems(recipe.inputs, "recipe", "preflight", "checkpoint"))

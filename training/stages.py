@@ -191,7 +191,7 @@ def make_gate_report(
 
 
 def _ancestors(store: Store, inputs: Mapping[str, Snapshot]) -> list[Path]:
-    """All that the inputs stand on, with receipts, for a process that is shut in: each is asked whether a learner
+    """All ancestors of the inputs, with receipts, for a process that is shut in: each is asked whether a learner
     saw what is held out, and an encoder is judged as it was registered.
     """
     if not store.builder:

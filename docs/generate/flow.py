@@ -47,7 +47,7 @@ def shortest_links(links: Mapping[str, set[str]]) -> Links:
 
 
 def _rows(links: Links) -> dict[str, int]:
-    """The longest way from a source. A recipe may stand on one whose name comes later."""
+    """The longest way from a source. A recipe may read one whose name comes later."""
     rows: dict[str, int] = {}
     for node in graphlib.TopologicalSorter(links).static_order():
         rows[node] = max((rows[parent] + 1 for parent in links[node]), default=0)

@@ -43,9 +43,9 @@ every deep maze, 16 .635 of them, 12, 13 and 15 .207, .277 and .295. Seeds 12 an
 | reach and window | 1,600 and 1,000 | 1.000 | .998 |
 | window alone, everything judged | 1,600 and 1,000 | 1.000 | .111 |
 | window alone, without relative positions | 1,000 | about .72 (watched mazes) | |
-| far cells taught as "not yet", no window | 1,600 | .159 | 1.000 |
-| far cells taught as "not yet", window | 1,600 and 1,000 | 1.000 | .142 |
-| far cells taught as "not yet", window in the core alone | 1,600 | .996 | |
+| far cells trained to say "not yet", no window | 1,600 | .159 | 1.000 |
+| far cells trained to say "not yet", window | 1,600 and 1,000 | 1.000 | .142 |
+| far cells trained to say "not yet", window in the core alone | 1,600 | .996 | |
 
 With reach and window and 1,600 updates the development seeds 15, 100, 101 and 102 solved .999, 1.000, 1.000 and 1.000
 of the deep mazes. Earlier tries that helped less or not at all, all on seed 100 and short: single steps as segments,

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from assets_data.documents import SourceNotes, read_source_notes
 from assets_data.lineage import Store
 from assets_data.lineage.queries.evidence import binding
 from assets_data.lineage.queries.explain import Tree, explain
@@ -127,8 +128,7 @@ def _tree_lines(tree: Tree, node_id: str, lead: str, below: str, seen: set[str])
 def _source_facts(node: Node) -> list[str]:
     """One line per receipt that read files from outside, else what the snapshot noted of its source."""
     facts = [f"{len(a.sources)} files named in receipt {short(a.id)}" for a in node.receipts if a.sources]
-    if not node.parents and node.snapshot and "parts.json" in node.snapshot.files and not node.fault:
-        notes = node.snapshot.read_json("parts.json")
+    if notes := _notes(node):
         size = sum(part["bytes"] for part in notes["parts"])
         facts.append(f"{notes['origin']}, {len(notes['parts'])} files, {size:,} bytes, licence {notes['licence']}")
     return facts
@@ -184,9 +184,13 @@ def _node_document(node: Node) -> dict[str, Any]:
 
 
 def _source_parts(node: Node) -> list[dict[str, Any]]:
-    if not node.parents and node.snapshot and "parts.json" in node.snapshot.files and not node.fault:
-        return node.snapshot.read_json("parts.json")["parts"]
-    return []
+    notes = _notes(node)
+    return notes["parts"] if notes else []
+
+
+def _notes(node: Node) -> SourceNotes | None:
+    """What a source that is whole noted of what it read."""
+    return read_source_notes(node.snapshot) if node.snapshot and not node.parents and not node.fault else None
 
 
 def _receipt_document(receipt: Receipt) -> dict[str, Any]:

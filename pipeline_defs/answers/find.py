@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from assets_data.lineage.queries.reach import all_nodes
+from assets_data.lineage.queries.said import find_said
 from assets_data.stage import load
 from pipeline_defs.answers.answer import Answer
 from pipeline_defs.answers.carried import carried_fields, in_words
@@ -22,6 +23,9 @@ def find(options: Namespace) -> Answer:
     for domain in catalogue().domains.values():
         if domain.find:
             found |= load(domain.find)(snapshots, words)
+            continue
+        sources = {stage.kind for stage in domain.stages if stage.source}
+        found |= find_said((snapshot for snapshot in snapshots if snapshot.kind in sources), words)
     fields = carried_fields(snapshots, found)
     rows = [
         {

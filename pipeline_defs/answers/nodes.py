@@ -104,7 +104,10 @@ def find_record(store: Store, text: str) -> bytes:
     if len(found) != 1:
         code = "RECORD_AMBIGUOUS" if found else "RECORD_UNKNOWN"
         what = "several records begin like that" if found else "no record in this store begins like that"
-        raise DataError(code, what, expected="a record id or an unambiguous beginning of one", found=text)
+        action = "give more of its 64 characters; `stemma find WORDS` and `stemma batch` show ids"
+        raise DataError(
+            code, what, expected="a record id or an unambiguous beginning of one", found=text, action=action
+        )
     return found.pop()
 
 

@@ -11,15 +11,15 @@ from assets_data.lineage import DataError, IntegrityError, Snapshot, canonical_j
 from assets_data.lineage.queries.proof import check_document, prove_record
 from assets_data.lineage.queries.tree import load_tree
 from assets_data.lineage.storage.atomic import write_bytes, write_json
-from assets_data.lineage.storage.records import parse_record
 from pipeline_defs.answers.answer import Answer, read_given
-from pipeline_defs.answers.nodes import default_store, find_id, find_node
+from pipeline_defs.answers.nodes import default_store, find_id, find_node, find_record, find_store
 from pipeline_defs.answers.retention.needs import PROOFS
 
 
 def prove(options: Namespace) -> Answer:
     """Prove (and check the proof before showing it); status 1 where the record is absent."""
-    snapshot, record = find_node(options.node), parse_record(options.record)
+    snapshot = find_node(options.node)
+    record = find_record(find_store(options.node), options.record)
     if snapshot.content["records"] is None:
         raise _no_records(snapshot.id)
     document = prove_record(snapshot, record)

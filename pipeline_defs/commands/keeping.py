@@ -28,7 +28,7 @@ def add_parsers(commands: Any) -> None:
     gc.add_argument("--withdrawn", action="store_true", help=text)
     text = "keep what was made or used in so many days (default 14; never less than an hour)"
     gc.add_argument("--keep-days", type=float, default=14.0, metavar="DAYS", help=text)
-    text = "a legal hold: nothing may remove a node, nor what it stands on, until it is released"
+    text = "a legal hold: nothing may remove a node, nor its ancestors, until it is released"
     hold = add_answer(commands, "hold", f"{_WHERE}retention.command:hold", text)
     hold.add_argument("node", nargs="?", metavar="NODE", help=NODE)
     hold.add_argument("--reason", default="no reason given", help="who asked for it and why")

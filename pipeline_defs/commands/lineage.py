@@ -18,7 +18,7 @@ def add_parsers(commands: Any) -> None:
     )
     text = "re-hash a node and its receipts, offline"
     verify = _add(commands, "verify", f"{_WHERE}nodes:verify", text, node=NODE)
-    text = "also require that it and all it stands on was made sealed"
+    text = "also require that it and all its ancestors were made sealed"
     verify.add_argument("--sealed", action="store_true", help=text)
     verify.add_argument("--key", metavar="PUBLIC.pem", help="also require signatures by this EC key")
     _add(commands, "explain", f"{_WHERE}explain:explain_node", "the whole tree, every node hashed again", node=NODE)

@@ -25,7 +25,7 @@ AssetJob = Any
 def chain_jobs(known: Catalogue) -> list[AssetJob]:
     """``<domain>_to_checkpoint``: a domain's stages and the recipes on them; ``retrain_<recipe>``: a recipe's own."""
     return [
-        *(_from_domain(known, domain) for domain in known.domains if _standing_on(known, domain)),
+        *(_from_domain(known, domain) for domain in known.domains if _recipes_on(known, domain)),
         *(_of_recipe(known, recipe) for recipe in known.recipes),
         *(_of_slices(known, domain) for domain in known.domains),
     ]
@@ -41,7 +41,7 @@ def job_of(defs: dg.Definitions, keys: Iterable[dg.AssetKey]) -> dg.JobDefinitio
 
 
 def _from_domain(known: Catalogue, domain: str) -> AssetJob:
-    recipes = _standing_on(known, domain)
+    recipes = _recipes_on(known, domain)
     return dg.define_asset_job(
         f"{domain}_to_checkpoint",
         selection=_assets(known, {domain, *recipes}),
@@ -87,7 +87,7 @@ def _gpu() -> dict[str, str]:
     return {GPU: "true", **operations().gpu_tags}
 
 
-def _standing_on(known: Catalogue, domain: str) -> list[str]:
+def _recipes_on(known: Catalogue, domain: str) -> list[str]:
     """The recipes that read something of a domain, and of no other domain."""
     above = {name: {stage.owner for stage in known.above([f"{name}/gate_report"])} for name in known.recipes}
     return [name for name, owners in above.items() if owners & known.domains.keys() == {domain}]

@@ -79,4 +79,4 @@ def make_dataset(context: dg.OpExecutionContext, known: Catalogue, domain: str, 
     chain = plan_stages(domain, sorted(kinds), operations().preset, settings, kinds, context.run.tags.get(tags.CHAIN))
     with hold(stemma_root() / ROOT_LOCK, f"run {context.run_id[:8]} of {context.job_name}", say=context.log.info):
         run_chain(context.instance, chain, {domain: whole})
-    context.log.info(f"the dataset of {domain} stands on {len(whole)} slices")
+    context.log.info(f"the dataset of {domain} is made of {len(whole)} slices")

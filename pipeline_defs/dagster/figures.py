@@ -1,6 +1,6 @@
 """What the UI shows of a recipe's checkpoint and gate report besides their facts: verdict, numbers, curves, lineage.
 
-The verdict and what it stands on come first; every number is a number, so that Dagster plots it over the runs.
+The verdict and its ancestors come first; every number is a number, so that Dagster plots it over the runs.
 """
 
 from __future__ import annotations

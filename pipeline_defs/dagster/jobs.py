@@ -17,7 +17,7 @@ from pipeline_defs.dagster.stage_config import StageConfig
 
 @dg.op(description="Hashes every node that a name stands for, with all its ancestors; fails where one is broken.")
 def verify_nodes(context: dg.OpExecutionContext, store: StoreResource) -> None:
-    """Whole trees of the nodes that no other named one stands on."""
+    """Whole trees of the nodes from which no other named one descends."""
     opened = store.open()
     ids = {entry["snapshot"] for name in opened.all_names() if (entry := opened.pointer(name))}
     below = {parent for node in load_tree(opened, sorted(ids)).values() for parent in node.parents}
@@ -33,7 +33,7 @@ def verify_nodes(context: dg.OpExecutionContext, store: StoreResource) -> None:
 
 
 @dg.job(
-    name="verify_everything", description="Every byte and receipt that a name of the store stands on, hashed again."
+    name="verify_everything", description="Every byte and receipt in the lineage of a name of the store, hashed again."
 )
 def verify_everything() -> None:
     """As ``stemma explain`` of every name."""

@@ -16,6 +16,7 @@ from assets_data.documents import (
     read_manifest,
     read_registration,
     read_result,
+    read_source_notes,
 )
 from assets_data.domains.cells.read import Layout
 from assets_data.lineage import IntegrityError, Store
@@ -85,3 +86,22 @@ def test_a_field_that_is_not_there_is_refused_where_it_is_asked_for(tmp_path):
         facts["run_id"]
     assert refused.value.code == "DOCUMENT_FIELD" and refused.value.expected == "run_id"
     assert str(refused.value.where).endswith(FACTS)
+
+
+NOTED = {"origin": "a test", "licence": "CC0", "parts": [{"bytes": 3}]}
+
+
+@pytest.mark.parametrize(
+    ("document", "noted"),
+    [
+        (NOTED, True),
+        ({**NOTED, "parts": []}, True),
+        ({"parts": ["wheel", "axle"]}, False),
+        ({**NOTED, "parts": [{"size": 3}]}, False),
+        ({**NOTED, "licence": None}, False),
+        (["wheel"], False),
+    ],
+)
+def test_what_a_source_notes_is_read_and_another_document_of_that_name_is_none(document, noted, tmp_path):
+    snapshot = snapshot_of(Store(tmp_path), "parts.json", document)
+    assert read_source_notes(snapshot) == (document if noted else None)

@@ -28,7 +28,7 @@ def text_manifest(text_inputs) -> Snapshot:
 @pytest.fixture(scope="session")
 def make_inputs(text_store, text_inputs, tmp_path_factory):
     """``make_inputs(recipe) -> (store, inputs by name)``: from the text at hand where that is all it reads, else from
-    a run of the smoke presets that its inputs stand on, once for each set of kinds.
+    a run of the smoke presets that makes its inputs, once for each set of kinds.
     """
     made: dict[frozenset[str], tuple[Store, dict[str, Snapshot]]] = {}
 

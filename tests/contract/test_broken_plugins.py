@@ -90,10 +90,15 @@ class Named(Sound):
     name, inputs = "named", {"config": One("text/dataset_manifest")}
 
 
+class Homeless(Sound):
+    name, package = "homeless", "builtins"
+
+
 class Torchy(Sound):
     name, needs = "torchy", "torch"
 
 
+homeless = Homeless()
 plain, itself, one_of_many, named, torchy = Plain(), Itself(), One_of_many(), Named(), Torchy()
 lacking, sound, walker, presetless, raising = Lacking(), Sound(), Walker(), Presetless(), Raising()
 strange, blind, wild, nameless = Strange(), Blind(), Wild(), Nameless()
@@ -151,6 +156,7 @@ d_input = domain("d_input", manifest={"inputs": {"other": One("other/thing")}})
 d_one = domain("d_one", manifest={"inputs": {"raw": One("d_one/raw")}})
 d_here = domain("d_here", manifest={"inputs": {"raw": Many("d_here/raw"), "there": One("d_there/dataset_manifest")}})
 d_there = domain("d_there", manifest={"inputs": {"raw": Many("d_there/raw"), "here": One("d_here/dataset_manifest")}})
+d_last = domain("d_last", manifest={"sliced": True, "inputs": {"raw": One("d_last/raw")}})
 d_slices = domain("d_slices", slices="nowhere:slices")
 d_commands = domain("d_commands", commands="nowhere")
 d_job = domain("d_job", jobs=(Job(name="a job", run=f"{HERE}:work", says="", presets=PRESETS),))
@@ -179,6 +185,7 @@ DOMAIN_WHY = {
     "d_one": "reads one d_one/raw, of which there is one for each slice",
     "d_here": "nothing makes what it reads: d_there/dataset_manifest",
     "d_there": "nothing makes what it reads: d_here/dataset_manifest",
+    "d_last": "d_last/dataset_manifest is made slice by slice",
     "d_slices": "names 'nowhere:slices' as slices, which is not there",
     "d_commands": "names 'nowhere' as commands, which is not there",
     "d_job": "has a job called 'a job'",
@@ -213,6 +220,7 @@ OFFERED = {
     "plain": "offered.good:plain",
     "named": "offered.good:named",
     "torchy": "offered.good:torchy",
+    "homeless": "offered.good:homeless",
     "itself": "offered.good:itself",
     "one_of_many": "offered.good:one_of_many",
 }
@@ -236,6 +244,7 @@ WHY = {
     "walk_lm": "another one has this name",
     "plain": "no frozen dataclass but a dict; its preset demo has no train that is a TrainConfig",
     "named": "reads something as 'config', which cannot name an argument",
+    "homeless": "its package builtins has no source",
     "torchy": "needs is the single word 'torch'",
 }
 

@@ -97,6 +97,8 @@ def test_explain_is_intact_and_shows_the_teacher_and_its_data(plugins, finished)
 
 def test_uses_names_both_checkpoints_with_their_steps(plugins, finished):
     record, group, _ = training_row(finished)
+    found = json.loads(plugins.stemma(finished, "find", group, "--json"))["records"]
+    assert record in {row["record"] for row in found} and all(group in row["excerpt"] for row in found)
     told = json.loads(plugins.stemma(finished, "uses", record, "--json"))
     entries = {name: entry for entry in told["uses"] for name in entry["names"]}
     for name in CHECKPOINTS:

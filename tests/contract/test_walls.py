@@ -18,7 +18,9 @@ FORBIDDEN = {
     "pipeline_defs": set(),
 }
 READERS_NEED = re.compile(r"assets_data\.(lineage(\..+)?|stage|documents)")
-ALLOWED = re.compile(r"assets_data\.(lineage(\..+)?|stage|domain|documents|plugins|domains\.(\w+\.)+(read|simulator))")
+ALLOWED = re.compile(
+    r"assets_data\.(lineage(\..+)?|stage|domain|documents|plugins|soundness|domains\.(\w+\.)+(read|simulator))"
+)
 """What training may import of the other room: lineage, stages and domains, and their readers and simulators."""
 HEAVY = {"torch", "polars", "pandera", "tokenizers", "numba", "matplotlib", "networkx", "datasketch"}
 LINEAGE_NEEDS = {"numpy", "pyarrow", "rfc8785", "google", "in_toto_attestation", "assets_data"}

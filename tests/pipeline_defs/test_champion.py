@@ -69,9 +69,9 @@ def test_a_challenger_no_worse_takes_the_place_and_both_are_in_history_and_recei
     rows = second.promotion.document["comparison"]
     assert rows and all(row["champion"] is not None and not row["worse"] for row in rows)
     assert second.promotion.document["how"] == "both were judged by the same registration"
-    account = read_receipt(store.root / store.pointer(f"{RECIPE}/promoted_checkpoint")["receipt"])
-    assert account.arguments["champion"]["checkpoint"] == ids["first"]
-    assert ids["other"] in {parent.id for parent in account.parents}
+    receipt = read_receipt(store.root / store.pointer(f"{RECIPE}/promoted_checkpoint")["receipt"])
+    assert receipt.arguments["champion"]["checkpoint"] == ids["first"]
+    assert ids["other"] in {parent.id for parent in receipt.parents}
     assert [entry.checkpoint for entry in history(store, RECIPE)] == [ids["other"], ids["first"]]
     assert not promote(store, RECIPE).moved and len(list(history(store, RECIPE))) == 2
 

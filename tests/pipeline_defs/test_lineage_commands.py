@@ -126,6 +126,10 @@ def test_prove_answers_by_its_status_and_its_file_can_be_checked_elsewhere(chain
     proof, record = str(tmp_path / "proof.json"), record_id(texts("a")[3])
     assert main(["prove", record, "text/raw_slice/a", "--output", proof]) == 0
     assert main(["prove", record, "text/raw_slice/b"]) == 1
+    assert main(["prove", record[:12], "text/raw_slice/a"]) == 0  # as `batch` prints it
+    assert main(["prove", record[:12].upper(), "text/raw_slice/b", "--json"]) == 1
+    said = capsys.readouterr()
+    assert record in said.out and not said.err
     shutil.rmtree(tmp_path / "store")
     assert main(["check-proof", proof, "--snapshot", chain["text/raw_slice/a"].id]) == 0
     assert main(["prove", "no record", "text/raw_slice/a"]) == 1
@@ -208,3 +212,20 @@ def test_the_tree_for_the_ui_is_one_code_block_that_no_name_can_leave_s15(tmp_pa
     lines = text.splitlines()
     assert lines[0] == "```text" and lines[-1] == "```" and "`" not in "".join(lines[1:-1])
     assert all(snapshot.id[7:19] in text for snapshot in chain.values())
+
+
+@pytest.mark.parametrize("document", [{"wheels": 4}, {"parts": ["wheel", "axle"]}, ["wheel"]])
+def test_a_source_that_keeps_something_else_as_parts_is_explained_and_exported(document, tmp_path, monkeypatch, capsys):
+    from assets_data.lineage import Store
+
+    monkeypatch.setenv("STEMMA_ROOT", str(tmp_path))
+    made = Store(tmp_path / "store").run_stage(
+        name="cart/raw",
+        module="assets_data.stage",
+        config={},
+        parents={},
+        build=lambda writer: writer.write_json("parts.json", document),
+    )
+    assert main(["explain", made.id]) == 0 and main(["explain", made.id, "--json"]) == 0
+    assert main(["export", made.id, "--format", "croissant", "--out", str(tmp_path / "out.json")]) == 0
+    assert not capsys.readouterr().err

@@ -172,7 +172,7 @@ def test_holds_proofs_and_signatures_keep_what_no_name_keeps(root, tmp_path):
     (store.root / "proofs").mkdir()
     (store.root / "proofs" / "note.json").write_text(json.dumps(note))
     stays = gc(options(apply=False)).document["stays"]
-    assert "a proof about it was given out" in stays[key] and "stands on it" in stays[slice_key][0]
+    assert "a proof about it was given out" in stays[key] and "descends from it" in stays[slice_key][0]
 
 
 def test_afterwards_nothing_of_the_text_is_in_any_file_or_database(copied):

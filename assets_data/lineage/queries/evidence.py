@@ -33,7 +33,7 @@ def check_evidence(
     store: Store, node: Node, nodes: Nodes, further: Iterable[Evidence] = (), lookup: RecordLookup | None = None
 ) -> None:
     """Raise IntegrityError for the first contradiction between a node's receipts and anything else. ``nodes`` are the
-    node and all that it stands on, at least; ``lookup`` is shared by the nodes that one question is about.
+    node and all its ancestors, at least; ``lookup`` is shared by the nodes that one question is about.
     """
     check_files(node)
     for receipt in node.receipts:
@@ -123,7 +123,7 @@ def _not_a_parent(node: Node, named: str, nodes: Nodes, path: Path) -> Integrity
     """The refusal of a snapshot that a document names; of one further up it says whose document that may be."""
     what, action = "its files name a snapshot that its receipts do not", None
     if named in nodes:
-        what = f"it names a {nodes[named].kind} as a member, which its receipts say that it stands on, not that it read"
+        what = f"it names a {nodes[named].kind} as a member, which by its receipts is an ancestor, not a parent"
         action = f"if it was made when manifests named more than their parents, make it again: materialise {node.kind}"
     return IntegrityError("RECEIPT_PARENT", what, found=named, where=path, action=action)
 

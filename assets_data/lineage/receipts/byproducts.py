@@ -65,7 +65,7 @@ def require_named(snapshot: Snapshot, receipts: Sequence[Path]) -> None:
     RECEIPT_UNREADABLE where one is no file that can be read.
 
     Looks for the list's digest in the bytes of the receipts and parses none: it costs a twentieth of a millisecond.
-    What has come to rest is read once while it stays as it is: the receipts of what every slice stands on name every
+    What has come to rest is read once while it stays as it is: the receipts of an ancestor of every slice name every
     slice, and are asked for with each of them.
     """
     files = (snapshot.path / MANIFEST, *receipts)

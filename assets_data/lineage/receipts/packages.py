@@ -15,7 +15,8 @@ import sys
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from assets_data.lineage.identity.digests import digest_file, digest_json
+from assets_data.lineage.identity.digests import digest_json
+from assets_data.lineage.storage.verified import settled_digest
 
 
 def installed_packages(own: Path) -> dict[str, str]:
@@ -32,7 +33,7 @@ def installed_packages(own: Path) -> dict[str, str]:
 
 
 def _loose_now(places: dict[str, Path], own: Path) -> list[tuple[str, Path, str]]:
-    """:func:`_loose`, looked for again only once a module was imported or left out; its files are hashed each time."""
+    """:func:`_loose`, looked for again only once a module was imported or left out."""
     key = (hash(tuple(sys.modules)), id(places), own)
     if key not in _LOOSE:
         _LOOSE.clear()
@@ -106,7 +107,8 @@ def _digest(base: Path, name: str) -> str:
     """Over every file of a package but what Python caches beside it, or over the module's one file."""
     folder = base / name
     files = folder.rglob("*") if folder.is_dir() else base.glob(f"{name}.*")
-    digests = {str(p.relative_to(base)): digest_file(p) for p in files if p.is_file() and "__pycache__" not in p.parts}
+    own = [path for path in files if path.is_file() and "__pycache__" not in path.parts]
+    digests = {str(path.relative_to(base)): settled_digest(path) for path in own}
     return digest_json({path.encode(errors="backslashreplace").decode(): digest for path, digest in digests.items()})
 
 

@@ -45,7 +45,7 @@ def watch(
 
 
 def git_notes(git: Path, common: Path) -> list[Path]:
-    """Where git keeps what its answers stand on: HEAD and the branch it names, the index, packed names, excludes."""
+    """Where git keeps what its answers depend on: HEAD and the branch it names, the index, packed names, excludes."""
     try:
         name = (git / "HEAD").read_text().removeprefix("ref: ").strip()
     except OSError:

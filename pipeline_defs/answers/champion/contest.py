@@ -72,13 +72,13 @@ def require_eligible(store: Store, challenger: Challenger) -> int:
             "PROMOTE_GATE", what, expected="pass", found=gate["verdict"], where=f"{challenger.recipe}/gate_report"
         )
     if withdrawn := marked(store) & {challenger.checkpoint.id, challenger.report.id}:
-        what = "it stands on records that were withdrawn"
+        what = "withdrawn records are in its lineage"
         raise GateError("PROMOTE_WITHDRAWN", what, found=sorted(withdrawn), action="promote what took its place")
-    story = explain(store, challenger.report.id)
-    if (broken := story.broken) is not None:
+    lineage = explain(store, challenger.report.id)
+    if (broken := lineage.broken) is not None:
         what = f"the lineage does not verify: {broken.kind} {broken.fault}"
         raise GateError("PROMOTE_LINEAGE", what, found=broken.id, action=f"stemma explain {challenger.report.id}")
-    return len(story.nodes)
+    return len(lineage.nodes)
 
 
 def contest(store: Store, challenger: Challenger, standing: Promotion | None) -> tuple[list[dict[str, Any]], str]:
@@ -88,7 +88,7 @@ def contest(store: Store, challenger: Challenger, standing: Promotion | None) ->
     if standing.checkpoint == challenger.checkpoint.id:
         return [], "the same weights, judged anew"
     if standing.checkpoint in marked(store):
-        return [], "the champion stands on withdrawn records and must go"
+        return [], "withdrawn records are in the lineage of the champion, which must go"
     old = [store.snapshot(key) for key in standing.needs]
     recipe = find_recipe(challenger.recipe)
     inputs = {name: challenger.read[name] for name in recipe.inputs}
@@ -108,7 +108,7 @@ def contest(store: Store, challenger: Challenger, standing: Promotion | None) ->
 
 
 def marked(store: Store) -> set[str]:
-    """Every snapshot that held, learned from or stood on records when they were withdrawn."""
+    """Every snapshot that held, learned from or descended from records when they were withdrawn."""
     return {key for document in read_tombstones(store.root) for key in document["marked"]}
 
 

@@ -30,7 +30,7 @@ class Promotion:
 
     @property
     def needs(self) -> list[str]:
-        """What it stands on: checkpoint, gate report and preflight."""
+        """Its parents: checkpoint, gate report and preflight."""
         return [self.document[name] for name in ("checkpoint", "gate_report", "preflight")]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from assets_data.documents import read_source_notes
 from assets_data.lineage import Snapshot
 from assets_data.lineage.identity.tables import table_schema
 from assets_data.lineage.queries.tree import Node
@@ -154,10 +155,9 @@ def _notes(tree: Mapping[str, Node]) -> dict[str, str]:
     """Licence and origin of every source in the tree."""
     found: dict[str, set[str]] = {"licence": set(), "origin": set()}
     for node in tree.values():
-        if node.snapshot and "parts.json" in node.snapshot.files:
-            notes = node.snapshot.read_json("parts.json")
-            for name in found:
-                found[name].add(notes[name])
+        if node.snapshot and (notes := read_source_notes(node.snapshot)):
+            found["licence"].add(notes["licence"])
+            found["origin"].add(notes["origin"])
     return {name: "; ".join(sorted(values)) or "unstated" for name, values in found.items()}
 
 

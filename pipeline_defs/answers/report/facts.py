@@ -115,7 +115,7 @@ def _verdict(tree: Tree, hashed: bool) -> tuple[bool | None, str]:
 
 
 def _data(tree: Tree, preflight: Snapshot) -> list[tuple[str, str]]:
-    """What the checkpoint stands on by kind, then what the preflight says of the data set."""
+    """The checkpoint's ancestors by kind, then what the preflight says of the data set."""
     kinds = Counter(node.kind for node in tree.nodes.values())
     records = Counter[str]()
     for node in tree.nodes.values():

@@ -78,7 +78,7 @@ def hold(options: Namespace) -> Answer:
         lines = [f"{short(h['snapshot'])}  since {h['at']}  {h['reason']}" for h in holds] or ["no holds"]
         return Answer(document={"holds": holds}, lines=lines)
     placed = place_hold(store, find_id(options.node), options.reason)
-    return Answer(document=placed, lines=[f"held, with all it stands on: {placed['snapshot']}  {placed['reason']}"])
+    return Answer(document=placed, lines=[f"held, with all its ancestors: {placed['snapshot']}  {placed['reason']}"])
 
 
 def release(options: Namespace) -> Answer:

@@ -1,4 +1,4 @@
-"""Legal holds: snapshots that nothing may remove, with all they stand on, until a person releases them.
+"""Legal holds: snapshots that nothing may remove, with all their ancestors, until a person releases them.
 
 One small file per hold under ``holds/`` in the store. A hold wins over a withdrawal's deletion, which then waits.
 """

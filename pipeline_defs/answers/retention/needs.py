@@ -1,4 +1,4 @@
-"""Why each snapshot stays: what needs it directly, and what stands on it. What nothing needs may go.
+"""Why each snapshot stays: what needs it directly, and what descends from it. What nothing needs may go.
 
 A snapshot stays with all its ancestors for: a name (a slice's, an asset's, a branch's, a pin), a recipe's champion and
 the one before it, a legal hold, a signature or a proof that was given out, or a run that made or used it lately.
@@ -31,7 +31,7 @@ Reasons = Mapping[str, list[str]]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
     """``direct``: id to why, for those that are needed themselves. ``kept``: the same for them and all their ancestors,
-    which say what stands on them. ``free``: the others, children before parents. ``nodes`` are all, parents first.
+    which say what descends from them. ``free``: the others, children before parents. ``nodes`` are all, parents first.
     """
 
     nodes: dict[str, Node]
@@ -50,12 +50,12 @@ def find_needs(store: Store, days: float = DAYS) -> Needs:
 
 
 def with_ancestors(nodes: dict[str, Node], direct: Reasons) -> Reasons:
-    """The needed ones and all that they stand on."""
+    """The needed ones and all their ancestors."""
     kept = {key: list(reasons) for key, reasons in direct.items()}
     for key in reversed(nodes):  # children first
         if key in kept:
             for parent in nodes[key].parents if _whole_tree(nodes[key]) else []:
-                kept.setdefault(parent, [f"{nodes[key].kind} {key[7:19]} stands on it"])
+                kept.setdefault(parent, [f"{nodes[key].kind} {key[7:19]} descends from it"])
     return kept
 
 

@@ -1,6 +1,6 @@
 """Removing what holds withdrawn records once its successors stand; the receipt says what, when and by which request.
 
-Goes: every snapshot that a withdrawal marked (it held the records, learned from them or stood on those), its run
+Goes: every snapshot that a withdrawal marked (it held the records, learned from them or descended from those), its run
 directories, and copies of what the records said in fetched parts, caches, quarantine and leftovers. Stays: learners
 that a person chose to keep, which are disclosed; and, until it moves, what a name, a champion or a legal hold needs.
 """

@@ -113,7 +113,7 @@ def plan_lines(document: dict[str, Any]) -> Iterator[str]:
         yield f"{name}: {facts['says']}"
     yield "to make again: " + (", ".join(document["remake"]) or "nothing")
     for name in document["champions"]:
-        yield f"{name} stands on them: promote what takes its place, with `stemma promote {name.partition('/')[0]}`"
+        yield f"{name} descends from them: promote what takes its place, with `stemma promote {name.partition('/')[0]}`"
     yield "the bytes stay: old snapshots, and previews in Dagster's database, are removed by `stemma gc --withdrawn`"
 
 

@@ -162,6 +162,41 @@ def test_a_copy_that_no_distribution_owns_is_named_by_its_files(tmp_path, module
     assert ask(folder, module)[1] != lock
 
 
+HASHED = """
+import importlib, os, pathlib, sys
+sys.path.insert(0, sys.argv[1])
+module = importlib.import_module(sys.argv[2])
+files = [path for path in pathlib.Path(sys.argv[1]).rglob("*") if path.is_file()]
+if sys.argv[3] == "settled":
+    for path in files:
+        os.utime(path, (1, 1))
+from assets_data.lineage.receipts.code import environment
+from assets_data.lineage.storage import verified
+verified.SETTLED_NS = 0 if sys.argv[3] == "settled" else 3600_000_000_000
+hashed = []
+hash_one = verified.digest_file
+verified.digest_file = lambda path: hashed.append(str(path)) or hash_one(path)
+locks = {environment()["lock"] for _ in range(4)}
+print(len(locks), max(map(hashed.count, hashed)))
+files[0].write_text(files[0].read_text() + "\\n")
+print(environment()["lock"] in locks)
+"""
+
+
+@pytest.mark.parametrize(("state", "times"), [("settled", 1), ("written just now", 4)])
+@pytest.mark.parametrize("module", ["rfc8785", "six"])
+def test_the_files_of_such_a_copy_are_hashed_once_a_process_where_they_have_come_to_rest(
+    tmp_path, module, state, times
+):
+    """Each stage asks for the environment twice: an editable plug-in would be hashed twice a slice and stage."""
+    folder = second_copy(tmp_path / "copy", module, module)
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", HASHED, str(folder), module, state], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["1", str(times), "False"]
+
+
 STAGE = """
 import json, os, sys
 from assets_data.lineage import Store

@@ -1,7 +1,7 @@
 """The state_table stage: the encoder's state of every window of every trajectory, made once and read in every epoch.
 
-Each row names the records of the trajectory it belongs to, and the encoder's checkpoint is a parent: what taught the
-encoder is an ancestor of this. A run that was killed goes on at the shard of windows it was in.
+Each row names the records of the trajectory it belongs to, and the encoder's checkpoint is a parent: what the
+encoder learned from is an ancestor of this. A run that was killed goes on at the shard of windows it was in.
 """
 
 from __future__ import annotations

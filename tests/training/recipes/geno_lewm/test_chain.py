@@ -1,4 +1,4 @@
-"""A model as a parent: the smoke chain once, then what is asked of a checkpoint that stands on another one."""
+"""A model as a parent: the smoke chain once, then what is asked of a checkpoint with another one as a parent."""
 
 import dataclasses
 import shutil
