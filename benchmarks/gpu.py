@@ -195,7 +195,7 @@ def graphs(bench: Bench) -> dict[str, Any]:
     seconds = {}
     for name in ("launched", "replayed"):
         model: Any = make_model(config).cuda()
-        passes = torch.cuda.make_graphed_callables(model, (tokens_BT,)) if name == "replayed" else model
+        passes: Any = torch.cuda.make_graphed_callables(model, (tokens_BT,)) if name == "replayed" else model
         torch.cuda.synchronize()
         begun = time.perf_counter()
         for _ in range(bench.updates):
@@ -293,7 +293,7 @@ def main() -> None:
     parser.add_argument("--tiny", action="store_true", help="a model of a few thousand parameters, for tests")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        tiny = {"changes": TINY, "hrm": TINY_HRM} if chosen.tiny else {"changes": {}, "hrm": {}}
+        tiny: dict[str, Any] = {"changes": TINY, "hrm": TINY_HRM} if chosen.tiny else {"changes": {}, "hrm": {}}
         bench = Bench(updates=chosen.updates, folder=Path(folder), **tiny)
         found = measure(bench, chosen.budget, chosen.out)
     skipped, failed = (", ".join(found[key]) or "none" for key in ("skipped", "failed"))

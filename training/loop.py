@@ -146,7 +146,8 @@ def _gradient(run: Run, batches: Sequence[Batch]) -> dict[str, Tensor]:
             if share:  # the mean over no item may be no number
                 run.precision.backward(losses["loss"] * share, again=run.calls.second_order)
             for name, value in losses.items():
-                total[name] = total.get(name, 0.0) + (value.detach() * share if share else 0.0)
+                own = value.detach() * share if share else torch.zeros_like(value)
+                total[name] = total.get(name, 0.0) + own
     return total
 
 
