@@ -6,7 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from assets_data.lineage import DataError, StemmaError
+from assets_data.lineage import DataError, IntegrityError, StemmaError
 from pipeline_defs.answers.answer import Answer, fault_document, plain
 from pipeline_defs.answers.nodes import default_store
 from training.launch import handle as handles
@@ -42,8 +42,9 @@ def _facts(run: Path) -> dict[str, Any]:
     try:
         handle = handles.read_handle(run)
         state = handles.state_of(run)
-    except StemmaError as error:
-        return {"run": run.name, "state": "BROKEN", "fault": fault_document(error)}
+    except StemmaError as error:  # its files are damaged, or nobody here can say now: it may well run
+        state = "BROKEN" if isinstance(error, IntegrityError) else "UNKNOWN"
+        return {"run": run.name, "state": state, "fault": fault_document(error)}
     asked = {"processes": handle.request.processes, "submitted": handle.submitted, "launcher": handle.launcher}
     return {"run": run.name, "state": str(state), "status": handles.status_of(run), "pid": handle.pid, **asked}
 

@@ -8,6 +8,8 @@ import dagster as dg
 import pytest
 
 from assets_data.lineage import ConfigError, Store, TrainingError
+from assets_data.lineage.storage import atomic
+from assets_data.lineage.storage.locks import lease
 from pipeline_defs.catalogue import catalogue
 from pipeline_defs.commands.cli import main
 from pipeline_defs.dagster.launching import train_in_job
@@ -16,7 +18,7 @@ from pipeline_defs.dagster.resources import StoreResource
 from pipeline_defs.inputs import Own, read_inputs
 from tests.training.recipes.walk_lm.conftest import tiny
 from tests.training.walks import make_inputs
-from training.launch.handle import JOB, LOG, read_handle
+from training.launch.handle import AGENT, HANDLE, JOB, LOG, read_handle
 from training.launch.jobs import jobs
 from training.recipe import is_training
 from training.stages import make_checkpoint, make_preflight_report
@@ -111,6 +113,19 @@ def test_an_asset_that_is_executed_while_its_job_runs_joins_it(tmp_path):
     train_in_job(stage, store, inputs, processes=2)  # another job would find the run directory held, and fail
     first.join()
     assert ended == [None] and stage.call(store, inputs).reused
+
+
+def test_a_job_that_is_broken_or_runs_elsewhere_is_listed_beside_the_others(tmp_path, monkeypatch, capsys):
+    asked = {"store": "s", "recipe": "walk_lm", "inputs": {}, "preflight": "p", "requested": {}}
+    handle = {"launcher": "torchrun", "request": asked, "submitted": "now"}
+    written = {"broken": [], "over": handle, "elsewhere": {**handle, "host": "elsewhere"}}
+    for name, document in written.items():
+        atomic.write_json(tmp_path / "store" / "runs" / name / JOB / HANDLE, document)
+    monkeypatch.setenv("STEMMA_ROOT", str(tmp_path))
+    with lease(tmp_path / "store" / "runs" / "elsewhere" / JOB / AGENT):
+        assert main(["jobs", "list", "--json"]) == 0
+    states = {fact["run"]: fact["state"] for fact in json.loads(capsys.readouterr().out)["jobs"]}
+    assert states == {"broken": "BROKEN", "over": "FAILED", "elsewhere": "UNKNOWN"}
 
 
 def test_a_job_that_fails_says_why_and_where_its_log_is(tmp_path):
