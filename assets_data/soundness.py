@@ -6,10 +6,10 @@ it: names that Dagster takes, presets of one config type, modules that are there
 
 from __future__ import annotations
 
-import dataclasses
 import re
+import typing
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from assets_data.lineage.queries.reach import EVERYTHING, NOTHING, ROWS, SPLIT
@@ -19,6 +19,9 @@ from assets_data.stage import Input, Stage
 _NAME = r"[A-Za-z][A-Za-z0-9_]{0,99}"
 
 
+_Presets = Mapping[str, Callable[[], object]]
+
+
 def is_plain(name: Any) -> bool:
     """Whether it can name a domain, a stage, a check or a job: letters, digits and underscores."""
     return isinstance(name, str) and re.fullmatch(_NAME, name) is not None
@@ -26,7 +29,7 @@ def is_plain(name: Any) -> bool:
 
 def stage_problems(stage: Stage) -> Iterator[str]:
     """Every rule of a stage that this one breaks, by itself."""
-    if not (isinstance(stage.kind, str) and re.fullmatch(f"{_NAME}/{_NAME}", stage.kind)):
+    if not re.fullmatch(f"{_NAME}/{_NAME}", stage.kind):
         yield f"{stage.kind!r} is no kind such as text/triples"
         return
     kept = (NOTHING, ROWS, EVERYTHING)
@@ -72,12 +75,17 @@ def preset_problems(presets: Any) -> Iterator[str]:
     if not isinstance(presets, Mapping) or not presets:
         yield "has presets that are no mapping from at least one name to a function"
         return
-    types: set[type] = {type(make()) for make in presets.values()}
+    types = {type(config) for config in _configs(typing.cast(_Presets, presets))}
     if len(types) > 1:
         yield f"has presets of several types: {', '.join(sorted(kind.__name__ for kind in types))}"
     for kind in types:
-        if not (dataclasses.is_dataclass(kind) and kind.__dataclass_params__.frozen):  # type: ignore[attr-defined]
+        parameters = getattr(kind, "__dataclass_params__", None)
+        if parameters is None or not parameters.frozen:
             yield f"has a preset that gives no frozen dataclass but a {kind.__name__}"
+
+
+def _configs(presets: _Presets) -> list[object]:
+    return [make() for make in presets.values()]
 
 
 def address_problems(addresses: Mapping[str, str]) -> Iterator[str]:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import base64
 import struct
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from assets_data.lineage.errors import IntegrityError
-from assets_data.lineage.identity.digests import digest_json
+from assets_data.lineage.identity.digests import digest_json, is_object
 from assets_data.lineage.identity.merkle import WIDTH, climb, find_record, fold, hash_leaf, sorted_records
 from assets_data.lineage.storage.records import all_records
 from assets_data.lineage.storage.snapshot import Snapshot
@@ -65,7 +64,7 @@ def check_proof(root: bytes, count: int, record: bytes, proof: bytes) -> bool:
 def check_document(document: Any) -> tuple[str, bool]:
     """``(snapshot id, present)`` of a proof document. Raises IntegrityError PROOF_REFUSED or PROOF_SHAPE."""
     try:
-        if not isinstance(document, Mapping) or document["_type"] != TYPE or len(document) != 4:
+        if not is_object(document) or document["_type"] != TYPE or len(document) != 4:
             raise ValueError("another type of document")
         content = document["snapshot"]
         count, root = content["records"]["count"], bytes.fromhex(content["records"]["root"])

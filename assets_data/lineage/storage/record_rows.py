@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from assets_data.lineage.errors import IntegrityError, StorageError
-from assets_data.lineage.identity.digests import load_json
+from assets_data.lineage.identity.digests import is_object, load_json
 from assets_data.lineage.identity.merkle import WIDTH, sorted_records
 from assets_data.lineage.identity.record_ids import among, iter_records, record_columns
 from assets_data.lineage.identity.tables import take_values
@@ -83,9 +83,9 @@ def _is_kept(snapshot: Snapshot, name: str) -> bool:
 def _said(snapshot: Snapshot, name: str) -> Mapping[str, Any]:
     """``{"rows", "columns"}`` that the identity has for a file; no columns where it is no table."""
     part = snapshot.content["parts"].get(Path(name).stem) if snapshot.files[name]["part"] else None
-    if not isinstance(part, Mapping) or Path(name).suffix not in (".arrow", ".parquet"):
+    if not is_object(part) or Path(name).suffix not in (".arrow", ".parquet"):
         return {"rows": 0, "columns": ()}
-    if not isinstance(part.get("columns"), Mapping) or type(part.get("rows")) is not int:
+    if not is_object(part.get("columns")) or type(part.get("rows")) is not int:
         raise IntegrityError("SNAPSHOT_SHAPE", "the identity says nothing of a table", where=snapshot.path / name)
     return part
 
@@ -129,8 +129,9 @@ def _note(snapshot: Snapshot, name: str) -> dict[str, Any] | None:
         note = load_json(path.read_bytes(), path)
     except (OSError, IntegrityError):
         return None
-    same = isinstance(note, dict) and note.keys() == {"table", "rows", "head"}
-    return note if same and note["table"] == snapshot.files[name]["sha256"] and type(note["rows"]) is int else None
+    if not is_object(note) or note.keys() != {"table", "rows", "head"}:
+        return None
+    return note if note["table"] == snapshot.files[name]["sha256"] and type(note["rows"]) is int else None
 
 
 def _write(snapshot: Snapshot, name: str) -> dict[str, Any]:
