@@ -1,8 +1,8 @@
 """Texts to token ids: those that the tokenizer gives, which is only asked for pre-tokens that are new.
 
 Nearly all of a text are words met before, and BPE spends about a microsecond on each token of them every time. Works on
-the texts' own memory; strings and lists are made of new pre-tokens alone. One that is remembered takes 200 bytes. Text
-in which hardly any comes again (random letters) costs up to twice what the tokenizer alone would.
+the texts' own memory; strings and lists are made of new pre-tokens alone. One that is remembered takes 200 bytes. Texts
+in which hardly any comes again (scripts without spaces, random letters) are given to the tokenizer as they are.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from assets_data.domains.text.pretokens import cut
 
 KNOWN = 1 << 18  # pre-tokens remembered; once there are as many, all are forgotten
 LONGEST = 64  # bytes of one that is remembered
+MOST_NEW = 0.5  # share of the bytes; asking for new pre-tokens one by one costs twice what the whole texts do
 
 
 class Encoder:
@@ -37,17 +38,24 @@ class Encoder:
         begins_P = cut(memoryview(utf8), offsets_D)
         buffers = [None, pa.py_buffer(begins_P), utf8]
         pretokens = pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(begins_P) - 1, buffers).dictionary_encode()
-        ids = pa.array(self._ids(pretokens.dictionary.to_pylist()), pa.large_binary()).take(pretokens.indices)
+        words = pretokens.dictionary.to_pylist()
+        known = self._known if len(self._known) < KNOWN else {}
+        new = [word for word in words if word not in known]
+        if sum(map(len, new)) > MOST_NEW * len(utf8):
+            return self._whole(texts)
+        made = dict(zip(new, self._asked([word.decode() for word in new]), strict=True))
+        ids = pa.array([made.get(word) or known[word] for word in words], pa.large_binary()).take(pretokens.indices)
+        known.update((word, ids) for word, ids in made.items() if len(word) <= LONGEST)
+        self._known = known
         ends_D = np.frombuffer(ids.buffers()[1], np.int64)[np.searchsorted(begins_P, offsets_D)]
         return np.frombuffer(ids.buffers()[2] or b"", self.token_type), np.diff(ends_D) // self.token_type.itemsize
 
-    def _ids(self, pretokens: list[bytes]) -> list[bytes]:
+    def _whole(self, texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
+        ids = self._asked(texts.to_list())
+        lengths_D = np.fromiter(map(len, ids), np.int64, len(ids)) // self.token_type.itemsize
+        return np.frombuffer(b"".join(ids), self.token_type), lengths_D
+
+    def _asked(self, texts: list[str]) -> list[bytes]:
         """The ids of each, as the memory of an array of ``token_type``."""
-        known = self._known if len(self._known) < KNOWN else {}
-        found = list(map(known.get, pretokens))
-        new = [pretoken for pretoken, ids in zip(pretokens, found, strict=True) if ids is None]
-        encodings = self._tokenizer.encode_batch_fast([each.decode() for each in new], add_special_tokens=False)
-        made = {each: array(self.token_type.char, e.ids).tobytes() for each, e in zip(new, encodings, strict=True)}
-        known.update((pretoken, ids) for pretoken, ids in made.items() if len(pretoken) <= LONGEST)
-        self._known = known
-        return [made[pretoken] if ids is None else ids for pretoken, ids in zip(pretokens, found, strict=True)]
+        encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        return [array(self.token_type.char, encoding.ids).tobytes() for encoding in encodings]

@@ -113,11 +113,22 @@ def test_a_pretoken_is_encoded_once(tokenizer):
 def test_what_is_remembered_is_bounded_in_number_and_length(tokenizer, monkeypatch):
     monkeypatch.setattr(encoder_module, "KNOWN", 10)
     asked, long = Asked(tokenizer), "x" * (LONGEST + 1)
-    encoder, words = Encoder(asked), [f"{'ab' * n} {long}" for n in range(1, 20)]
+    encoder, words = Encoder(asked), [f"{'ab' * n} {long} {long} {long}" for n in range(1, 20)]
     for word in words * 2:
         assert ids_of(encoder, [word]) == expected_ids(tokenizer, [word])
     assert asked.texts.count(f" {long}") == 2 * len(words)
     assert 1 < asked.texts.count("ab") < 2 * len(words)
+
+
+def test_texts_whose_pretokens_hardly_repeat_are_asked_whole_and_remembered_by_nobody(tokenizer):
+    asked, text = Asked(tokenizer), "漢字仮名交じり文 é٣𝟘 abc"
+    encoder = Encoder(asked)
+    for texts in ([text, "", "x"], [text, text[::-1], "x"]):
+        asked.texts.clear()
+        assert ids_of(encoder, texts) == expected_ids(tokenizer, texts)
+        assert asked.texts == texts
+    assert ids_of(encoder, [text] * 3) == expected_ids(tokenizer, [text] * 3)
+    assert text not in asked.texts[3:]
 
 
 def test_many_threads_get_the_same_ids(tokenizer):
