@@ -1,11 +1,11 @@
 """What an update costs in Stemma's loop, a bare PyTorch loop, nanoGPT's shape, Lightning and Hugging Face's Trainer.
 
 The same model from the same seed, the same batches in the same order, optimizer, clipping and threads, in one process,
-ten updates of each in turn (``benchmarks.turns``), several rounds, each round beginning with another one. Summed are
-the updates after the first, so that what a run costs once does not count, in seconds of the clock and of the processor.
-Stemma's loop writes metrics, timings and the digest of the order meanwhile; the updates after which it writes a
-checkpoint are left out of all sums, and what a checkpoint costs is told apart. The peers write nothing and log nothing.
-A peer that is not installed is left out and named.
+ten updates of each in turn (``benchmarks.turns``) from one heap, several rounds, each round beginning with another one.
+Summed are the updates after the first, so that what a run costs once does not count, in seconds of the clock and of the
+processor. Stemma's loop writes metrics, timings and the digest of the order meanwhile; the updates after which it
+writes a checkpoint are left out of all sums, and what a checkpoint costs is told apart. The peers write nothing and log
+nothing. A peer that is not installed is left out and named.
 
     python -m benchmarks.training_loop [first last]
 """
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import os
 import sys
 import tempfile
 from collections.abc import Callable
@@ -40,6 +41,10 @@ from training.loop import train
 from training.recipes.walk_lm.config import WalkLmConfig
 
 ROUNDS, FIRST, LAST, BLOCK, CHECKPOINTS = 5, 20, 220, 10, 50
+
+
+ALLOCATOR = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": str(1 << 25), "MALLOC_TRIM_THRESHOLD_": str(1 << 32)}
+"""One heap for all threads, which keeps what it has: else a contender pays for pages by the thread that it got."""
 
 
 class Unmeasured(type(RECIPE)):
@@ -127,4 +132,7 @@ def _spread(ratios: np.ndarray) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    if ALLOCATOR.items() - os.environ.items():
+        again = [sys.executable, "-m", "benchmarks.training_loop", *sys.argv[1:]]
+        os.execve(sys.executable, again, os.environ | ALLOCATOR)
     main(*(map(int, sys.argv[1:]) if len(sys.argv) > 2 else (FIRST, LAST)))
