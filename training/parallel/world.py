@@ -188,6 +188,8 @@ def joined(
         return
     for name in ("RANK", "MASTER_PORT"):
         _said(name)
+    if not os.environ.get("MASTER_ADDR"):
+        raise _unsaid("MASTER_ADDR", "a launcher's variable is not set", "nothing")
     backend = "gloo"
     if torch.cuda.is_available():
         torch.cuda.set_device(_said("LOCAL_RANK", "0"))
@@ -203,9 +205,13 @@ def _said(name: str, otherwise: str = "") -> int:
     """What the environment says by a variable of torchrun's."""
     text = os.environ.get(name, otherwise)
     if not text.isdecimal():
-        what, action = "a launcher's variable is no number", "start the processes with torchrun"
-        raise ConfigError("PARALLEL_ENVIRONMENT", what, where=name, found=text or "nothing", action=action)
+        raise _unsaid(name, "a launcher's variable is no number", text or "nothing")
     return int(text)
+
+
+def _unsaid(name: str, what: str, found: str) -> ConfigError:
+    action = "start the processes with torchrun"
+    return ConfigError("PARALLEL_ENVIRONMENT", what, where=name, found=found, action=action)
 
 
 @contextlib.contextmanager
