@@ -14,7 +14,7 @@ from pathlib import Path
 from assets_data.lineage import Store, with_overrides
 from tests.training import triples, walks
 from tests.training.forks import fork, import_as, status_of
-from tests.training.odd import OddToy, Sparse
+from tests.training.odd import OddToy, Rare, Sparse
 from tests.training.recipes.hrm_lm.conftest import TINY as TINY_HRM
 from tests.training.recipes.walk_lm.conftest import TINY as TINY_WALK
 from tests.training.toy import ToyRecipe, toy_config, toy_data
@@ -31,7 +31,7 @@ FLOOD = {
     "model.core.segments": 3, "model.core.least_segments": 1, "model.core.eval_segments": 4,
     "model.core.reach": 1, "model.relative_positions": True, "model.window": 6,
 }  # fmt: skip
-TOYS = {"toy_odd": OddToy, "toy_sparse": Sparse}
+TOYS = {"toy_odd": OddToy, "toy_sparse": Sparse, "toy_rare": Rare}
 REAL = {
     "walk_lm": (TINY_WALK, lambda store: walks.make_inputs(store, train=40)),  # 120 rows, 8 per update
     "hrm_lm": (TINY_HRM, lambda store: {"manifest": triples.make_manifest(store)}),  # 120 rows, 8 per update

@@ -132,8 +132,10 @@ def _passes(run: Run, update: int, lane: int, batches: Sequence[Batch], last: bo
         whole = run.sharded or run.replica
         with _together(whole, last and index + 1 == len(batches)) if whole else contextlib.nullcontext():
             losses = whole.losses(batch) if whole else run.losses(batch)
-            if count or (whole and _is_finite(losses["loss"])):
+            if count or has_pass(losses["loss"]):
                 run.precision.backward(losses["loss"] * weight)
+            elif whole:
+                raise _refused_pass()
         for name, value in losses.items():
             own = value.detach().double() * weight if count else torch.zeros_like(value, dtype=torch.float64)
             sums[name] = sums.get(name, 0.0) + own
@@ -148,13 +150,15 @@ def _together(whole: Sharded | Replica, summing: bool) -> Iterator[None]:
         yield
 
 
-def _is_finite(loss: Tensor) -> bool:
-    """Raise ConfigError LANES_EMPTY unless a pass over no item, which must be made for the others, can be made."""
-    if not bool(torch.isfinite(loss)):
-        what = "a micro-batch has no item, so its loss is no number, and its pass cannot be left out here"
-        action = "sum exactly with ddp, give lanes more rows, or let the recipe's loss be 0 for no item"
-        raise ConfigError("LANES_EMPTY", what, where="train.lanes", action=action)
-    return True
+def has_pass(loss: Tensor) -> bool:
+    """Whether the loss of no item has a backward pass, which adds zeros: the mean over none may be no number."""
+    return loss.requires_grad and bool(torch.isfinite(loss))
+
+
+def _refused_pass() -> ConfigError:
+    what = "a micro-batch has no item, its loss is no number of the model's, and its pass cannot be left out here"
+    action = "sum exactly with ddp, give lanes more rows, or let the recipe's loss of no item be a sum, which is 0"
+    return ConfigError("LANES_EMPTY", what, where="train.lanes", action=action)
 
 
 def _add(one: Share, other: Share) -> Share:

@@ -41,6 +41,12 @@ def test_lanes_without_an_item_add_nothing_or_are_refused_where_their_pass_must_
     assert sorted(statuses["2f"][0]) in ([1, 1], [1, 75])
 
 
+def test_a_weight_that_only_lanes_without_an_item_reach_is_moved_alike_by_every_number_of_processes(tmp_path):
+    drive(tmp_path, plans := ["1", "2", "2f"], "toy_rare")
+    outcomes = [outcome(tmp_path / plan) for plan in plans]
+    assert outcomes[0]["inexact"] == [] and all(found == outcomes[0] for found in outcomes)
+
+
 def test_fast_sums_promise_equal_bits_for_one_number_of_processes(tmp_path):
     statuses = drive(tmp_path, ["4", "4@again", "4k2u5,4", "4k2u5,2"], reduction="fast")
     assert statuses["4k2u5,2"] == [[75, 75, -9, 75], [0, 0]]
@@ -88,12 +94,19 @@ def test_a_world_that_does_not_fit_its_strategy_is_refused(monkeypatch, size, st
 
 
 @pytest.mark.parametrize(
-    "said", [{"WORLD_SIZE": "two"}, {"WORLD_SIZE": "2"}, {"WORLD_SIZE": "2", "RANK": "1"}], ids=str
+    ("said", "asked"),
+    [
+        ({"WORLD_SIZE": "two"}, "WORLD_SIZE"),
+        ({"WORLD_SIZE": "2"}, "RANK"),
+        ({"WORLD_SIZE": "2", "RANK": "1"}, "MASTER_PORT"),
+        ({"WORLD_SIZE": "2", "RANK": "1", "MASTER_PORT": "29500"}, "MASTER_ADDR"),
+    ],
+    ids=str,
 )
-def test_what_no_launcher_says_is_refused_by_the_name_of_the_variable(monkeypatch, said):
-    for name in ("RANK", "MASTER_PORT"):
+def test_what_no_launcher_says_is_refused_by_the_name_of_the_variable(monkeypatch, said, asked):
+    for name in ("RANK", "MASTER_PORT", "MASTER_ADDR"):
         monkeypatch.delenv(name, raising=False)
     for name, value in said.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(ConfigError, match=r"PARALLEL_ENVIRONMENT.*torchrun"), joined():
+    with pytest.raises(ConfigError, match=rf"PARALLEL_ENVIRONMENT.*{asked}.*torchrun"), joined():
         pass
