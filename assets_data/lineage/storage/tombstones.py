@@ -7,16 +7,17 @@ the records when they were withdrawn (``marked``), and which names were moved to
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from assets_data.lineage.errors import IntegrityError
 from assets_data.lineage.identity.digests import digest_json, load_json
 from assets_data.lineage.identity.merkle import WIDTH, sorted_records
 from assets_data.lineage.storage import atomic
-from assets_data.lineage.storage.folders import json_files
 
 FOLDER = "withdrawals"  # below the store's root
 WITHDRAWN = "withdrawn"  # the member of a receipt's arguments that lists what a source left out
@@ -31,8 +32,17 @@ def write_tombstone(root: Path, document: dict[str, Any]) -> Path:
 
 
 def read_tombstones(root: Path) -> list[dict[str, Any]]:
-    """Every withdrawal. Raises IntegrityError when one cannot be read: what it withdrew is then not known."""
-    return [load_json(path.read_bytes(), path) for path in json_files(root / FOLDER)]
+    """Every withdrawal. Raises IntegrityError when one cannot be read, or their folder cannot: what was withdrawn is
+    then not known.
+    """
+    folder = os.path.join(root, FOLDER)
+    try:
+        names = sorted(os.listdir(folder)) if os.path.lexists(folder) else []
+        paths = [Path(folder, name) for name in names if name.endswith(".json")]
+        return [load_json(path.read_bytes(), path) for path in paths]
+    except OSError as error:
+        what, action = f"withdrawals cannot be read: {error.strerror}", "make them readable; nothing is made meanwhile"
+        raise IntegrityError("WITHDRAWAL_UNREADABLE", what, where=error.filename, action=action) from error
 
 
 def withdrawn_records(root: Path, further: Iterable[bytes] = ()) -> np.ndarray:

@@ -62,6 +62,19 @@ def test_a_withdrawal_that_cannot_be_read_stops_the_work(store, content):
     store.point("test/rows", made)
 
 
+@pytest.mark.parametrize("stands", ["a file", "a link to itself", "a document that is a folder"])
+def test_withdrawals_that_cannot_be_read_are_not_none(store, stands):
+    path = withdraw(store, "a")
+    path.unlink()
+    if stands == "a document that is a folder":
+        path.mkdir()
+    else:
+        path.parent.rmdir()
+        path.parent.write_text("") if stands == "a file" else path.parent.symlink_to(path.parent)
+    with pytest.raises(IntegrityError, match="WITHDRAWAL_UNREADABLE"):
+        withdrawn(store)
+
+
 @pytest.mark.parametrize("gone", ["a", "x"])
 def test_a_snapshot_that_names_one_in_any_column_is_made_again_and_no_name_is_moved_to_it(store, gone):
     tables = {"pairs.parquet": pairs(["a", "b"], ["x", "y"])}
