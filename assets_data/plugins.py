@@ -33,7 +33,7 @@ def _problems(name: str, thing: Any, check: Callable[[Any], Iterable[str]], want
         return [f"it offers no {wanted.__name__}"]
     try:
         problems = list(check(thing))
-    except Exception as error:  # of another shape than the check itself expects
+    except (Exception, SystemExit) as error:  # of another shape than the check itself expects, or a preset that leaves
         return [f"it cannot be checked: {type(error).__name__}: {error}"]
     called = getattr(thing, "name", None)
     return problems + ([f"it is offered as {name!r} and calls itself {called!r}"] if called != name else [])

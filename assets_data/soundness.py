@@ -6,10 +6,11 @@ it: names that Dagster takes, presets of one config type, modules that are there
 
 from __future__ import annotations
 
+import keyword
 import re
 import typing
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from assets_data.lineage.queries.reach import EVERYTHING, NOTHING, ROWS, SPLIT
@@ -17,7 +18,7 @@ from assets_data.lineage.receipts.code import has_source
 from assets_data.stage import Input, Stage
 
 _NAME = r"[A-Za-z][A-Za-z0-9_]{0,99}"
-
+_OPTIONAL = ("schema", "without", "now", "figures")  # functions that a stage may do without
 
 _Presets = Mapping[str, Callable[[], object]]
 
@@ -42,7 +43,7 @@ def stage_problems(stage: Stage) -> Iterator[str]:
     for module in stage.modules:
         if not has_source(module):
             yield f"{stage.kind} names the module {module}, which is not there"
-    yield from (f"{stage.kind} {problem}" for problem in address_problems(_addresses(stage)))
+    yield from (f"{stage.kind} {problem}" for problem in address_problems(_addresses(stage), _OPTIONAL))
     yield from (f"{stage.kind} {problem}" for problem in preset_problems(stage.presets))
     if not isinstance(stage.presets, Mapping) or not stage.presets:
         return
@@ -64,7 +65,8 @@ def input_problems(stage: Stage, sliced: Mapping[str, bool]) -> Iterator[str]:
 def argument_problems(inputs: Mapping[str, Input], *taken: str) -> Iterator[str]:
     """Inputs are arguments of the stage's function, beside those that every stage gets and the ones ``taken``."""
     for name in inputs:
-        if not name.isidentifier() or name in ("store", "config", "slice_name", "inputs", *taken):
+        free = name.isidentifier() and not keyword.iskeyword(name)
+        if not free or name in ("store", "config", "slice_name", "inputs", *taken):
             yield f"reads something as {name!r}, which cannot name an argument"
 
 
@@ -88,11 +90,11 @@ def _configs(presets: _Presets) -> list[object]:
     return [make() for make in presets.values()]
 
 
-def address_problems(addresses: Mapping[str, str]) -> Iterator[str]:
-    """Every address ``module:function``, by what it is for, whose module is not there. Empty ones name nothing."""
+def address_problems(addresses: Mapping[str, str], optional: Collection[str] = ()) -> Iterator[str]:
+    """Addresses ``module:function``, by what each is for, whose module is not there; ``optional`` ones may be empty."""
     for what, address in addresses.items():
         module, colon, name = address.partition(":")
-        if address and not (module and colon and name.isidentifier() and has_source(module)):
+        if (address or what not in optional) and not (module and colon and name.isidentifier() and has_source(module)):
             yield f"names {address!r} as {what}, which is not there"
 
 

@@ -88,14 +88,15 @@ class Catalogue:
 def catalogue() -> Catalogue:
     """What is in the tree and what installed packages offer."""
     domains, recipes = find_domains(), discover()
-    refused = _same_jobs(domains.values())
+    refused: dict[str, str] = {}
     for name in domains.keys() & recipes.keys():  # of two with one name the tree's is kept
         refused[name] = f"a domain and a recipe are both called {name}"
         if recipes[name].in_tree:
             domains = _without(domains, [name])
         else:
             recipes = _without(recipes, [name])
-    domains = _without(domains, _same_jobs(domains.values()))
+    refused |= (same := _same_jobs(domains, own_jobs(domains, recipes)))
+    domains = _without(domains, same)
     every: list[Stage] = []
     refused |= _grow({name: domain.stages for name, domain in domains.items()}, every)
     refused |= _grow({name: recipe_stages(recipe) for name, recipe in recipes.items()}, every)
@@ -135,12 +136,19 @@ def _problems(stages: Iterable[Stage], made: Iterable[Stage]) -> list[str]:
     return sorted(found)
 
 
-def _same_jobs(domains: Iterable[Domain]) -> dict[str, str]:
-    """The domains with a job that is called as another one's; those of the tree keep theirs."""
-    taken: dict[str, str] = {}
+def own_jobs(domains: Iterable[str], recipes: Iterable[str]) -> list[str]:
+    """What the code location calls jobs of its own: one for the store, or for each domain or recipe."""
+    of_domains = [f"{name}_{what}" for name in domains for what in ("to_checkpoint", "slices_alone", "dataset")]
+    return ["gc", "make_slices", "verify_everything", *of_domains, *(f"retrain_{name}" for name in recipes)]
+
+
+def _same_jobs(domains: Mapping[str, Domain], own: Iterable[str]) -> dict[str, str]:
+    """The domains with a job that is called as another one's or as one of our ``own``; the tree's keep theirs."""
+    taken = dict.fromkeys(own, "Stemma itself")
     found: dict[str, str] = {}
-    for domain in sorted(domains, key=lambda domain: not domain.in_tree):
+    for domain in sorted(domains.values(), key=lambda domain: not domain.in_tree):
+        holder = f"the domain {domain.name}"
         for job in domain.jobs:
-            if taken.setdefault(job.name, domain.name) != domain.name:
-                found[domain.name] = f"the domain {taken[job.name]} has a job called {job.name} too"
+            if taken.setdefault(job.name, holder) != holder:
+                found[domain.name] = f"{taken[job.name]} has a job called {job.name} too"
     return found

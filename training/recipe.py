@@ -247,7 +247,7 @@ def _own_problems(recipe: Recipe) -> Iterator[str]:
     if not has_source(recipe.package):
         yield f"its package {recipe.package} has no source to be hashed"
     yield from (f"it {problem}" for problem in preset_problems(recipe.presets))
-    yield from (f"it {problem}" for problem in address_problems({"figures": recipe.figures}))
+    yield from (f"it {problem}" for problem in address_problems({"figures": recipe.figures}, ["figures"]))
     yield from (f"it {problem}" for problem in argument_problems(recipe.inputs, "recipe", "preflight", "checkpoint"))
     if isinstance(recipe.needs, str):
         yield f"needs is the single word {recipe.needs!r}, not a sequence of import names"

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from assets_data.stage import Many, One, Stage
-from pipeline_defs.catalogue import catalogue
+from pipeline_defs.catalogue import catalogue, own_jobs
 from pipeline_defs.commands.chain import waves
 
 
@@ -33,3 +33,12 @@ def test_sliced_stages_of_a_recipe_share_the_wave_of_what_they_read_and_the_whol
     found = [(wave.domain, [stage.kind for stage in wave.stages]) for wave in waves(known, known.above(["mine/whole"]))]
     assert ("text", ["text/drops", "text/triples", "mine/states", "mine/further"]) in found
     assert found[-1] == (None, ["mine/whole"])
+
+
+def test_every_job_of_the_code_location_is_a_domains_or_among_our_own():
+    from pipeline_defs.definitions import defs
+
+    there, known = {job.name for job in defs.resolve_all_job_defs()}, catalogue()
+    asked = {job.name for domain in known.domains.values() for job in domain.jobs}
+    assert there - asked - {"__ASSET_JOB"} == set(own_jobs(known.domains, known.recipes)) & there
+    assert {"gc", "make_slices", "verify_everything", "text_dataset", "retrain_walk_lm"} <= there
