@@ -39,6 +39,7 @@ class Answer:
 def rarely_collected() -> Iterator[None]:
     """Within the block Python seeks circles of garbage a hundred times less often. What an answer read stays until it
     is given: of 10,000 slices that is millions of objects, and looking through them again and again cost a quarter.
+    The setting is the process's: for commands, which answer one question at a time.
     """
     first, *others = gc.get_threshold()
     gc.set_threshold(100 * first, *others)

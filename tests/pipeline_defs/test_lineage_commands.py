@@ -1,5 +1,6 @@
 """The commands as a person types them: answers, exit statuses, speed of start, untrusted names."""
 
+import gc
 import json
 import os
 import shutil
@@ -11,7 +12,7 @@ import pytest
 from assets_data.lineage import Store, canonical_json
 from assets_data.lineage.queries.proof import prove_record
 from assets_data.lineage.receipts.code import ROOT
-from pipeline_defs.answers.answer import plain
+from pipeline_defs.answers.answer import plain, rarely_collected
 from pipeline_defs.answers.explain import lineage_markdown
 from pipeline_defs.commands.cli import main
 from tests.assets_data.lineage.mini_chain import make_chain, make_raw, record_id, texts
@@ -229,3 +230,11 @@ def test_a_source_that_keeps_something_else_as_parts_is_explained_and_exported(d
     assert main(["explain", made.id]) == 0 and main(["explain", made.id, "--json"]) == 0
     assert main(["export", made.id, "--format", "croissant", "--out", str(tmp_path / "out.json")]) == 0
     assert not capsys.readouterr().err
+
+
+def test_garbage_is_sought_less_often_while_an_answer_is_made_and_as_before_also_after_one_that_failed():
+    before = gc.get_threshold()
+    with pytest.raises(ZeroDivisionError), rarely_collected():
+        assert gc.get_threshold() == (100 * before[0], *before[1:])
+        raise ZeroDivisionError
+    assert gc.get_threshold() == before
