@@ -14,6 +14,7 @@ from docs.generate.errors import errors_page
 from docs.generate.fields import fields_page
 from docs.generate.figures import figures_page
 from docs.generate.flow import draw_flow
+from docs.generate.growth import growth_page
 from docs.generate.mazes import mazes_page
 from docs.generate.stages import stages_page
 
@@ -26,6 +27,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
 }
 FILES: Mapping[str, Callable[[], str]] = {
     "figures.md": figures_page,
+    "growth.md": growth_page,
     "mazes.md": mazes_page,
     "flow.svg": draw_flow,
 }

@@ -49,12 +49,18 @@ GLANCE: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "slices",
-        "CPU seconds over 1,000 and over 5,000 slices: all made; nothing changed; one more; `status`; `explain`",
-        "{f[slices.1000.made.cpu_s]:.0f}, {f[slices.5000.made.cpu_s]:.0f}; "
-        "{f[slices.1000.no_op.cpu_s]:.0f}, {f[slices.5000.no_op.cpu_s]:.0f}; "
-        "{f[slices.1000.one_more.cpu_s]:.0f}, {f[slices.5000.one_more.cpu_s]:.0f}; "
-        "{f[slices.1000.status.cpu_s]:.0f}, {f[slices.5000.status.cpu_s]:.0f}; "
-        "{f[slices.1000.explain.cpu_s]:.0f}, {f[slices.5000.explain.cpu_s]:.0f}",
+        "CPU seconds over 1,000 and over 10,000 slices: all made; nothing changed; one more; `status`; `explain`",
+        "{f[slices.1000.made.cpu_s]:.0f}, {f[slices.10000.made.cpu_s]:.0f}; "
+        "{f[slices.1000.no_op.cpu_s]:.0f}, {f[slices.10000.no_op.cpu_s]:.0f}; "
+        "{f[slices.1000.one_more.cpu_s]:.0f}, {f[slices.10000.one_more.cpu_s]:.0f}; "
+        "{f[slices.1000.status.cpu_s]:.0f}, {f[slices.10000.status.cpu_s]:.0f}; "
+        "{f[slices.1000.explain.cpu_s]:.0f}, {f[slices.10000.explain.cpu_s]:.0f}",
+    ),
+    (
+        "epoch",
+        "first batch of an epoch over keys on disk: rows; seconds; memory",
+        "{f[rows]:,}; {f[first_batch.wall_s]:.1f} s, {f[first_batch.cpu_s]:.1f} of a processor; "
+        "{f[first_batch.peak_mib]} MiB",
     ),
     (
         "resume",
@@ -79,9 +85,9 @@ GLANCE: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "parallel",
-        "an update over one of bare DDP, two processes: exact, 2 lanes; `--ahead 2 --save-behind`; 4 lanes; fast",
+        "an update over one of bare DDP, two processes: exact, 2 lanes; `--ahead 0`; 4 lanes; fast",
         "{f[two_processes.seconds_over_bare_ddp.lanes_2_exact.median]:.2f}; "
-        "{f[two_processes.seconds_over_bare_ddp.lanes_2_ahead_behind.median]:.2f}; "
+        "{f[two_processes.seconds_over_bare_ddp.lanes_2_not_ahead.median]:.2f}; "
         "{f[two_processes.seconds_over_bare_ddp.lanes_4_exact.median]:.2f}; "
         "{f[two_processes.seconds_over_bare_ddp.lanes_2_fast.median]:.2f}",
     ),
@@ -90,6 +96,11 @@ GLANCE: tuple[tuple[str, str, str], ...] = (
         "`hrm_lm` on sums, exact match on held-out pairs, first seed: with its core; without, at the same size",
         "{f[core.0.exact_match]:.2f} in {f[core.0.train_seconds]:.0f} s; "
         "{f[no_core.0.exact_match]:.2f} in {f[no_core.0.train_seconds]:.0f} s",
+    ),
+    (
+        "hrm_lm_arithmetic_core_over_tokens",
+        "the same with a core that reads every token, on one thread",
+        "{f[core_over_tokens.0.exact_match]:.2f} in {f[core_over_tokens.0.train_seconds]:.0f} s",
     ),
     (
         "hrm_lm_demo",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -20,3 +21,8 @@ def code(value: object) -> str:
 
 def _cell(value: object) -> str:
     return " ".join(str(value).split()).replace("|", "\\|")
+
+
+def measured(document: Mapping[str, Any]) -> str:
+    """The sentence that names the command and the commit of a benchmark's result."""
+    return f"Measured by {code(document['command'])} at commit {str(document['commit'])[:12]}."

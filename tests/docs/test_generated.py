@@ -133,6 +133,32 @@ def test_a_figure_on_the_page_follows_its_file(monkeypatch, tmp_path):
     assert "987654 s, of which" in figures.figures_page()
 
 
+def test_the_page_about_growth_follows_its_files(monkeypatch, tmp_path):
+    from docs.generate import figures, growth
+
+    def steps(seconds, events_s, peak):
+        one = {"cpu_s": seconds, "peak_mib": peak, "dagster_runs": 3, "events": 1234, "events_s": events_s}
+        return {name: dict(one) for name in growth.STEPS}
+
+    sizes = {"4": steps(1.5, 0.2, 10), "100": steps(2, 1, 11), "2004": steps(70.25, 20.2, 777)}
+    sizes["2004"]["uses"]["peak_mib"] = 8888
+    exponent = {"made": 1.07, "status": None}
+    slices = {"command": "python -m slices", "commit": "a" * 40, "figures": {"slices": sizes, "exponent": exponent}}
+    first = {"wall_s": 12.34, "cpu_s": 5.67, "peak_mib": 432}
+    epoch = {"command": "python -m epoch", "commit": "b" * 40, "figures": {"rows": 5_000_000, "first_batch": first}}
+    for name, document in (("slices", slices), ("epoch", epoch)):
+        (tmp_path / f"{name}.json").write_text(json.dumps(document))
+    monkeypatch.setattr(figures, "RESULTS", tmp_path)
+    page = growth.growth_page()
+    assert "| `stemma run` in an empty root, to the manifest | 1.5 | 2.0 | 70.2 | 1.07 |" in page
+    assert (
+        "| `stemma status` | 1.5 | 2.0 | 70.2 | none |" in page
+        and "| the same again: nothing to do | 3 | 1,234 |" in page
+    )
+    assert "costs Dagster 10 ms" in page and "A run takes 777 MiB of memory at most, an answer 8,888." in page
+    assert "Over 5,000,000 rows" in page and "12.3 s (5.7 of a processor) and 432 MiB" in page
+
+
 def test_the_page_about_mazes_follows_its_file(monkeypatch, tmp_path):
     from docs.generate import figures, mazes
 
@@ -151,7 +177,9 @@ def test_the_page_about_mazes_follows_its_file(monkeypatch, tmp_path):
     page = mazes.mazes_page()
     assert "| core | 31 | 0.900 [0.800, 0.950] | 0.600 [0.500, 0.700] | fail | 1,234 | 7 |" in page
     assert "| with slots | 1 |" in page and "| without | 0 |" in page and "| core | 2 | 0.222 |" in page
-    assert "0.111" not in page and "| plain | none | 0.555 |" in page
+    assert "0.111" not in page and "| plain | none | 0.555 |" in page and ", every run\n" not in page
+    (tmp_path / "hrm_core_path.json").write_text(json.dumps(document | {"figures": {"path_9x9": found["plain"]}}))
+    assert "| path 9x9 | 31 | 0.900 [0.800, 0.950] |" in mazes.mazes_page().partition("## A harder step, every run")[2]
     found["core"]["runs"]["31"]["deep"] = [0.4, 0.3, 0.5]
     (tmp_path / "hrm_core.json").write_text(json.dumps(document))
     assert "| with slots | 0 |" in mazes.mazes_page() and "| intervals overlap | 1 |" in mazes.mazes_page()
