@@ -177,7 +177,7 @@ def joined(
     if ahead is not None and ahead < 0:
         what, action = "fewer than no batches ahead", "0 makes every batch when it is asked for"
         raise ConfigError("AHEAD_NEGATIVE", what, where="--ahead", found=ahead, action=action)
-    size = _said("WORLD_SIZE", "1")
+    size = _variable("WORLD_SIZE", "1")
     strategy = strategy or ("ddp" if size > 1 else "none")
     if size < 1 or size & (size - 1) or (size > 1) == (strategy == "none") or (strategy, reduction) == (FSDP, "fast"):
         what = f"strategy {strategy}, {reduction}, on {size} processes"
@@ -187,12 +187,12 @@ def joined(
         yield World(behind=behind, ahead=ahead)
         return
     for name in ("RANK", "MASTER_PORT"):
-        _said(name)
+        _variable(name)
     if not os.environ.get("MASTER_ADDR"):
         raise _unsaid("MASTER_ADDR", "a launcher's variable is not set", "nothing")
     backend = "gloo"
     if torch.cuda.is_available():
-        torch.cuda.set_device(_said("LOCAL_RANK", "0"))
+        torch.cuda.set_device(_variable("LOCAL_RANK", "0"))
         backend = "cpu:gloo,cuda:nccl"
     dist.init_process_group(backend, timeout=PATIENCE)
     try:
@@ -201,7 +201,7 @@ def joined(
         dist.destroy_process_group()
 
 
-def _said(name: str, otherwise: str = "") -> int:
+def _variable(name: str, otherwise: str = "") -> int:
     """What the environment says by a variable of torchrun's."""
     text = os.environ.get(name, otherwise)
     if not text.isdecimal():
