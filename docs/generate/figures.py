@@ -103,6 +103,12 @@ GLANCE: tuple[tuple[str, str, str], ...] = (
         "{f[core_over_tokens.0.exact_match]:.2f} in {f[core_over_tokens.0.train_seconds]:.0f} s",
     ),
     (
+        "hrm_lm_smoke_core_no_core_core_over_tokens",
+        "`hrm_lm` on the smoke preset's text, held-out nats: bigrams; with its core; without; a core over tokens",
+        "{f[core.0.bigram_loss]:.2f}; {f[core.0.heldout_loss]:.2f}; {f[no_core.0.heldout_loss]:.2f}; "
+        "{f[core_over_tokens.0.heldout_loss]:.2f}",
+    ),
+    (
         "hrm_lm_demo",
         "`hrm_lm` on the demo's text, held-out loss in nats: unigrams; bigrams; with its core; without",
         "{f[core.0.unigram_loss]:.2f}; {f[core.0.bigram_loss]:.2f}; {f[core.0.heldout_loss]:.2f}; "

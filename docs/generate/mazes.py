@@ -65,7 +65,9 @@ after the fourth change nothing. It learned to read far at once, through the slo
 window. The slow slots are not what is needed: without them nine of ten pass as well, and seed 19 fails again (.252).
 
 No model without a core passes. All of them solve the trained depths (.986 and more), and of the deep mazes .118 to
-.390 with as many parameters, .045 to .343 with as much compute. WINDOWTEXT
+.390 with as many parameters, .045 to .343 with as much compute. Within the same window four of the five registered
+seeds were run, with as many parameters: .334, .135, .102 and .171 (the table "Without a core, in the window, every
+run"). The fifth and those with as much compute were not.
 
 ## A harder step
 
@@ -101,7 +103,10 @@ segment, more mazes.
 
 The core of this preset, without window and reach, in the place of the core of the text and arithmetic presets
 (`python -m benchmarks.hrm_lm PRESET --arms core_over_tokens`, one thread, one seed). Sums: every held-out pair is
-right, as with the pooled core and without any. TEXTTEXT
+right, as with the pooled core and without any. On the smoke preset's text the
+held-out loss is 3.783 nats [3.629, 3.936], with the pooled core 3.761 [3.607, 3.915], without a core and as many
+parameters 3.885 [3.734, 4.036], bigrams 4.038. The intervals overlap, and the gate of the core over tokens stays shut
+(.0001), so on text it is not shown to help. On the preset `demo` it was not run.
 """
 HEADINGS = ("model", "seed", "depth 1 to 5", "depth 6 to 10", "gate", "parameters", "CPU s")
 BESIDE = {"Without a core, in the window": "hrm_core_window", "A harder step": "hrm_core_path"}
