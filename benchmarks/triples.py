@@ -1,12 +1,12 @@
 """Tokens per second of the triples stage against bare ``Tokenizer.encode_batch_fast``, datasets.map and datatrove.
 
 All on the same text and cores, in turn, median of the rounds, by the clock and by processor seconds (those of child
-processes included; datatrove's cannot be seen). Bare: encodings of texts already cleaned and in memory, thrown away. The stage: documents and
-triples, from the raw slice to the published, hashed, synced snapshots (verification, cleaning, duplicates, split,
-windows, pivots); its tokens are those it kept, and it remembers the ids of words that it met. datasets: the same
-Parquet file to windows with a pivot in its Arrow cache, by one process with the tokenizer's threads and by one process
-per core. datatrove: Parquet files of the cleaned texts to its token files, one task per core, unshuffled. The peers
-clean and split nothing.
+processes included; datatrove's cannot be seen). Bare: encodings of texts already cleaned and in memory, thrown away.
+The stage: documents and triples, from the raw slice to the published, hashed, synced snapshots (verification, cleaning,
+duplicates, split, windows, pivots); its tokens are those it kept, and it remembers the ids of words that it met.
+datasets: the same Parquet file to windows with a pivot in its Arrow cache, by one process with the tokenizer's threads
+and by one process per core. datatrove: Parquet files of the cleaned texts to its token files, one task per core,
+unshuffled. The peers clean and split nothing.
 
     python -m benchmarks.triples --megabytes 100 --rounds 3
 """
