@@ -77,17 +77,13 @@ def preset_problems(presets: Any) -> Iterator[str]:
     if not isinstance(presets, Mapping) or not presets:
         yield "has presets that are no mapping from at least one name to a function"
         return
-    types = {type(config) for config in _configs(typing.cast(_Presets, presets))}
+    types = {type(make()) for make in typing.cast(_Presets, presets).values()}
     if len(types) > 1:
         yield f"has presets of several types: {', '.join(sorted(kind.__name__ for kind in types))}"
     for kind in types:
         parameters = getattr(kind, "__dataclass_params__", None)
         if parameters is None or not parameters.frozen:
             yield f"has a preset that gives no frozen dataclass but a {kind.__name__}"
-
-
-def _configs(presets: _Presets) -> list[object]:
-    return [make() for make in presets.values()]
 
 
 def address_problems(addresses: Mapping[str, str], optional: Collection[str] = ()) -> Iterator[str]:
@@ -104,7 +100,7 @@ def twice(names: Iterable[str]) -> list[str]:
 
 
 def _addresses(stage: Stage) -> dict[str, str]:
-    own = {name: getattr(stage, name) for name in ("make", "schema", "without", "now", "figures")}
+    own = {name: getattr(stage, name) for name in ("make", *_OPTIONAL)}
     checks = {f"the check {check.name}": check.run for check in stage.checks}
     parts = {name: given.part for name, given in stage.inputs.items() if given.part}
     digests = {f"the part of {name}": part.digest for name, part in parts.items()}

@@ -28,7 +28,7 @@ from training.feed import Batch
 from training.finite import blame
 from training.journal import Step
 from training.parallel.begin import begin
-from training.parallel.lanes import has_pass, lanes_gradient
+from training.parallel.lanes import has_pass, lanes_gradient, weighed
 from training.parallel.world import ALONE, World
 from training.recipe import Recipe
 from training.run import Run, open_run
@@ -146,8 +146,7 @@ def _gradient(run: Run, batches: Sequence[Batch]) -> dict[str, Tensor]:
             if share or has_pass(losses["loss"]):
                 run.precision.backward(losses["loss"] * share, again=run.calls.second_order)
             for name, value in losses.items():
-                own = value.detach() * share if share else torch.zeros_like(value)
-                total[name] = total.get(name, 0.0) + own
+                total[name] = total.get(name, 0.0) + weighed(value, share)
     return total
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from docs.generate.markdown import code, table
+from docs.generate.markdown import code, made_by, table
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 HEAD = """# Figures
@@ -213,11 +213,10 @@ def read_results() -> dict[str, Any]:
 
 
 def _section(name: str, document: Mapping[str, Any]) -> str:
-    changes = " and changes that were not committed" if document.get("dirty") else ""
     versions = ", ".join(f"{package} {version}" for package, version in document.get("versions", {}).items())
     lines = [
         f"## {name}\n",
-        f"{code(document['command'])} at commit {str(document['commit'])[:12]}{changes}; Python {document['python']}, "
+        f"{made_by(document)}; Python {document['python']}, "
         f"{document['cores']} cores, {document['platform']}; {versions}.\n",
         table(("figure", "value"), ((code(path), _value(value)) for path, value in _flat(document["figures"], ""))),
     ]

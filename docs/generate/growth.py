@@ -36,7 +36,7 @@ def growth_page() -> str:
     sizes: Mapping[str, Any] = slices["figures"]["slices"]
     largest = list(sizes)[-1]
     by_step = table(("command", *(f"{int(size):,}" for size in sizes), "exponent"), _steps(slices["figures"]))
-    runs = table(("at " + f"{int(largest):,} slices", "Dagster runs", "events", "their CPU s"), _runs(sizes[largest]))
+    runs = table((f"at {int(largest):,} slices", "Dagster runs", "events", "their CPU s"), _runs(sizes[largest]))
     run, answer = (max(step["peak_mib"] for step in group) for group in _by_kind(sizes[largest]))
     first = epoch["figures"]["first_batch"]
     return "\n".join([

@@ -23,6 +23,12 @@ def _cell(value: object) -> str:
     return " ".join(str(value).split()).replace("|", "\\|")
 
 
+def made_by(document: Mapping[str, Any]) -> str:
+    """The command and the commit of a benchmark's result, and whether the checkout had other changes."""
+    changes = " and changes that were not committed" if document.get("dirty") else ""
+    return f"{code(document['command'])} at commit {str(document['commit'])[:12]}{changes}"
+
+
 def measured(document: Mapping[str, Any]) -> str:
-    """The sentence that names the command and the commit of a benchmark's result."""
-    return f"Measured by {code(document['command'])} at commit {str(document['commit'])[:12]}."
+    """The sentence of :func:`made_by`."""
+    return f"Measured by {made_by(document)}."

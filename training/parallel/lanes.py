@@ -137,8 +137,7 @@ def _passes(run: Run, update: int, lane: int, batches: Sequence[Batch], last: bo
             elif whole:
                 raise _refused_pass()
         for name, value in losses.items():
-            own = value.detach().double() * weight if count else torch.zeros_like(value, dtype=torch.float64)
-            sums[name] = sums.get(name, 0.0) + own
+            sums[name] = sums.get(name, 0.0) + weighed(value.double(), weight)
         items += weight
     numbers = torch.stack([torch.tensor(items, dtype=torch.float64, device=run.device), *sums.values()])
     return Share([parameter.grad for parameter in run.parameters], numbers, list(sums))
@@ -153,6 +152,11 @@ def _together(whole: Sharded | Replica, summing: bool) -> Iterator[None]:
 def has_pass(loss: Tensor) -> bool:
     """Whether the loss of no item has a backward pass, which adds zeros: the mean over none may be no number."""
     return loss.requires_grad and bool(torch.isfinite(loss))
+
+
+def weighed(value: Tensor, weight: float) -> Tensor:
+    """A loss by its weight, without its graph; that of no item is 0, whatever the mean over none is."""
+    return value.detach() * weight if weight else torch.zeros_like(value)
 
 
 def _refused_pass() -> ConfigError:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from assets_data.lineage.errors import IntegrityError
 from assets_data.lineage.queries.record_lookup import RecordLookup
-from assets_data.lineage.queries.tree import Node
+from assets_data.lineage.queries.tree import Node, lost_receipts
 from assets_data.lineage.receipts.byproducts import file_digests
 from assets_data.lineage.receipts.receipt import Receipt
 from assets_data.lineage.storage.snapshot import Snapshot
@@ -79,9 +79,7 @@ def binding(node: Node) -> tuple[int, str]:
 def _check_parents(store: Store, receipt: Receipt, nodes: Nodes) -> None:
     """Parents are of the kind that a receipt says, and have the receipts that they had when they were read."""
     for parent in receipt.parents:
-        folder = store.root / "receipts" / parent.id.removeprefix("sha256:")
-        known = {receipt.id for receipt in nodes[parent.id].receipts} if parent.id in nodes else set[str]()
-        if lost := [name for name in parent.receipts if name not in known and not (folder / f"{name}.json").is_file()]:
+        if lost := lost_receipts(store, parent.id, parent.receipts, nodes):
             what = f"a receipt of its {parent.input} that was there when it was read is gone"
             raise IntegrityError("RECEIPT_LOST", what, expected=lost[0], where=receipt.path)
         snapshot = nodes[parent.id].snapshot if parent.id in nodes else None

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from assets_data.lineage.errors import IntegrityError, StemmaError
 from assets_data.lineage.identity.digests import is_object, load_json
-from assets_data.lineage.queries.tree import Node
+from assets_data.lineage.queries.tree import Node, lost_receipts
 from assets_data.lineage.receipts.reader import read_receipt
 from assets_data.lineage.receipts.receipt import Receipt
 from assets_data.lineage.storage.folders import json_files, names_in
@@ -27,19 +27,12 @@ def check_memory(store: Store, nodes: Mapping[str, Node]) -> None:
     for key, receipt, where in remembered(store, nodes):
         node = nodes[key]
         named[key].add(receipt)
-        if node.fault is None and not _is_held(store, node, receipt):
+        if node.fault is None and lost_receipts(store, key, [receipt], nodes):
             node.fault = IntegrityError("RECEIPT_LOST", "a receipt on record is gone", expected=receipt, where=where)
     for key, node in nodes.items():
         made = {receipt.id for receipt in node.receipts if node.snapshot and receipt.made == node.snapshot.made != ""}
         outdated = {name for receipt in node.receipts for name in receipt.replaces}
         node.extra = frozenset(receipt.id for receipt in node.receipts) - named[key] - made - outdated
-
-
-def _is_held(store: Store, node: Node, receipt: str) -> bool:
-    """Whether one of a node's receipts is there: it was read just now, or lies there and is another fault."""
-    if any(receipt == read.id for read in node.receipts):
-        return True
-    return (store.root / "receipts" / node.id.removeprefix("sha256:") / f"{receipt}.json").is_file()
 
 
 def remembered(store: Store, nodes: Mapping[str, Node]) -> Iterator[tuple[str, str, Path]]:

@@ -42,6 +42,13 @@ class Node:
         return list(dict.fromkeys(parent.id for receipt in self.receipts for parent in receipt.parents))
 
 
+def lost_receipts(store: Store, snapshot_id: str, names: Iterable[str], nodes: Mapping[str, Node]) -> list[str]:
+    """Those of a snapshot's receipts that are gone: neither read with its node, nor there and a fault of that node."""
+    folder = store.root / "receipts" / snapshot_id.removeprefix("sha256:")
+    read = {receipt.id for receipt in nodes[snapshot_id].receipts} if snapshot_id in nodes else set[str]()
+    return [name for name in names if name not in read and not (folder / f"{name}.json").is_file()]
+
+
 def load_tree(store: Store, roots: Iterable[str], check: Callable[[Node], None] = lambda node: None) -> dict[str, Node]:
     """Every ancestor of ``roots`` and the roots themselves, parents before children; each is given to ``check`` once it
     was read.
