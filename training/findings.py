@@ -62,6 +62,16 @@ class Measurement:
     interval: tuple[float, float] | None = None
     direction: Literal["above", "below"] = "above"
 
+    @classmethod
+    def lower_bound(cls, name: str, threshold: str, interval: tuple[float, float], checks: int) -> Measurement:
+        """Judged by the lower bound of its interval: what nearly all resamples exceed."""
+        return cls(name=name, threshold=threshold, value=interval[0], checks=checks, interval=interval)
+
+    @classmethod
+    def undetermined(cls, name: str, threshold: str) -> Measurement:
+        """One that could not be made."""
+        return cls(name=name, threshold=threshold, value=float("nan"), checks=0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
@@ -71,3 +81,13 @@ class Evaluation:
     scalars: Mapping[str, Any] = field(default_factory=dict)
     tables: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     summary: Sequence[str] = ()
+
+    @classmethod
+    def joined(cls, parts: Sequence[Evaluation]) -> Evaluation:
+        """All that the parts say, in their order."""
+        return cls(
+            measurements=[measurement for part in parts for measurement in part.measurements],
+            scalars={name: value for part in parts for name, value in part.scalars.items()},
+            tables={name: rows for part in parts for name, rows in part.tables.items()},
+            summary=[line for part in parts for line in part.summary],
+        )

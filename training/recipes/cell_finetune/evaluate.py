@@ -64,9 +64,7 @@ def evaluate(model: object, data: FinetuneData, config: FinetuneConfig, prefligh
     registered = read_registration(preflight)["evaluation"]
     unit, of = units(table["group"].to_pylist())
     bounds = interval(score - baseline, unit, registered["resamples"], registered["seed"])
-    gain = Measurement(
-        name=f"{name}_over_baseline", threshold="over_baseline", value=bounds[0], checks=len(rows), interval=bounds
-    )
+    gain = Measurement.lower_bound(f"{name}_over_baseline", "over_baseline", bounds, len(rows))
     line = f"  {name} {score.mean():.3f}, baseline {baseline.mean():.3f}: gain {(score - baseline).mean():+.3f}"
     return Evaluation(
         measurements=[gain],

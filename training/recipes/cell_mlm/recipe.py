@@ -98,7 +98,7 @@ class CellMlm(Recipe):
 
     def monitor(self, model: CellModel, data: CellData, config: CellMlmConfig) -> dict[str, float]:
         """What a linear probe reads of validation cells, trained on training cells, where they have labels."""
-        from training.recipes.cell_mlm.evaluate import monitor
+        from training.recipes.cell_mlm.cell_types import monitor
 
         return monitor(model, data)
 

@@ -116,7 +116,7 @@ class _Judged:
 
     def _low(self, name: str, threshold: str, baseline: str, chosen: np.ndarray) -> Measurement:
         _, low, high = self.gain(baseline, chosen)
-        return Measurement(name=name, threshold=threshold, value=low, checks=int(chosen.sum()), interval=(low, high))
+        return Measurement.lower_bound(name, threshold, (low, high), int(chosen.sum()))
 
 
 def _state_cosines(predicted: np.ndarray, test: Rows) -> dict[int, dict[str, float]]:

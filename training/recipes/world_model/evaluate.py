@@ -47,9 +47,9 @@ def evaluate(model: Any, data: WorldData, config: WorldModelConfig, preflight: S
     for name, (value, interval, checks) in found.items():
         scalars |= {name: value, f"{name}_interval": list(interval), f"{name}_checks": checks}
     judged = [
-        Measurement(name=name, threshold=name, value=found[name][1][0], checks=found[name][2], interval=found[name][1])
+        Measurement.lower_bound(name, name, found[name][1], found[name][2])
         if name in found
-        else Measurement(name=name, threshold=name, value=float("nan"), checks=0)
+        else Measurement.undetermined(name, name)
         for name in registered["judged"]
     ]
     return Evaluation(measurements=judged, scalars=scalars, tables=tables, summary=_summary(found, scalars, registered))

@@ -3,14 +3,19 @@
 import numpy as np
 import pytest
 
-from assets_data.lineage import with_overrides
+from assets_data.domains.cells.config import CELLS, SOURCES
+from assets_data.lineage import Store, with_overrides
 from assets_data.stage import load
+from tests.cells_dataset import make_cells_inputs
 from tests.training.recipes.cell_mlm.test_models import KINDS, RECIPE
 from training.recipes.cell_mlm.contestants import most_variable
 from training.recipes.cell_mlm.intervals import interval, units
+from training.recipes.cell_mlm.network import auroc, average_precision
+from training.recipes.cell_mlm.perturbations import judge_perturbations
 from training.recipes.cell_mlm.probe import Features, macro_f1, principal_components, probe
 from training.recipes.cell_mlm.rank_neighbours import pair_shares
-from training.recipes.cell_mlm.regulation import auroc, average_precision
+from training.recipes.cell_mlm.regulators import know
+from training.recipes.cell_mlm.value_baselines import dense
 from training.stages import make_checkpoint, make_gate_report, make_preflight_report
 
 SHORT = {"train.updates": 3, "train.batch_rows": 8, "train.schedule.warmup": 0, "train.monitor_every": 0}
@@ -72,6 +77,28 @@ def test_a_model_without_counts_leaves_the_network_undetermined(cells_store, cel
     result = make_gate_report(cells_store, RECIPE, cells_inputs, preflight, checkpoint).read_json("result.json")
     found = {criterion["name"]: criterion["verdict"] for criterion in result["gate"]["criteria"]}
     assert found["network_ap"] == "undetermined" and result["gate"]["verdict"] != "pass"
+
+
+def test_the_true_change_of_held_out_knock_downs_beats_ridge_regression_and_ridge_itself_does_not(tmp_path):
+    source = {"simulated.cells": 300, "simulated.regulators": 6, "simulated.knockdown_share": 0.6}
+    cells = with_overrides(CELLS["smoke"](), {"split.perturbations": 0.5})
+    store, config = Store(tmp_path), RECIPE.presets["smoke"]()
+    inputs = make_cells_inputs(store, with_overrides(SOURCES["smoke"](), source), cells)
+    data = RECIPE.open_data(store, {"manifest": inputs["cells/dataset_manifest"]}, config)
+    known = know(data, [f"REG{place:03}" for place in range(6)])
+    _, values = dense(data.test, np.arange(len(data.test.cells)))
+    knocked = np.array(data.test.cells.names("perturbation"), object)
+    control = values[knocked == ""].mean(0)
+    true = np.stack([values[knocked == known.names[r]].mean(0) - control for r in known.regulators])
+    ridge = -known.slopes_RG * control[known.regulators][:, None]
+    found = [
+        judge_perturbations(data, known, change, {"resamples": 100, "seed": 0}) for change in (true, ridge, true * 0)
+    ]
+    values = [[measured.value for measured in each.measurements] for each in found]
+    assert min(values[0]) > 0 and values[1] == [0, 0] and found[0].measurements[0].checks > 1
+    assert found[0].scalars["perturbation_mse_model"] < found[0].scalars["perturbation_mse_own_gene"]
+    nothing = found[2].scalars  # that the regulator itself is gone is given
+    assert nothing["perturbation_r_model"] == nothing["perturbation_r_own_gene"] > 0
 
 
 def test_precision_and_auroc_of_what_is_known():
