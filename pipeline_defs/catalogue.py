@@ -13,7 +13,7 @@ from assets_data.lineage.queries.reach import PartChanges, Rules
 from assets_data.soundness import input_problems
 from assets_data.stage import Stage, load
 from training.recipe import Recipe, broken_recipes, discover
-from training.stages import recipe_stages
+from training.recipe_stages import recipe_stages
 
 T = TypeVar("T")
 TRAINING_STATE = "training_state"

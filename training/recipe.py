@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from training.order import OrderKind
 
 STAGES = ("preflight_report", "checkpoint", "gate_report")
-"""What every recipe makes, in this order; see ``training.stages.recipe_stages``."""
+"""What every recipe makes, in this order; see :func:`training.recipe_stages.recipe_stages`."""
 PROMOTED = "promoted_checkpoint"
 """The choice of one of them for use: a snapshot without settings of its own."""
 

@@ -1,4 +1,4 @@
-"""The three stages of every recipe: preflight report, checkpoint, gate report. Each publishes one snapshot.
+"""What the stages of every recipe make: preflight report, checkpoint, gate report. Each publishes one snapshot.
 
 The config enters once, at the preflight; training and gate read it from there, and the thresholds too. A checkpoint
 made under another preflight is not judged, and a preflight whose bytes changed is not read.
@@ -18,7 +18,6 @@ from assets_data.lineage.queries.tree import load_tree
 from assets_data.lineage.receipts.code import code_version, environment
 from assets_data.lineage.receipts.reader import read_receipt
 from assets_data.lineage.storage.sealing import Outside
-from assets_data.stage import NOTHING, Check, One, Stage
 from training.config import derived_seeds
 from training.job import Job, named_inputs, run_name
 from training.recipe import Recipe
@@ -31,55 +30,6 @@ if TYPE_CHECKING:
     from training.parallel.world import World
 
 REPORT = "preflight.json"
-
-
-def recipe_stages(recipe: Recipe) -> tuple[Stage, ...]:
-    """All stages of a recipe, parents first: its derived ones, then the three that every recipe has."""
-    names = ("preflight_report", "checkpoint", "gate_report")
-    preflight, checkpoint, gate = (f"{recipe.name}/{name}" for name in names)
-    common: dict[str, Any] = {"bind": {"recipe": recipe}, "learns": NOTHING}
-    return (
-        *recipe.derived,
-        Stage(
-            kind=preflight,
-            make="training.stages:make_preflight_report",
-            says="Everything that can be known before the first update: the resolved config, all issues at once, the "
-            "gate's thresholds, prompts and seeds, fixed and hashed.",
-            inputs=recipe.inputs,
-            presets=recipe.presets,
-            modules=preflight_code(recipe),
-            checks=(_check("no_errors", "The preflight found nothing that would spoil the training."),),
-            tags=("json",),
-            **common,
-        ),
-        Stage(
-            kind=checkpoint,
-            make="training.stages:make_checkpoint",
-            says="The trained weights. Killed at any moment, it resumes bit for bit when it runs again.",
-            inputs={**recipe.inputs, "preflight": One(preflight)},
-            modules=training_code(recipe),
-            checks=(
-                _check("loads_and_rehashes", "Every tensor hashes to the id, and the weights load into the model."),
-                _check("no_collapse", "No criterion of the collapse monitor is met. A warning, which blocks nothing."),
-                _check("lineage_intact", "Every ancestor of the checkpoint is still what its receipt says."),
-            ),
-            pool="gpu",
-            tags=("pytorch",),
-            **common,
-        ),
-        Stage(
-            kind=gate,
-            make="training.stages:make_gate_report",
-            says="The verdict on the checkpoint under the thresholds and prompts registered before training.",
-            inputs={**recipe.inputs, "preflight": One(preflight), "checkpoint": One(checkpoint)},
-            modules=training_code(recipe),
-            figures=recipe.figures,
-            checks=(_check("gate", 'The registered thresholds are met. "Undetermined" does not pass.'),),
-            pool="gpu",
-            tags=("pytorch",),
-            **common,
-        ),
-    )
 
 
 def make_preflight_report(store: Store, recipe: Recipe, inputs: Mapping[str, Snapshot], config: Any) -> Snapshot:
@@ -241,10 +191,6 @@ def _require_whole(store: Store, recipe: Recipe, inputs: Mapping[str, Snapshot],
     listed = "; ".join(f"{issue.code} at {issue.path}: {issue.message}" for issue in errors)
     action = "run the stages that made the broken inputs again, and change what the other issues name"
     raise IntegrityError("PREFLIGHT_INPUTS", f"{len(errors)} errors: {listed}", found=broken, action=action)
-
-
-def _check(name: str, says: str) -> Check:
-    return Check(name=name, run=f"training.stage_checks:{name}", says=says)
 
 
 def _run_folder(job: Job, code: str, published: Snapshot | None, state: Path | None, reset_progress: bool) -> Outside:

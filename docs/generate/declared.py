@@ -12,7 +12,7 @@ from assets_data.stage import Stage
 from pipeline_defs.catalogue import catalogue
 from training import recipes
 from training.recipe import Recipe
-from training.stages import recipe_stages
+from training.recipe_stages import recipe_stages
 
 
 @functools.cache

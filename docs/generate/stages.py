@@ -9,7 +9,7 @@ from docs.generate.markdown import code, table
 HEAD = """# Stages
 
 What the declarations say, domain by domain and recipe by recipe. The commands, the Dagster assets and this page read
-the same ones: `assets_data/domains/<name>/domain.py`, and for every recipe `training/stages.py`.
+the same ones: `assets_data/domains/<name>/domain.py`, and for every recipe `training/recipe_stages.py`.
 
 ![What each stage is made from](../flow.svg)
 

@@ -16,8 +16,7 @@ from assets_data.domain import Domain, find_domains
 from assets_data.lineage import ConfigError, StemmaError
 from assets_data.stage import load
 from pipeline_defs.answers.answer import plain
-from pipeline_defs.commands import embed, generate, help, keeping, new
-from pipeline_defs.commands import lineage as lineage_command
+from pipeline_defs.commands import embed, generate, help, keeping, lineage, new
 from pipeline_defs.commands.help import GroupedParser, RunParser, completion
 from pipeline_defs.commands.tools import Tools
 
@@ -71,6 +70,19 @@ def make_parser() -> argparse.ArgumentParser:
     parser = GroupedParser(prog="stemma", description="Raw data to a checkpoint that can prove what made it.")
     parser.add_argument("--version", action="version", version=f"stemma {version('stemma')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=argparse.ArgumentParser)
+    _add_run(commands)
+    _add_dagster(commands)
+    help.add_parsers(commands)
+    commands.choices["completion"].set_defaults(command=lambda options: _print(completion(parser, options.shell)))
+    for group in (lineage, keeping, generate, embed, new):
+        group.add_parsers(commands)
+    for domain in sorted(find_domains().values(), key=lambda domain: not domain.in_tree):
+        if domain.commands:
+            _add_commands(domain, commands)
+    return parser
+
+
+def _add_run(commands: Any) -> None:
     commands._parser_class = RunParser  # of the next command alone
     run = commands.add_parser(
         "run",
@@ -88,6 +100,12 @@ def make_parser() -> argparse.ArgumentParser:
         help="override one field, e.g. text.raw_slice.source=files (a value that is not JSON is taken as text)",
     )
     run.add_argument("--config", type=Path, metavar="FILE", help=".toml or .json file of overrides; --set wins over it")
+    _add_ways(run)
+    run.set_defaults(command=_run)
+
+
+def _add_ways(run: argparse.ArgumentParser) -> None:
+    """How it runs, as opposed to what."""
     run.add_argument("--no-wait", action="store_true", help="end at once where another command holds this root")
     text = "build each stage where it can read what it declared and nothing else; what was made unsealed is made again"
     run.add_argument("--sealed", action="store_true", help=text)
@@ -95,24 +113,15 @@ def make_parser() -> argparse.ArgumentParser:
     run.add_argument("--processes", type=int, metavar="N", help=text)
     text = "what a job's processes have of the model: the whole, or (fsdp) their rows of it (%(default)s)"
     run.add_argument("--parallel", choices=["ddp", "fsdp"], default="ddp", help=text)
-    run.set_defaults(command=_run)
+
+
+def _add_dagster(commands: Any) -> None:
     ui = commands.add_parser("ui", help="serve the Dagster UI on 127.0.0.1")
     ui.add_argument("--port", type=int, default=3000)
     ui.set_defaults(command=_ui)
     through = commands.add_parser("dagster", help="Dagster's own command over the instance and code of this root")
     through.add_argument("arguments", nargs=argparse.REMAINDER, help="asset materialize --select text/raw_slice")
     through.set_defaults(command=_dagster)
-    help.add_parsers(commands)
-    commands.choices["completion"].set_defaults(command=lambda options: _print(completion(parser, options.shell)))
-    lineage_command.add_parsers(commands)
-    keeping.add_parsers(commands)
-    generate.add_parsers(commands)
-    embed.add_parsers(commands)
-    new.add_parsers(commands)
-    for domain in sorted(find_domains().values(), key=lambda domain: not domain.in_tree):
-        if domain.commands:
-            _add_commands(domain, commands)
-    return parser
 
 
 def _add_commands(domain: Domain, commands: Any) -> None:

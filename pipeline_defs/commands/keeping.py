@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline_defs.commands.lineage import NODE
-from pipeline_defs.commands.lineage import _add as add_answer
+from pipeline_defs.commands.lineage import NODE, add_answer
 
 _WHERE = "pipeline_defs.answers."
 

@@ -24,7 +24,7 @@ from assets_data.stage import Stage
 from pipeline_defs.catalogue import catalogue
 from pipeline_defs.sealed import landlock
 from pipeline_defs.sealed.forkserver import server
-from pipeline_defs.sealed.rules import Rules, dropped_variables, kept_variables, offer_places
+from pipeline_defs.sealed.rules import Rules, dropped_variables, kept_variables, rules_of
 
 LIBRARIES = ("numpy", "pyarrow.parquet", "polars", "numba")  # imported once, before the processes of builds are forked
 TRAINING = (*LIBRARIES, "torch", "torch._dynamo")  # the latter by every optimizer
@@ -87,33 +87,14 @@ class Sealing(Builder):
         if self.call is None:
             what = "only a declared stage can be sealed"
             raise ConfigError("SEAL_CALL", what, found=writer.kind, action="run it without --sealed")
-        found = [str(store.snapshot_path(made)) for _, made in self.found]
-        withdrawn = str(store.root / "withdrawals")
+        kept = kept_variables()
+        secrets = {name: os.environ[name] for name in outside.secrets if name in os.environ}
         with tempfile.TemporaryDirectory(prefix="sealed-", dir=writer.path.parent) as own:
             for folder in outside.writes:
                 folder.mkdir(parents=True, exist_ok=True)
-            reads = self.named if outside is NOTHING else tuple(outside.reads)
-            receipts = [store.root / "receipts" / path.name for path in parents]
-            folders = [str(writer.path), own, *(str(path) for path in outside.writes)]
-            gpu = (Path("/dev"),) if any(Path("/dev").glob("nvidia*")) else ()
-            rules = Rules(
-                parents=(*(str(path) for path in (*parents, *_named(store, parents), *receipts)), *found, withdrawn),
-                outside=tuple(str(path) for path in reads),
-                listed=tuple(str(path) for path in (*outside.lists, *offer_places(), *gpu)),
-                own=tuple(folders),
-                network=outside.network,
-            )
-            kept = kept_variables()
-            secrets = {name: os.environ[name] for name in outside.secrets if name in os.environ}
+            rules = rules_of(store, parents, self._beside(outside), self.found, (writer.path, Path(own)))
             request = {
-                **self.call,
-                "root": str(store.root),
-                "requested": dict(store.requested),
-                "withdrawing": sorted(record.hex() for record in store.withdrawing),
-                "key": key,
-                "tree": dict(surroundings[0]),
-                "environment": dict(surroundings[1]),
-                "found": dict(self.found),
+                **self._request(store, key, surroundings),
                 "into": str(writer.path),
                 "own": own,
                 "rules": dataclasses.asdict(rules),
@@ -121,17 +102,39 @@ class Sealing(Builder):
             }
             answer = _answer(request, {**kept, **secrets}, self.libraries)
         writer.adopt(answer["writer"])
-        variables = {name: digest_json(value)[7:19] for name, value in sorted(kept.items())}
+        return _enforced(self.abi, rules, kept, secrets)
+
+    def _beside(self, outside: Outside) -> Outside:
+        """What the stage reaches besides its parents, as it says; where it says nothing, what its settings name."""
+        return dataclasses.replace(outside, reads=self.named) if outside is NOTHING else outside
+
+    def _request(
+        self, store: Store, key: str, surroundings: tuple[Mapping[str, Any], Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """The call, and what of the store and of the surroundings makes it the same call in the child."""
         return {
-            "landlock_abi": self.abi,
-            "rules": rules.digest,
-            "variables": variables,
-            "secrets": sorted(secrets),
-            "network": "through the address filter" if outside.network else "none",
-            "devices": [
-                path for path in rules.devices if "nvidia" in path or path.startswith(("/dev/dri", "/dev/kfd"))
-            ],
+            **(self.call or {}),
+            "root": str(store.root),
+            "requested": dict(store.requested),
+            "withdrawing": sorted(record.hex() for record in store.withdrawing),
+            "key": key,
+            "tree": dict(surroundings[0]),
+            "environment": dict(surroundings[1]),
+            "found": dict(self.found),
         }
+
+
+def _enforced(abi: int, rules: Rules, kept: Mapping[str, str], secrets: Mapping[str, str]) -> dict[str, Any]:
+    """What the receipt says of the seal. Values of variables are digests there; of secrets only the names."""
+    gpus = [path for path in rules.devices if "nvidia" in path or path.startswith(("/dev/dri", "/dev/kfd"))]
+    return {
+        "landlock_abi": abi,
+        "rules": rules.digest,
+        "variables": {name: digest_json(value)[7:19] for name, value in sorted(kept.items())},
+        "secrets": sorted(secrets),
+        "network": "through the address filter" if rules.network else "none",
+        "devices": gpus,
+    }
 
 
 def _answer(request: Mapping[str, Any], kept: Mapping[str, str], libraries: Sequence[str]) -> dict[str, Any]:
@@ -151,34 +154,6 @@ def _answer(request: Mapping[str, Any], kept: Mapping[str, str], libraries: Sequ
 
 def _members(error: Mapping[str, Any]) -> dict[str, Any]:
     return {name: error[name] for name in ("expected", "found", "where", "action")}
-
-
-def _named(store: Store, parents: Sequence[Path]) -> Iterator[Path]:
-    """What a manifest among the parents names as its members, and what their layouts name, as an index does the slices
-    with its rows: the content says which, and the ids cover that.
-    """
-    for path in [parent for parent in parents if (parent / "manifest.json").is_file()]:
-        for member in _ids_in(_document(path / "manifest.json").get("members")):
-            yield store.snapshot_path(member)
-            layout = _document(store.snapshot_path(member) / "layout.json")
-            yield from (store.snapshot_path(key) for key in _ids_in(layout))
-
-
-def _document(path: Path) -> Any:
-    """A file of JSON; empty where there is none, or none that can be read: the stage itself says so."""
-    try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-
-
-def _ids_in(document: Any) -> Iterator[str]:
-    """Every snapshot's id in a document, however deep."""
-    if isinstance(document, str) and document.startswith("sha256:"):
-        yield document
-    elif isinstance(document, Mapping | list):
-        for value in document.values() if isinstance(document, Mapping) else document:
-            yield from _ids_in(value)
 
 
 def _ids(given: Any) -> Any:

@@ -6,17 +6,20 @@ paths of this run left out. Variables: an allowlist; whatever decides bits is on
 
 from __future__ import annotations
 
+import json
 import os
 import site
 import sys
 import sysconfig
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from assets_data.lineage import digest_json
+from assets_data.lineage import Store, digest_json
 from assets_data.lineage.receipts.code import ROOMS, ROOT, plugin_folders
 from assets_data.lineage.receipts.variables import bit_variables
+from assets_data.lineage.storage.sealing import Outside
 
 VARIABLES = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "VIRTUAL_ENV", "STEMMA_SEALED")
 """Kept besides those that decide bits; HOME and TMPDIR are the stage's own temporary folder."""
@@ -65,6 +68,24 @@ class Rules:
         return digest_json([names, list(self.outside), list(self.listed), self.network, self.system, self.devices])
 
 
+def rules_of(
+    store: Store, parents: Sequence[Path], outside: Outside, found: Iterable[tuple[str, str]], own: Sequence[Path]
+) -> Rules:
+    """Those of one build: its parents and what they name, the calls ``found`` on the way (key, snapshot), what it
+    reaches ``outside``, and its ``own`` folders.
+    """
+    receipts = [store.root / "receipts" / path.name for path in parents]
+    snapshots = [store.snapshot_path(made) for _, made in found]
+    gpu = (Path("/dev"),) if any(Path("/dev").glob("nvidia*")) else ()
+    return Rules(
+        parents=_texts(*parents, *_named(store, parents), *receipts, *snapshots, store.root / "withdrawals"),
+        outside=_texts(*outside.reads),
+        listed=_texts(*outside.lists, *offer_places(), *gpu),
+        own=_texts(*own, *outside.writes),
+        network=outside.network,
+    )
+
+
 def system_paths() -> tuple[str, ...]:
     """Interpreter, installed packages, the code that code versions cover, and what libraries ask of the kernel."""
     offers = (str(info) for place in offer_places() for info in place.glob("*.dist-info"))
@@ -98,6 +119,38 @@ def kept_variables() -> dict[str, str]:
 def dropped_variables(kept: Mapping[str, str]) -> list[str]:
     """Names of those it does not get."""
     return sorted(set(os.environ) - set(kept) - {"HOME", "TMPDIR"})
+
+
+def _texts(*paths: Path) -> tuple[str, ...]:
+    return tuple(str(path) for path in paths)
+
+
+def _named(store: Store, parents: Sequence[Path]) -> Iterator[Path]:
+    """What a manifest among the parents names as its members, and what their layouts name, as an index does the slices
+    with its rows: the content says which, and the ids cover that.
+    """
+    for path in [parent for parent in parents if (parent / "manifest.json").is_file()]:
+        for member in _ids_in(_document(path / "manifest.json").get("members")):
+            yield store.snapshot_path(member)
+            layout = _document(store.snapshot_path(member) / "layout.json")
+            yield from (store.snapshot_path(key) for key in _ids_in(layout))
+
+
+def _document(path: Path) -> Any:
+    """A file of JSON; empty where there is none, or none that can be read: the stage itself says so."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+
+
+def _ids_in(document: Any) -> Iterator[str]:
+    """Every snapshot's id in a document, however deep."""
+    if isinstance(document, str) and document.startswith("sha256:"):
+        yield document
+    elif isinstance(document, Mapping | list):
+        for value in document.values() if isinstance(document, Mapping) else document:
+            yield from _ids_in(value)
 
 
 def _packages() -> Iterable[str]:
