@@ -14,9 +14,10 @@ import math
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 from assets_data.lineage.errors import ConfigError
+from assets_data.lineage.identity.digests import is_object
 
 T = TypeVar("T")
 _SHOWN = 200  # characters of a value in a message
@@ -59,8 +60,8 @@ def with_overrides(config: T, overrides: Mapping[str, Any]) -> T:
         *parents, last = dotted.split(".")
         target = values
         for name in parents:
-            target = target.get(name) if isinstance(target, dict) else None
-        if not isinstance(target, dict):
+            target = target.get(name) if is_object(target) else None
+        if not is_object(target):
             raise ConfigError("CONFIG_UNKNOWN_KEY", f"{type(config).__name__} has no section {'.'.join(parents)!r}")
         target[last] = value
     return _kept(config, from_dict(type(config), values))
@@ -106,8 +107,10 @@ def dotted_values(fields: Mapping[str, Any], prefix: str = "") -> dict[str, Any]
     """The values of nested mappings by dotted name; an empty mapping is a value."""
     flat: dict[str, Any] = {}
     for name, value in fields.items():
-        nested = isinstance(value, Mapping) and value
-        flat |= dotted_values(value, f"{prefix}{name}.") if nested else {f"{prefix}{name}": value}
+        if is_mapping(value) and value:
+            flat |= dotted_values(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
     return flat
 
 
@@ -125,9 +128,18 @@ def resolve(presets: Mapping[str, Callable[[], T]], preset: str, overrides: Mapp
 def _to_json(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         return to_dict(value)
-    if isinstance(value, Mapping):
+    if is_mapping(value):
         return {key: _to_json(item) for key, item in value.items()}
-    return [_to_json(item) for item in value] if isinstance(value, tuple | list) else value
+    return [_to_json(item) for item in value] if _is_list(value) else value
+
+
+def is_mapping(value: Any) -> TypeGuard[Mapping[str, Any]]:
+    """Whether a value is a section: its keys are names of fields."""
+    return isinstance(value, Mapping)
+
+
+def _is_list(value: Any) -> TypeGuard[Sequence[Any]]:
+    return isinstance(value, tuple | list)
 
 
 @functools.cache
@@ -154,13 +166,13 @@ def _convert(hint: Any, value: Any, path: str, problems: list[str]) -> Any:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         return _convert_union(args, value, path, problems)
-    if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
+    if dataclasses.is_dataclass(hint) and is_mapping(value):
         return _build(hint, value, f"{path}.", problems)  # type: ignore[arg-type]
-    if origin is tuple and isinstance(value, list | tuple):
+    if origin is tuple and _is_list(value):
         return tuple(_convert(args[0], item, f"{path}[{i}]", problems) for i, item in enumerate(value))
     if origin is typing.Literal and value in args:
         return value
-    if origin in (dict, Mapping) and isinstance(value, Mapping):
+    if origin in (dict, Mapping) and is_mapping(value):
         return dict(value)
     if hint in (int, float) and type(value) in (int, float) and not _is_storable(value):
         problems.append(f"{path} must be {_STORABLE[hint]}, not {_json_text(value)}")
@@ -202,7 +214,7 @@ def _json_text(value: Any) -> str:
 
 
 def _convert_union(args: tuple[Any, ...], value: Any, path: str, problems: list[str]) -> Any:
-    if isinstance(value, Mapping) and (configs := [arg for arg in args if dataclasses.is_dataclass(arg)]):
+    if is_mapping(value) and (configs := [arg for arg in args if dataclasses.is_dataclass(arg)]):
         meant = max(configs, key=lambda cls: len(value.keys() & {f.name for f in dataclasses.fields(cls)}))
         return _build(meant, value, f"{path}.", problems)  # type: ignore[arg-type]
     for arg in args:

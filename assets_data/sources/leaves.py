@@ -49,9 +49,9 @@ def leaf_of(batch: pa.RecordBatch, steps: Steps) -> pa.Array | None:
         is_utf8(array)  # before offsets are followed; bad UTF-8 is looked for in the leaf alone
     for step in steps[1:]:
         if isinstance(step, str) and pa.types.is_struct(array.type) and (number := _only(array.type, step)) is not None:
-            array = pc.struct_field(array, [number])  # type: ignore[attr-defined]
+            array = pc.struct_field(array, [number])
         elif isinstance(step, int) and _is_list(array.type):
-            array = pc.list_slice(array, step, step + 1, return_fixed_size_list=True).values  # type: ignore[attr-defined]
+            array = pc.list_slice(array, step, step + 1, return_fixed_size_list=True).values
         else:
             return None
     return array

@@ -136,7 +136,7 @@ def _stored(array: Any) -> Any:
     while isinstance(array.type, pa.BaseExtensionType):
         array = array.storage
     if pa.types.is_run_end_encoded(array.type):
-        array = pc.run_end_decode(array)  # type: ignore[attr-defined]
+        array = pc.run_end_decode(array)
     array = array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
     kind = text_type(array.type)  # Spark, Hive and Impala write strings as bytes without a word
     return array if kind == array.type else pc.cast(array, kind, safe=False)  # whether they are UTF-8 is asked later

@@ -26,8 +26,8 @@ def find_text(snapshots: Iterable[Snapshot], wanted: str) -> dict[bytes, tuple[s
         with pq.ParquetFile(snapshot.file("records.parquet")) as file:
             _require_columns(snapshot, file.schema_arrow.names)
             for batch in file.iter_batches(columns=list(COLUMNS)):
-                hits = [pc.match_substring(batch.column(name), wanted) for name in ("prompt", "text")]  # type: ignore[attr-defined]
-                for row in batch.filter(pc.or_(*hits)).to_pylist():  # type: ignore[attr-defined]
+                hits = [pc.match_substring(batch.column(name), wanted) for name in ("prompt", "text")]
+                for row in batch.filter(pc.or_(*hits)).to_pylist():
                     found[bytes.fromhex(row["record_id"])] = (row["origin"], _excerpt(row, wanted))
     return found
 

@@ -105,7 +105,7 @@ def _total(slices: Sequence[Facts]) -> Facts:
 def _record_characters(raw: Snapshot) -> Iterator[np.ndarray]:
     """int32 per record: characters of prompt and text."""
     for batch in iter_batches(raw.file("records.parquet")):
-        lengths = [pc.utf8_length(batch.column(name)).to_numpy() for name in ("prompt", "text")]  # type: ignore[attr-defined]
+        lengths = [pc.utf8_length(batch.column(name)).to_numpy() for name in ("prompt", "text")]
         yield (lengths[0] + lengths[1]).astype(np.int32)
 
 

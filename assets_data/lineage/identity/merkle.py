@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import cast
 
 import numpy as np
 
@@ -28,9 +29,10 @@ def record_array(records: Records) -> np.ndarray:
     Raises DataError RECORD_DIGEST for anything of another size.
     """
     if isinstance(records, np.ndarray):
-        array = records.view(np.uint8).reshape(-1, WIDTH) if records.dtype == _SORTABLE else records
+        given = cast(np.ndarray, records)
+        array = given.view(np.uint8).reshape(-1, WIDTH) if given.dtype == _SORTABLE else given
         if array.dtype != np.uint8 or array.ndim != 2 or array.shape[1] != WIDTH:
-            raise _wrong_size(f"{records.dtype}{list(records.shape)}")
+            raise _wrong_size(f"{given.dtype}{list(given.shape)}")
         return np.ascontiguousarray(array)
     joined = bytearray()
     for count, record in enumerate(records, start=1):
@@ -93,7 +95,7 @@ def climb(count: int, leaves: Mapping[int, bytes], hashes: Sequence[bytes]) -> b
 def find_record(leaves: np.ndarray, record: bytes) -> tuple[int, bool]:
     """``(place, present)``: where the record is, or would be inserted, among :func:`sorted_records`."""
     keys = leaves.view(_SORTABLE).ravel()
-    place = int(np.searchsorted(keys, np.frombuffer(record, _SORTABLE)[0]))
+    place = int(np.searchsorted(keys, np.frombuffer(record, _SORTABLE))[0])
     return place, place < len(leaves) and leaves[place].tobytes() == record
 
 

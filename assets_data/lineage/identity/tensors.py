@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from assets_data.lineage.errors import IntegrityError
+from assets_data.lineage.identity.digests import is_object
 
 METADATA = "__metadata__"
 _MEMBERS = {"dtype", "shape", "data_offsets"}
@@ -29,7 +30,7 @@ def check_layout(header: Any, size: int, path: Path) -> None:
 
     Raises IntegrityError SAFETENSORS_HEADER or SAFETENSORS_LAYOUT.
     """
-    if not isinstance(header, dict) or not _is_metadata(header.get(METADATA, {})):
+    if not is_object(header) or not _is_metadata(header.get(METADATA, {})):
         raise IntegrityError("SAFETENSORS_HEADER", "the header is not an object of tensors", where=path)
     spans = sorted(_span(name, entry, path) for name, entry in header.items() if name != METADATA)
     at = 0
@@ -47,7 +48,7 @@ def check_layout(header: Any, size: int, path: Path) -> None:
 
 def _span(name: str, entry: Any, path: Path) -> tuple[int, int, str]:
     """``(begin, end, name)`` of a tensor whose length is that of its shape."""
-    if not isinstance(entry, Mapping) or set(entry) != _MEMBERS or not _is_entry(entry):
+    if not is_object(entry) or set(entry) != _MEMBERS or not _is_entry(entry):
         raise IntegrityError("SAFETENSORS_HEADER", f"the entry of tensor {name!r} is malformed", where=path)
     begin, end = entry["data_offsets"]
     bits = math.prod(entry["shape"]) * _BITS[entry["dtype"]]
@@ -58,10 +59,13 @@ def _span(name: str, entry: Any, path: Path) -> tuple[int, int, str]:
 
 
 def _is_entry(entry: Mapping[str, Any]) -> bool:
-    numbers = (entry["shape"], entry["data_offsets"])
-    natural = all(isinstance(n, list) and all(type(i) is int and i >= 0 for i in n) for n in numbers)
+    natural = _are_natural(entry["shape"]) and _are_natural(entry["data_offsets"])
     return natural and len(entry["data_offsets"]) == 2 and isinstance(entry["dtype"], str) and entry["dtype"] in _BITS
 
 
+def _are_natural(numbers: Any) -> bool:
+    return type(numbers) is list and all(type(i) is int and i >= 0 for i in cast(list[Any], numbers))
+
+
 def _is_metadata(value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
+    return is_object(value) and all(isinstance(text, str) for text in value.values())

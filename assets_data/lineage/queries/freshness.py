@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from assets_data.lineage.config import is_mapping
 from assets_data.lineage.receipts.receipt import Receipt
 from assets_data.lineage.storage.stage_records import PARTS
 
@@ -29,8 +30,8 @@ class Expectation:
     config: Mapping[str, Any] | None = None
     code_version: str | None = None
     arguments: Mapping[str, Any] | None = None
-    parents: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    parts: Mapping[str, str] = field(default_factory=dict)
+    parents: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    parts: Mapping[str, str] = field(default_factory=dict[str, str])
     content: str | None = None
 
 
@@ -81,7 +82,7 @@ def _parent_reasons(
     read: dict[str, list[str]] = {}
     for parent in receipt.parents:
         read.setdefault(parent.input, []).append(parent.id)
-    reasons = []
+    reasons: list[tuple[str, str]] = []
     for name, parents in today.parents.items():
         now, then = {receipts[parent][0] for parent in parents}, set(read.get(name, []))
         if name in today.parts and today.parts[name] == receipt.arguments.get(PARTS, {}).get(name):
@@ -119,7 +120,7 @@ def _parents_first(expected: Mapping[str, Expectation]) -> list[str]:
 
 def differing(old: Any, new: Any, path: str = "") -> list[str]:
     """``path: old -> new`` for every leaf that differs between two JSON values."""
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
+    if is_mapping(old) and is_mapping(new):
         keys = sorted({*old, *new})
         return [
             line for key in keys for line in differing(old.get(key), new.get(key), f"{path}.{key}" if path else key)

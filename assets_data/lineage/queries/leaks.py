@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -79,7 +80,7 @@ def _learned_split(node: Node, learns: Learns) -> str:
 def _learned(node: Node, nodes: Mapping[str, Node], split: str, *, everything: bool) -> Iterator[np.ndarray]:
     """uint8[n, 32] each: the records that a learner took. A table of a parent that tells no splits tells nothing."""
     if node.snapshot is not None and _FACTS in node.snapshot.files:
-        order = node.snapshot.read_json(_FACTS).get("order") or {}
+        order: Mapping[str, Any] = node.snapshot.read_json(_FACTS).get("order") or {}
         for table in order.get("tables", []):
             if table["snapshot"] in nodes and (read := nodes[table["snapshot"]].snapshot):
                 yield table_records(read.file(table["file"]))

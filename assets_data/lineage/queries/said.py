@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -37,9 +36,9 @@ def _rows(snapshot: Snapshot, name: str, words: str) -> Iterator[tuple[bytes, st
         if COLUMN not in ids or not texts:
             return
         for batch in table.columns([COLUMN, *texts]):
-            whole: Any = pa.Table.from_batches([batch])
+            whole = pa.Table.from_batches([batch])
             for text in texts:
-                hits = whole.filter(pc.match_substring(whole[text], words))  # type: ignore[attr-defined]
+                hits = whole.filter(pc.match_substring(whole[text], words))
                 records = decode_records(hits[COLUMN].combine_chunks(), snapshot.path) if len(hits) else ()
                 for record, row in zip(records, hits.to_pylist(), strict=True):
                     yield record.tobytes(), f"{text}={_excerpt(row, text, words)}"

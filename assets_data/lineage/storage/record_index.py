@@ -32,7 +32,7 @@ def write_index(path: Path, ids: np.ndarray) -> dict[str, Any]:
     """
     entry = _entry(len(ids))
     order = _sorted_rows(ids)
-    fences, digests = [], []
+    fences, digests = list[bytes](), list[bytes]()
     with atomic.open_for_writing(path) as file:
         for begin in range(0, len(ids), BLOCK * _CHUNK):
             rows = order[begin : begin + BLOCK * _CHUNK]
@@ -75,8 +75,9 @@ def _sorted_rows(ids: np.ndarray) -> np.ndarray:
         rows = order[begin : begin + BLOCK * _CHUNK + 1]
         ties = np.flatnonzero(key[rows[1:]] == key[rows[:-1]])
         unsettled = ties[(ids[rows[ties]] != ids[rows[ties + 1]]).any(axis=1)]
-        for tied in np.unique(key[rows[unsettled]]):
-            low, high = (int(np.searchsorted(key, tied, side, sorter=order)) for side in ("left", "right"))
+        tied = np.unique(key[rows[unsettled]])
+        lows, highs = (np.searchsorted(key, tied, side, sorter=order).tolist() for side in ("left", "right"))
+        for low, high in zip(lows, highs, strict=True):
             order[low:high] = order[low:high][np.argsort(ids[order[low:high]].view(_ID).ravel(), kind="stable")]
     return order
 

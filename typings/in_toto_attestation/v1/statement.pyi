@@ -1,0 +1,6 @@
+from google.protobuf.message import Message
+
+class Statement:
+    @staticmethod
+    def copy_from_pb(proto: Message) -> Statement: ...
+    def validate(self) -> None: ...
