@@ -15,6 +15,7 @@ from typing import Any
 
 from assets_data.lineage import IntegrityError, Snapshot, TrainingError, digest_json, to_dict
 from training import checkpoint, state
+from training.beginning import run_order
 from training.config import pin_length
 from training.data import Data, fixed_members
 from training.environment import bit_facts, reproducible
@@ -22,7 +23,7 @@ from training.metrics import EMPTY
 from training.order import OrderDigest
 from training.recipe import Recipe
 from training.resume import differing, restore
-from training.run import Run, run_order
+from training.run import Run
 from training.run_directory import METRICS
 
 FIXED = ("recipe", "config.train.seed", "config.train.batch_rows")

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from assets_data.lineage import StorageError, TrainingError
 from training import checkpoint
+from training.beginning import open_run
 from training.branch import Origin
 from training.callbacks import Callback, standard_callbacks
 from training.config import pin_length
@@ -31,7 +32,7 @@ from training.parallel.begin import begin
 from training.parallel.lanes import has_pass, lanes_gradient, weighed
 from training.parallel.world import ALONE, World
 from training.recipe import Recipe
-from training.run import Run, open_run
+from training.run import Run
 from training.run_directory import run_lease
 
 

@@ -17,13 +17,13 @@ from assets_data.documents import REGISTRATION, VERSIONS
 from assets_data.lineage import ConfigError, DataError, IntegrityError, Snapshot, Store, digest_json, to_dict
 from assets_data.lineage.queries.leaks import Leak
 from training import machine
+from training.beginning import build_module
 from training.checks import config_issues, input_issues, row_issues
 from training.config import pin_length
 from training.data import Data
 from training.leaks import leak_issues, learner_leaks
 from training.machine import Probes
 from training.recipe import Findings, Issue, Recipe
-from training.run import build_module
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

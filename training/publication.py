@@ -120,32 +120,50 @@ def _training_facts(run: Run, run_id: str, job: Job) -> dict[str, Any]:
 
     Equal weights from another run keep the sidecars of the first; the receipts tell the runs apart.
     """
-    state = read_state(run.final)
-    seconds = state["elapsed_s"]
-    rows = run.update * run.plan.batch_rows
     return {
         "run_id": run_id,
         "recipe": run.recipe.name,
         "task": run.recipe.task,
         "schema_version": VERSIONS[FACTS],
+        **_what_went_in(run, job),
+        **_where_it_ran(run),
+        **_what_came_out(run, read_state(run.final)),
+    }
+
+
+def _what_went_in(run: Run, job: Job) -> dict[str, Any]:
+    return {
         "inputs": {name: snapshot.id for name, snapshot in job.inputs.items()},
         "preflight": job.preflight.id,
         "origin": run.fingerprint["origin"],
         "taken_over": run.taken_over,
         "corpus": dict(run.data.members),
         "order": run.order.record(run.update, run.data.tables),
-        "rows_digest": state["rows_digest"],
+        "model_inputs": dict(run.recipe.model_inputs(run.data, run.config)),
+        "seeds": {"train": run.plan.seed, "derived": derived_seeds(run.plan.seed)},
+    }
+
+
+def _where_it_ran(run: Run) -> dict[str, Any]:
+    """The command, code and machine, and whether the same again would give the same bits."""
+    return {
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "source": commit(),
         "version": installed_version("stemma"),
         "code": run.fingerprint["code"],
-        "checkpoint_id": state["checkpoint_id"],
-        "artifacts": state["files"],
-        "model_inputs": dict(run.recipe.model_inputs(run.data, run.config)),
         "environment": run.environment,
         "bit_exact": not run.inexact,
         "inexact": run.inexact,
-        "seeds": {"train": run.plan.seed, "derived": derived_seeds(run.plan.seed)},
+        "profile": run.profile.facts(),
+    }
+
+
+def _what_came_out(run: Run, state: Mapping[str, Any]) -> dict[str, Any]:
+    seconds, rows = state["elapsed_s"], run.update * run.plan.batch_rows
+    return {
+        "rows_digest": state["rows_digest"],
+        "checkpoint_id": state["checkpoint_id"],
+        "artifacts": state["files"],
         "parameters": sum(parameter.numel() for parameter in run.model.parameters()),
         "rows": len(run.order),
         "updates": run.update,
@@ -153,7 +171,6 @@ def _training_facts(run: Run, run_id: str, job: Job) -> dict[str, Any]:
         "epochs": rows / len(run.order),
         "seconds": seconds,
         f"{run.recipe.item}_per_s": rows * run.data.items_per_row / seconds,
-        "profile": run.profile.facts(),
         "skipped_updates": int(sum(line.get("skipped", 0) for line in read_lines(run.directory / METRICS))),
         "result": {name: curve["values"][-1] for name, curve in curves(run.directory / METRICS).items()},
     }

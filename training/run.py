@@ -1,4 +1,6 @@
-"""One run: what it holds, how it begins and is saved. The updates are in :mod:`training.loop`."""
+"""One run: what it holds, and how it is saved. It begins in :mod:`training.beginning`, updates are in
+:mod:`training.loop`.
+"""
 
 from __future__ import annotations
 
@@ -11,28 +13,24 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from assets_data.lineage import ConfigError, to_dict
-from training.config import TrainConfig, derived_seed
-from training.data import Data, Rows, fixed_members
-from training.environment import autocast, bit_facts, report
+from training.config import TrainConfig
+from training.data import Data, Rows
+from training.environment import autocast, bit_facts
 from training.feed import Feed
 from training.finite import FiniteGuard
 from training.generators import forked_generators
 from training.journal import Journal, Step
 from training.metrics import JsonLines
-from training.optim import build_optimizer
-from training.optimizer_arguments import inherited_kwargs
 from training.optimizer_calls import OptimizerCalls
-from training.order import EACH_ONCE, Order, OrderDigest
-from training.parallel.pieces import shard
+from training.order import Order, OrderDigest
 from training.parallel.replica import Replica
-from training.parallel.world import ALONE, FSDP, World
+from training.parallel.world import ALONE, World
 from training.precision import Precision
 from training.profile import Profile
 from training.recipe import Recipe
-from training.run_directory import CHECKPOINTS, LOG, METRICS, TIMINGS
+from training.run_directory import CHECKPOINTS
 from training.saving import Pending, Saving
-from training.schedules import Curve, build_schedule
+from training.schedules import Curve
 
 if TYPE_CHECKING:
     from training.callbacks import Callback
@@ -196,88 +194,3 @@ class Run:
                 self.journal.close()
             finally:
                 self.timings.close()
-
-
-def build_module(recipe: Recipe, config: Any, inputs: Mapping[str, Any]) -> nn.Module:
-    """A fresh model as the run wants it: compiled, or made to recompute activations, as configured.
-
-    Raises ConfigError GRADIENT_CHECKPOINTING_UNSUPPORTED where it cannot recompute activations.
-    Compiling is in place and lazy: parameter names stay, and the first update pays for it.
-    """
-    model = recipe.build_model(config, inputs)
-    if config.train.gradient_checkpointing:
-        recompute = getattr(model, "checkpoint_gradients", None)
-        if recompute is None:
-            raise ConfigError(
-                "GRADIENT_CHECKPOINTING_UNSUPPORTED",
-                f"the model of {recipe.name} has no checkpoint_gradients()",
-                where="train.gradient_checkpointing",
-                action="switch it off for this recipe",
-            )
-        recompute()
-    if config.train.compile:
-        model.compile()
-    return model
-
-
-def run_order(recipe: Recipe, config: Any, data: Data) -> Order:
-    """The order of a run: of the recipe's kind, with the values that its data offers for it."""
-    plan: TrainConfig = config.train
-    seed, kind = derived_seed(plan.seed, "order"), recipe.order(config) if recipe.order else EACH_ONCE
-    values = getattr(data, "order_values", None)
-    return Order(seed, data.row_keys, plan.batch_rows, kind=kind, values=values)
-
-
-def open_run(
-    recipe: Recipe,
-    config: Any,
-    data: Data,
-    directory: Path,
-    device: torch.device,
-    code: str,
-    origin: Mapping[str, Any],
-    references: Mapping[str, Any],
-    world: World = ALONE,
-) -> Run:
-    """A run at update 0: the model drawn from its own seed, the optimizer, the order, the logs."""
-    plan: TrainConfig = config.train
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(derived_seed(plan.seed, "model"))
-        model = build_module(recipe, config, recipe.model_inputs(data, config))
-        if recipe.begin:
-            recipe.begin(model, data)
-        model = model.to(device)
-    sharded = shard(model, plan, world, device) if world.strategy == FSDP else None
-    inherited = inherited_kwargs(getattr(recipe, "presets", {}), plan.optimizer)
-    optimizer = build_optimizer(model, plan.optimizer, updates=plan.updates, inherited=inherited)
-    if sharded:
-        sharded.take_over(optimizer)
-    (directory / LOG).touch()
-    fingerprint = {"recipe": recipe.name, "config": to_dict(config), "corpus": dict(data.members), "code": code}
-    fingerprint["fixed"] = fixed_members(data)
-    run = Run(
-        recipe=recipe,
-        config=config,
-        plan=plan,
-        data=data,
-        directory=directory,
-        device=device,
-        fingerprint={**fingerprint, "origin": dict(origin)},
-        references={**references, "corpus": dict(data.members)},
-        model=model,
-        parameters=list(sharded.parameters.values() if sharded else model.parameters()),
-        optimizer=optimizer,
-        calls=OptimizerCalls(optimizer, plan.optimizer.name),
-        precision=Precision(plan, device),
-        schedule=build_schedule(plan.schedule, plan.updates),
-        order=run_order(recipe, config, data),
-        guard=FiniteGuard(optimizer, device),
-        journal=Journal(directory / METRICS),
-        timings=JsonLines(directory / TIMINGS),
-        environment={**report(device), **world.facts()},
-        world=world,
-        sharded=sharded,
-    )
-    if sharded:
-        sharded.bind(run.losses)
-    return run

@@ -8,19 +8,24 @@ ones: withdrawing one of them makes it again.
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from assets_data.domains.cells.config import CellsConfig, SplitConfig, VocabularyConfig
-from assets_data.domains.cells.raw_cells import CELLS, GENES, SOURCE
-from assets_data.domains.cells.split import assign_splits
+from assets_data.domains.cells.config import CellsConfig
+from assets_data.domains.cells.learned import (
+    SCALE,
+    Learned,
+    choose_genes,
+    count_genes,
+    gene_medians,
+    list_bytes,
+    sample_values,
+)
+from assets_data.domains.cells.raw_cells import SOURCE
 from assets_data.lineage import (
-    ConfigError,
     DataError,
     IntegrityError,
     Snapshot,
@@ -29,16 +34,11 @@ from assets_data.lineage import (
     digest_bytes,
     digest_json,
     lease,
-    mix64,
+    text_key64,
     to_dict,
 )
-from assets_data.lineage.identity.digests import digest_key64
-from assets_data.lineage.identity.record_ids import decode_records
-from assets_data.lineage.identity.tables import iter_columns
 
 PINS = "pins/cells/vocabulary"
-SCALE = 1e4
-READ = ["record_id", "group_id", "perturbation", "label", "total", "genes", "counts"]
 
 
 def make_vocabulary(store: Store, raw_cells: Mapping[str, Snapshot], config: CellsConfig) -> Snapshot:
@@ -61,7 +61,7 @@ def make_vocabulary(store: Store, raw_cells: Mapping[str, Snapshot], config: Cel
 def _settings(config: CellsConfig) -> dict[str, Any]:
     """Everything that decides a vocabulary but the cells, and not the wish to learn another."""
     chosen = dataclasses.replace(config.vocabulary, retrain=False)
-    listed = {"listed": digest_bytes(_list_bytes(chosen))} if chosen.genes else {}
+    listed = {"listed": digest_bytes(list_bytes(chosen))} if chosen.genes else {}
     return {"split": to_dict(config.split), "vocabulary": to_dict(chosen), **listed}
 
 
@@ -92,158 +92,59 @@ def _learn_stage(store: Store, raw_cells: Mapping[str, Snapshot], config: CellsC
     )
 
 
-@dataclasses.dataclass(slots=True)
-class Learned:
-    """Sums over the training cells, by gene in the order of all names."""
-
-    names: list[str]
-    cells: np.ndarray
-    sums: np.ndarray
-    squares: np.ndarray
-    labels: Counter[str]
-    keys: np.ndarray
-
-
 def _build(writer: SnapshotWriter, slices: Sequence[Snapshot], config: CellsConfig) -> None:
+    naming = _one_naming(slices)
+    learned = count_genes(slices, config.split)
+    chosen = choose_genes(learned, config.vocabulary)
+    gene, value = sample_values(slices, learned, config)
+    table = _gene_table(learned, chosen, gene_medians(gene, value, len(learned.names)))
+    writer.write_table("genes.parquet", table)
+    document = {
+        "naming": naming,
+        "split": to_dict(config.split),
+        "scale": SCALE,
+        "bins": _edges(value[np.isin(gene, chosen)], config.vocabulary.quantile_bins),
+        "labels": _copies(learned.labels),
+    }
+    writer.write_json("vocabulary.json", document)
+    cells = len(learned.keys)
+    seen = {"slices": [snapshot.id for snapshot in slices], "split": "train", "cells": cells}
+    writer.write_json("trained_on.json", seen, sidecar=True)
+    stats = {"genes": len(chosen), "cells": cells, "labels": len(learned.labels), "slices": len(slices)}
+    writer.stats |= stats
+
+
+def _one_naming(slices: Sequence[Snapshot]) -> str:
     naming = {snapshot.read_json(SOURCE)["naming"] for snapshot in slices}
     if len(naming) != 1:
         what = "a vocabulary needs datasets, all of one naming of genes"
-        raise DataError(
-            "CELL_VOCABULARY", what, found=sorted(naming), action="map names with cells.raw_cells.genes.map"
-        )
-    learned = _count(slices, config.split)
-    chosen = _choose(learned, config.vocabulary)
-    gene, value = _sample(slices, learned, config)
-    medians = _medians(gene, value, len(learned.names))
+        action = "map names with cells.raw_cells.genes.map"
+        raise DataError("CELL_VOCABULARY", what, found=sorted(naming), action=action)
+    return naming.pop()
+
+
+def _gene_table(learned: Learned, chosen: np.ndarray, medians: np.ndarray) -> pa.Table:
     names = [learned.names[place] for place in chosen]
-    table = pa.table(
+    return pa.table(
         {
             "name": names,
-            "key": _keys(names),
+            "key": text_key64(names),
             "cells": learned.cells[chosen],
             "median": medians[chosen].astype(np.float32),
         }
     )
-    writer.write_table("genes.parquet", table)
-    levels = np.linspace(0, 1, config.vocabulary.quantile_bins + 1)[1:-1]
-    edges = np.quantile(np.log1p(value[np.isin(gene, chosen)]), levels, method="lower")
-    most = max(learned.labels.values())
-    labels = {
+
+
+def _edges(values: np.ndarray, bins: int) -> list[float]:
+    """Between the bins of log1p(value) that hold equally many."""
+    levels = np.linspace(0, 1, bins + 1)[1:-1]
+    return [float(np.float32(edge)) for edge in np.quantile(np.log1p(values), levels, method="lower")]
+
+
+def _copies(labels: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    """Of each label its cells, and how often each is shown: the root of how much rarer it is than the most frequent."""
+    most = max(labels.values())
+    return {
         label: {"cells": cells, "copies": max(1, round((most / cells) ** 0.5))}
-        for label, cells in sorted(learned.labels.items())
+        for label, cells in sorted(labels.items())
     }
-    document = {
-        "naming": naming.pop(),
-        "split": to_dict(config.split),
-        "scale": SCALE,
-        "bins": [float(np.float32(edge)) for edge in edges],
-        "labels": labels,
-    }
-    writer.write_json("vocabulary.json", document)
-    seen = {"slices": [snapshot.id for snapshot in slices], "split": "train", "cells": len(learned.keys)}
-    writer.write_json("trained_on.json", seen, sidecar=True)
-    writer.stats |= {"genes": len(names), "cells": len(learned.keys), "labels": len(labels), "slices": len(slices)}
-
-
-def _training(slices: Sequence[Snapshot], config: SplitConfig) -> Iterator[tuple[Snapshot, pa.Table]]:
-    """The training cells, a chunk at a time."""
-    for snapshot in slices:
-        for batch in iter_columns(snapshot.file(CELLS), READ):
-            cells = pa.Table.from_batches([batch])
-            yield snapshot, cells.filter(pa.array(assign_splits(cells, config) == "train")).combine_chunks()
-
-
-def _count(slices: Sequence[Snapshot], config: SplitConfig) -> Learned:
-    names = sorted({name for snapshot in slices for name in snapshot.table(GENES)["name"].to_pylist()})
-    place = _places(slices, names)
-    zeros = [np.zeros(len(names)) for _ in range(3)]
-    learned = Learned(names, zeros[0], zeros[1], zeros[2], Counter(), np.empty(0, np.uint64))
-    keys = [learned.keys]
-    for snapshot, cells in _training(slices, config):
-        gene, value = _values(cells, place[snapshot.id])
-        learned.cells += np.bincount(gene, minlength=len(names))
-        learned.sums += np.bincount(gene, value, minlength=len(names))
-        learned.squares += np.bincount(gene, value * value, minlength=len(names))
-        learned.labels.update(cells["label"].to_pylist())
-        keys.append(_row_keys(cells))
-    learned.keys = np.concatenate(keys)
-    if not len(learned.keys):
-        what, action = "there is no training cell", "add donors, or make the shares of cells.split smaller"
-        raise DataError("CELL_VOCABULARY", what, found=0, action=action)
-    return learned
-
-
-def _choose(learned: Learned, config: VocabularyConfig) -> np.ndarray:
-    """int64[k], ascending: the genes that are kept."""
-    kept = learned.cells >= config.min_cells
-    if config.genes:
-        kept &= np.isin(learned.names, _list_bytes(config).decode().split())
-    places = np.flatnonzero(kept)
-    if config.most_variable and len(places) > config.most_variable:
-        mean = learned.sums[places] / len(learned.keys)
-        variance = learned.squares[places] / len(learned.keys) - mean**2
-        order = np.lexsort((places, -variance / mean))
-        places = np.sort(places[order[: config.most_variable]])
-    if not len(places):
-        what = f"no gene is expressed by {config.min_cells} training cells and on the list"
-        raise DataError("CELL_VOCABULARY", what, found=0, action="look at the names in genes.parquet")
-    return places
-
-
-def _sample(slices: Sequence[Snapshot], learned: Learned, config: CellsConfig) -> tuple[np.ndarray, np.ndarray]:
-    """``(gene, count / total * 1e4)`` of every expressed gene of up to ``sample_cells`` training cells."""
-    drawn, most = np.sort(_draw(learned.keys)), config.vocabulary.sample_cells
-    last = drawn[min(most, len(drawn)) - 1]
-    place = _places(slices, learned.names)
-    found = []
-    for snapshot, cells in _training(slices, config.split):
-        cells = cells.filter(pa.array(_draw(_row_keys(cells)) <= last)).combine_chunks()
-        found.append(_values(cells, place[snapshot.id]))
-    return np.concatenate([gene for gene, _ in found]), np.concatenate([value for _, value in found])
-
-
-def _medians(gene: np.ndarray, value: np.ndarray, genes: int) -> np.ndarray:
-    """float64[genes]: the lower median of each gene's values; 1 for a gene without one."""
-    order = np.lexsort((value, gene))
-    begins = np.searchsorted(gene[order], np.arange(genes + 1))
-    number = np.diff(begins)
-    medians = np.ones(genes)
-    filled = number > 0
-    medians[filled] = value[order][begins[:-1][filled] + (number[filled] - 1) // 2]
-    return medians
-
-
-def _values(cells: pa.Table, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Gene (by place among all names) and count / total * 1e4 of every expressed gene of some cells."""
-    if not cells.num_rows:
-        return np.empty(0, np.int64), np.empty(0)
-    genes, counts = (cells[name].combine_chunks() for name in ("genes", "counts"))
-    total = np.repeat(cells["total"].to_numpy().astype(np.float64), np.diff(genes.offsets.to_numpy()))
-    return place[genes.flatten().to_numpy()], counts.flatten().to_numpy() / total * SCALE
-
-
-def _places(slices: Sequence[Snapshot], names: Sequence[str]) -> dict[str, np.ndarray]:
-    order = {name: place for place, name in enumerate(names)}
-    return {s.id: np.array([order[name] for name in s.table(GENES)["name"].to_pylist()], np.int64) for s in slices}
-
-
-def _row_keys(cells: pa.Table) -> np.ndarray:
-    return digest_key64(decode_records(cells["record_id"].combine_chunks(), CELLS))
-
-
-def _draw(keys: np.ndarray) -> np.ndarray:
-    return mix64(0, "cells/vocabulary", keys)
-
-
-def _keys(names: list[str]) -> np.ndarray:
-    from assets_data.lineage import text_key64
-
-    return text_key64(names)
-
-
-def _list_bytes(config: VocabularyConfig) -> bytes:
-    try:
-        return Path(config.genes).read_bytes()
-    except OSError as error:
-        what = f"the list of genes cannot be read: {error}"
-        raise ConfigError("CELL_VOCABULARY", what, where="cells.vocabulary.genes") from error

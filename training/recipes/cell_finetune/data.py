@@ -51,6 +51,27 @@ class FinetuneData(Labelled):
     weights: Mapping[str, np.ndarray]
 
 
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """How a column of names becomes targets: its classes, or the scale of its numbers, are those of training cells."""
+
+    head: HeadConfig
+    classes: Sequence[str]
+    scale: tuple[float, float]
+    """Mean and standard deviation."""
+
+    def of(self, cells: Cells) -> tuple[np.ndarray, np.ndarray]:
+        """``(rows, targets)`` of the cells that have a target; of classes, one that training cells have."""
+        names = cells.names(self.head.target)
+        if self.head.kind == "class":
+            number = {name: place for place, name in enumerate(self.classes)}
+            rows = np.array([row for row, name in enumerate(names) if name in number], np.int64)
+            return rows, np.array([number[names[row]] for row in rows], np.int64)
+        rows = np.array([row for row, name in enumerate(names) if name], np.int64)
+        values = np.array([_number(names[row], self.head) for row in rows], np.float32)
+        return rows, ((values - self.scale[0]) / self.scale[1]).astype(np.float32)
+
+
 def open_data(store: Store, inputs: Mapping[str, Snapshot], config: FinetuneConfig) -> FinetuneData:
     """Verified and memory-mapped. Raises DataError CELL_LABELS where training cells lack a target, and what
     ``foreign.remap`` raises where the pretrained model knows too little of these genes.
@@ -58,31 +79,22 @@ def open_data(store: Store, inputs: Mapping[str, Snapshot], config: FinetuneConf
     learned, matrices = open_members(store, inputs["manifest"])
     checkpoint = store.snapshot(inputs["pretrained"].id)
     facts = read_facts(checkpoint)["model_inputs"]
-    pretrained_config = checkpoint.read_json("config.json")
-    here, known = open_vocabulary(learned), model_vocabulary(facts)
-    pretrained = from_recorded(CellMlmConfig, pretrained_config)
+    pretrained = checkpoint.read_json("config.json")
     splits = {name: open_cells(matrices, name) for name in ("train", "validation", "test")}
-    classes = sorted({name for name in splits["train"].names(config.head.target) if name})
-    numbers = _numbers(splits["train"], config.head)
-    scale = (float(np.mean(numbers)), float(np.std(numbers)) or 1.0) if len(numbers) else (0.0, 1.0)
+    targets = _targets(splits["train"], config.head)
+    here, known = open_vocabulary(learned), model_vocabulary(facts)
+    common = {"vocabulary": known, "pretrained": from_recorded(CellMlmConfig, pretrained)}
 
     def labelled(name: str) -> dict[str, Any]:
-        cells = splits[name]
-        rows, targets = _targets(cells, config.head, classes, scale)
-        mapped = remap(cells, here.names, known, here.document["naming"])
-        common = {"cells": cells, "mapped": mapped, "vocabulary": known, "pretrained": pretrained}
-        return {**common, "rows": rows, "targets": targets}
+        return {**common, **_labelled(splits[name], here, known, targets)}
 
     train = labelled("train")
-    if len(train["rows"]) < len(splits["train"]):
-        what = f"{len(splits['train']) - len(train['rows'])} training cells have no {config.head.target}"
-        action = "name another column (head.target), or take cells without one out of the source"
-        raise DataError("CELL_LABELS", what, expected="one for each", action=action)
+    _refuse_unlabelled(len(splits["train"]) - len(train["rows"]), config.head)
     return FinetuneData(
         **train,
         validation=Labelled(**labelled("validation")),
         test=Labelled(**labelled("test")),
-        classes=classes if config.head.kind == "class" else [],
+        classes=targets.classes,
         members={
             "vocabulary": learned.id,
             "pretrained": checkpoint.id,
@@ -90,27 +102,31 @@ def open_data(store: Store, inputs: Mapping[str, Snapshot], config: FinetuneConf
         },
         tables=[TableRef(s.id, "train.arrow") for s in matrices.values()],
         items_per_row=1.0,
-        facts={"pretrained": facts, "pretrained_config": pretrained_config, "scale": list(scale)},
+        facts={"pretrained": facts, "pretrained_config": pretrained, "scale": list(targets.scale)},
         weights=load_file(checkpoint.file("model.safetensors")),
     )
 
 
-def _targets(
-    cells: Cells, head: HeadConfig, classes: Sequence[str], scale: tuple[float, float]
-) -> tuple[np.ndarray, np.ndarray]:
-    """``(rows, targets)`` of the cells that have a target; of classes, one that training cells have."""
-    names = cells.names(head.target)
-    if head.kind == "class":
-        number = {name: place for place, name in enumerate(classes)}
-        rows = np.array([row for row, name in enumerate(names) if name in number], np.int64)
-        return rows, np.array([number[names[row]] for row in rows], np.int64)
-    rows = np.array([row for row, name in enumerate(names) if name], np.int64)
-    values = np.array([_number(names[row], head) for row in rows], np.float32)
-    return rows, ((values - scale[0]) / scale[1]).astype(np.float32)
+def _labelled(cells: Cells, here: Vocabulary, known: Vocabulary, targets: Targets) -> dict[str, Any]:
+    """The cells of one split, their genes from the vocabulary ``here`` named as the pretrained model knows them."""
+    rows, values = targets.of(cells)
+    mapped = remap(cells, here.names, known, here.document["naming"])
+    return {"cells": cells, "mapped": mapped, "rows": rows, "targets": values}
 
 
-def _numbers(cells: Cells, head: HeadConfig) -> list[float]:
-    return [_number(name, head) for name in cells.names(head.target) if name] if head.kind == "regression" else []
+def _refuse_unlabelled(missing: int, head: HeadConfig) -> None:
+    if missing:
+        what = f"{missing} training cells have no {head.target}"
+        action = "name another column (head.target), or take cells without one out of the source"
+        raise DataError("CELL_LABELS", what, expected="one for each", action=action)
+
+
+def _targets(train: Cells, head: HeadConfig) -> Targets:
+    names = [name for name in train.names(head.target) if name]
+    if head.kind != "regression":
+        return Targets(head, sorted(set(names)), (0.0, 1.0))
+    numbers = [_number(name, head) for name in names]
+    return Targets(head, [], (float(np.mean(numbers)), float(np.std(numbers)) or 1.0) if numbers else (0.0, 1.0))
 
 
 def _number(name: str, head: HeadConfig) -> float:

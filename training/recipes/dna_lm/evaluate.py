@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import torch
 
@@ -23,36 +25,37 @@ def evaluate(model: DnaEncoder, data: WindowData, preflight: Snapshot) -> Evalua
     """
     registered = read_registration(preflight)["evaluation"]
     table = preflight.table(ASKED)
-    row, place = (
-        registered_rows(data.test.row_keys, table["window_key"].to_numpy(), preflight),
-        table["place"].to_numpy(),
-    )
+    row_K = registered_rows(data.test.row_keys, table["window_key"].to_numpy(), preflight)
+    place_K = table["place"].to_numpy()
+    own_K = _surprise(model, data, row_K, place_K)
+    block_K = blocks(data.test.place_R[row_K] + place_K)
+    scalars, judged = {"nll": float(own_K.mean())}, []
+    for name in ("unigram", "context"):
+        baseline_K = table[name].to_numpy()
+        gain_K = baseline_K - own_K
+        scalars |= {f"{name}_nll": float(baseline_K.mean()), f"gain_over_{name}": float(gain_K.mean())}
+        bounds = interval95(block_means(gain_K, block_K, registered["resamples"], registered["seed"]))
+        judged.append(Measurement.lower_bound(f"gain_over_{name}_low", name, bounds, len(own_K)))
+    return Evaluation(measurements=judged, scalars=scalars, summary=_summary(scalars, judged, registered["context"]))
+
+
+def _surprise(model: DnaEncoder, data: WindowData, row_K: np.ndarray, place_K: np.ndarray) -> np.ndarray:
+    """float64[K]: nats of each base that is asked for (row and place in the test windows), all hidden at once."""
     device = next(model.parameters()).device
     asked_RW = torch.zeros(data.test.codes_RW.shape, dtype=torch.bool)
-    asked_RW[torch.tensor(row), torch.tensor(place)] = True
+    asked_RW[torch.tensor(row_K), torch.tensor(place_K)] = True
     codes_RW = torch.from_numpy(data.test.codes_RW.astype(np.int64))
-    own = np.empty(len(row))
-    by_place = np.lexsort((place, row))  # the order in which a mask gives its bases
-    own[by_place] = base_nll(model, codes_RW.to(device), asked_RW.to(device)).cpu().numpy()
-    found, scalars = [], {"nll": float(own.mean())}
-    for name in ("unigram", "context"):
-        baseline = table[name].to_numpy()
-        means = block_means(
-            baseline - own, blocks(data.test.place_R[row] + place), registered["resamples"], registered["seed"]
-        )
-        low, high = interval95(means)
-        scalars |= {f"{name}_nll": float(baseline.mean()), f"gain_over_{name}": float((baseline - own).mean())}
-        found.append(
-            Measurement(name=f"gain_over_{name}_low", threshold=name, value=low, checks=len(own), interval=(low, high))
-        )
-    left, right = registered["context"]
+    own_K = np.empty(len(row_K))
+    by_place = np.lexsort((place_K, row_K))  # the order in which a mask gives its bases
+    own_K[by_place] = base_nll(model, codes_RW.to(device), asked_RW.to(device)).cpu().numpy()
+    return own_K
+
+
+def _summary(scalars: Mapping[str, float], judged: Sequence[Measurement], context: Sequence[int]) -> list[str]:
+    left, right = context
     line = (
         f"  held-out surprise {scalars['nll']:.4f} nats a base; frequencies {scalars['unigram_nll']:.4f}, "
         f"counts between {left} and {right} neighbours {scalars['context_nll']:.4f}"
     )
-    intervals = [
-        f"  gain over {m.threshold}: 95% interval {m.interval[0]:+.4f} to {m.interval[1]:+.4f}"
-        for m in found
-        if m.interval
-    ]
-    return Evaluation(measurements=found, scalars=scalars, summary=[line, *intervals])
+    bounds = [(measured.threshold, *measured.interval) for measured in judged if measured.interval]
+    return [line, *(f"  gain over {name}: 95% interval {low:+.4f} to {high:+.4f}" for name, low, high in bounds)]

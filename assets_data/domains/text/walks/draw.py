@@ -12,7 +12,7 @@ neighbours, which gives the same distribution. A walk without a next vertex is d
 
 Two tuples run through all of it: ``edges`` (offsets, targets, weights, cut, alias; see ``alias_table``) and ``rules``
 (per vertex: r or 0, and target block). The usual path calls nothing that takes arrays: such a call costs 30 ns here,
-twice a whole step.
+twice a whole step. What is inlined there takes single arrays and numbers, as unpacking the tuples again costs 10 ns.
 """
 
 from __future__ import annotations
@@ -50,6 +50,22 @@ def _below(bits, bound):
     return (bits >> _HALF) * (bound >> _HALF) + (middle >> _HALF) + (other >> _HALF)
 
 
+@njit(inline="always")
+def _contradicts(r, block, promised):
+    """Whether a jumper (``r`` above 0) would promise its block for a step that is promised to another."""
+    return r > 0 and promised != FREE and promised != block
+
+
+@njit(inline="always")
+def _chance(reach, due, step, vertex):
+    """The chance, in ``BITS`` bits, of meeting every deadline that ``reach`` covers from a vertex at ``step``."""
+    chance = _ONE
+    for ahead in range(len(reach)):
+        if due[step + ahead] != FREE:
+            chance = (chance * np.uint64(reach[ahead, due[step + ahead], vertex])) >> _BITS
+    return chance
+
+
 @njit
 def _scan(edges, rules, reach, here, step, due, bits, mass):
     """An edge from ``here`` for ``step``, by weight times chance over all neighbours; -1 when none is left."""
@@ -59,13 +75,8 @@ def _scan(edges, rules, reach, here, step, due, bits, mass):
     total = _ZERO
     for j in range(degree):
         vertex = targets[begin + j]
-        chance = _ONE
-        for ahead in range(len(reach)):
-            if due[step + ahead] != FREE:
-                chance = (chance * np.uint64(reach[ahead, due[step + ahead], vertex])) >> _BITS
-        promised = due[step + jump[vertex]]
-        if jump[vertex] > 0 and promised != FREE and promised != block[vertex]:
-            chance = _ZERO
+        dead = _contradicts(jump[vertex], block[vertex], due[step + jump[vertex]])
+        chance = _ZERO if dead else _chance(reach, due, step, vertex)
         mass[j] = chance * np.uint64(weights[begin + j])
         total += mass[j]
     if total == _ZERO:
@@ -99,14 +110,9 @@ def _draw_walk(edges, rules, reach, state, due, mass, walk):
             if (bits & _LOW) >= cut[proposal]:
                 proposal = np.int64(alias[proposal])
             vertex = targets[proposal]
-            promised = due[step + jump[vertex]]
-            if jump[vertex] > 0 and promised != FREE and promised != block[vertex]:
+            if _contradicts(jump[vertex], block[vertex], due[step + jump[vertex]]):
                 continue
-            chance = _ONE
-            if near > 0:
-                for ahead in range(horizon):
-                    if due[step + ahead] != FREE:
-                        chance = (chance * np.uint64(reach[ahead, due[step + ahead], vertex])) >> _BITS
+            chance = _chance(reach, due, step, vertex) if near > 0 else _ONE
             if near == 0 or (_random(state, PROPOSALS + draw, step) >> _TOP) < chance:
                 edge = proposal
                 break
