@@ -94,7 +94,7 @@ def field_names(cls: type, prefix: str = "") -> list[str]:
     """Dotted names of all fields that hold values, through nested configs and every alternative of a union."""
     found: dict[str, None] = {}
     hints = type_hints(cls)
-    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+    for field in dataclasses.fields(cls):
         nested = [kind for kind in _alternatives(hints[field.name]) if dataclasses.is_dataclass(kind)]
         for kind in nested:
             found |= dict.fromkeys(field_names(kind, f"{prefix}{field.name}."))  # type: ignore[arg-type]

@@ -102,8 +102,8 @@ def _build(writer: SnapshotWriter, slices: list[Snapshot], settings: Mapping[str
     seen: Counter[str] = Counter()
     tokenizer = Tokenizer(models.BPE(unk_token=SPECIALS[UNK]))
     pieces = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.pre_tokenizer = pieces  # type: ignore[assignment]
-    tokenizer.decoder = decoders.ByteLevel()  # type: ignore[assignment]
+    tokenizer.pre_tokenizer = pieces
+    tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=config.tokenizer.vocab_size,
         min_frequency=config.tokenizer.min_frequency,

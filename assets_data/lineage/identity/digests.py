@@ -150,7 +150,7 @@ def tensor_entries(path: Path) -> list[list[Any]]:
         header_size = _header_size(file.read(8), path)
         header = load_json(file.read(header_size), path)
         check_layout(header, path.stat().st_size - 8 - header_size, path)
-        entries = []
+        entries: list[list[Any]] = []
         for name in sorted(set(header) - {"__metadata__"}):
             begin, end = header[name]["data_offsets"]
             file.seek(8 + header_size + begin)
