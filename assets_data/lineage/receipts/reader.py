@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from assets_data.lineage.errors import IntegrityError
 from assets_data.lineage.identity.digests import canonical_json, digest_bytes, load_json
@@ -195,7 +195,8 @@ def _digest(entry: Mapping[str, Any], path: Path) -> dict[str, str]:
 
 
 def _require_types(document: Any, path: Path) -> None:
-    kinds = (document.get("_type"), document.get("predicateType")) if isinstance(document, dict) else (None, None)
+    members: Mapping[str, Any] = cast(dict[str, Any], document) if isinstance(document, dict) else {}
+    kinds = (members.get("_type"), members.get("predicateType"))
     if kinds != (STATEMENT, PREDICATE):
         raise IntegrityError("RECEIPT_TYPE", "not an in-toto v1 provenance statement", found=kinds, where=path)
 
