@@ -58,7 +58,7 @@ _SIMPLE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=
 
 def _is_simple(value: Any) -> bool:
     """Nothing in which the two could differ: order of names beyond ASCII, how a float is written, other types."""
-    kind = type(value)
+    kind = type(value)  # pyright: ignore[reportUnknownVariableType]: of a value of any type
     if kind is str or kind is bool or value is None:
         return True
     if kind is int:
