@@ -12,12 +12,13 @@ import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 import rfc8785
 
 from assets_data.lineage.errors import IntegrityError
+from assets_data.lineage.identity.canonical import encode_plain, is_plain, read_plain
 
 PREFIX = "sha256:"
 MAX_DEPTH = 100  # of a JSON document; ours have fewer than 10 levels
@@ -45,32 +46,24 @@ def canonical_json(document: Any) -> bytes:
     Of a document of plain values whose members have ASCII names, the standard library writes the same bytes in C, some
     ten times as fast; those are nearly all of ours, and a store is full of them.
     """
-    if not _is_simple(document):
+    if not is_plain(document):
         return rfc8785.dumps(document)
     try:
-        return _SIMPLE.encode(document).encode()
+        return encode_plain(document)
     except UnicodeEncodeError:  # half a surrogate pair, which rfc8785 refuses in words of its own
         return rfc8785.dumps(document)
 
 
-_SIMPLE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+class Spelled(NamedTuple):
+    """A document that was read strictly, with its canonical form. ``plain``: see :mod:`canonical`."""
 
+    document: Any
+    canonical: bytes
+    plain: bool
 
-def _is_simple(value: Any) -> bool:
-    """Nothing in which the two could differ: order of names beyond ASCII, how a float is written, other types."""
-    kind = type(value)  # pyright: ignore[reportUnknownVariableType]: of a value of any type
-    if kind is str or kind is bool or value is None:
-        return True
-    if kind is int:
-        return -(2**53) < value < 2**53
-    if kind is float:  # written without an exponent and with a fraction by both
-        return 1e-4 <= abs(value) < 1e15 and not value.is_integer()
-    if kind is dict:
-        for name, item in value.items():  # a loop: it is half as slow as a generator, and a chain does little else
-            if type(name) is not str or not name.isascii() or not (type(item) is str or _is_simple(item)):
-                return False
-        return True
-    return kind is list and all(map(_is_simple, value))
+    def digest(self, part: Any) -> str:
+        """:func:`digest_json` of a document made of nothing but parts of this one."""
+        return digest_bytes(encode_plain(part)) if self.plain else digest_json(part)
 
 
 def digest_json(document: Any) -> str:
@@ -99,12 +92,25 @@ def load_json(data: bytes, where: object) -> Any:
 
     Raises IntegrityError JSON_MALFORMED naming ``where``.
     """
+    return _loaded(data, where)[0]
+
+
+def load_spelled(data: bytes, where: object) -> Spelled:
+    """:func:`load_json`, with the canonical form of what was read. Raises as that and :func:`canonical_form`."""
+    document, canonical = _loaded(data, where)
+    return Spelled(document, canonical or canonical_form(document, where), plain=canonical is not None)
+
+
+def _loaded(data: bytes, where: object) -> tuple[Any, bytes | None]:
+    """The document, and its canonical form if it is plain."""
     try:
         if len(data) > MAX_JSON:
             raise ValueError(f"{len(data):,} bytes are more than {MAX_JSON:,}")
         _require_shallow(data)
+        if plain := read_plain(data):
+            return plain
         hooks: dict[str, Any] = {"object_pairs_hook": _unique_keys, "parse_constant": _no_constant}
-        return json.loads(data.decode(), parse_int=_number, **hooks)
+        return json.loads(data.decode(), parse_int=_number, **hooks), None
     except (ValueError, RecursionError) as error:
         raise IntegrityError("JSON_MALFORMED", f"not strict JSON: {why_unreadable(error)}", where=where) from error
 

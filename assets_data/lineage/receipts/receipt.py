@@ -9,7 +9,7 @@ It also names the receipts of its parents, so that one receipt binds everything 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -88,8 +88,8 @@ class Receipt:
         return self.path.stem
 
 
-def made_digest(predicate: Mapping[str, Any]) -> str:
-    """The digest over a predicate without the published files, which are only known once they are written."""
+def made_digest(predicate: Mapping[str, Any], digest: Callable[[Any], str] = digest_json) -> str:
+    """The ``digest`` of a predicate without the published files, which are only known once they are written."""
     details = predicate["runDetails"]
     beside = [entry for entry in details["byproducts"] if entry["name"] in (ENVIRONMENT, ENDED)]
-    return digest_json({**predicate, "runDetails": {**details, "byproducts": beside}})
+    return digest({**predicate, "runDetails": {**details, "byproducts": beside}})

@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 
 from assets_data.lineage.errors import StemmaError
-from assets_data.lineage.identity.digests import canonical_json, digest_file, digest_json, load_json, logical_digest
+from assets_data.lineage.identity.digests import canonical_json, digest_file, load_json, logical_digest
 from assets_data.lineage.identity.tables import read_table
 from assets_data.lineage.storage.folders import entries_below, folders_of, link_on_the_way, stem
 from assets_data.lineage.storage.snapshot_json import MANIFEST, broken, read_manifest
@@ -146,8 +146,9 @@ def _kept(path: Path, seen: Hashable) -> Snapshot:
 
 
 def _read(path: Path) -> tuple[bytes, Mapping[str, Any]]:
-    raw, document = read_manifest(path)
-    expected = digest_json(document["content"])
+    raw, spelled = read_manifest(path)
+    document = spelled.document
+    expected = spelled.digest(document["content"])
     if document["id"] != expected:
         raise broken("SNAPSHOT_ID", "the id does not match the content", path, expected, document["id"])
     return raw, document

@@ -8,17 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from assets_data.lineage.errors import IntegrityError
-from assets_data.lineage.identity.digests import canonical_form, is_object, load_json
+from assets_data.lineage.identity.digests import Spelled, is_object, load_spelled
 
 SCHEMA = 1
 MANIFEST = "snapshot.json"
 _ENTRY = {"bytes": int, "sha256": str, "part": bool}
 
 
-def read_manifest(path: Path) -> tuple[bytes, Mapping[str, Any]]:
-    """The ``snapshot.json`` of a snapshot's folder, as bytes and parsed.
-
-    Raises IntegrityError with one code per defect.
+def read_manifest(path: Path) -> tuple[bytes, Spelled]:
+    """The ``snapshot.json`` of a snapshot's folder, as bytes and parsed; an identity without a canonical form has no
+    digest. Raises IntegrityError with one code per defect.
     """
     manifest = path / MANIFEST
     if not manifest.is_file():
@@ -26,14 +25,13 @@ def read_manifest(path: Path) -> tuple[bytes, Mapping[str, Any]]:
     raw = manifest.read_bytes()
     if not raw:
         raise broken("SNAPSHOT_EMPTY", "snapshot.json is empty", manifest)
-    document = load_json(raw, manifest)
-    canonical_form(document, manifest)  # an identity without a canonical form has no digest
+    document = (spelled := load_spelled(raw, manifest)).document
     if is_object(document) and is_object(said := document.get("content")):
         if (version := said.get("schema")) != SCHEMA:
             raise broken("SNAPSHOT_VERSION", "written by another schema version", manifest, SCHEMA, version)
     if problem := next(_shape_problems(document), None):
         raise broken("SNAPSHOT_SHAPE", f"snapshot.json is not what a snapshot writes: {problem}", manifest)
-    return raw, document
+    return raw, spelled
 
 
 def _shape_problems(document: Any) -> Iterator[str]:
