@@ -172,6 +172,7 @@ def _add_slice(world: World, rng: random.Random) -> None:
 def _receipt(name: str, config: Any, arguments: Any, code: str, parents: tuple[Parent, ...]) -> Receipt:
     return Receipt(
         path=Path("receipt.json"),
+        id="receipt",
         subject="",
         stage=name,
         config=config,

@@ -15,6 +15,15 @@ if sys.byteorder != "little":  # every digest is over little-endian values; nobo
     raise ImportError("stemma hashes little-endian arrays and runs on little-endian machines only")
 
 
+_OFFSETS: dict[int, type[np.signedinteger]] = {
+    pa.string().id: np.int32,
+    pa.binary().id: np.int32,
+    pa.large_string().id: np.int64,
+    pa.large_binary().id: np.int64,
+}
+"""How wide the ends of the values of text and bytes are, by the type's number."""
+
+
 class ColumnHasher:
     """SHA-256 over a column's type name, its values' bytes and, for strings and lists, its lengths as int64.
 
@@ -29,10 +38,8 @@ class ColumnHasher:
         """Feed the next batch of this column."""
         if array.null_count:
             raise DataError("COLUMN_NULL", "a snapshot's columns hold no nulls", where=self.name)
-        if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
-            array = array.cast(pa.large_binary())
-        if pa.types.is_binary(array.type) or pa.types.is_large_binary(array.type):
-            self._update_binary(array.cast(pa.large_binary()))
+        if width := _OFFSETS.get(array.type.id):
+            self._update_binary(array, width)
         elif pa.types.is_list(array.type) or pa.types.is_large_list(array.type) or _is_fixed(array.type):
             self._update_list(array)
         else:
@@ -43,11 +50,14 @@ class ColumnHasher:
         parts = [self.type, self.values.hexdigest(), self.lengths.hexdigest()]
         return "sha256:" + hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
-    def _update_binary(self, array: pa.Array) -> None:
-        offsets = np.frombuffer(array.buffers()[1], dtype=np.int64)[array.offset : array.offset + len(array) + 1]
-        self.lengths.update(np.diff(offsets).data)
-        if len(array) and offsets[-1] > offsets[0]:
-            self.values.update(memoryview(array.buffers()[2])[offsets[0] : offsets[-1]])
+    def _update_binary(self, array: pa.Array, width: type[np.signedinteger]) -> None:
+        if not len(array):
+            return
+        _, ends, values = array.buffers()
+        offsets = np.frombuffer(ends, width)[array.offset : array.offset + len(array) + 1]
+        self.lengths.update(np.diff(offsets).astype(np.int64, copy=False).data)
+        if offsets[-1] > offsets[0]:
+            self.values.update(memoryview(values)[offsets[0] : offsets[-1]])
 
     def _update_list(self, array: pa.Array) -> None:
         self.lengths.update(_numbers(_list_lengths(array)).data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -19,41 +20,45 @@ _SMALL = 1 << 20  # bytes
 class TableFile:
     """An Arrow IPC (``.arrow``) or Parquet (``.parquet``) file, opened once for its schema and its batches.
 
-    Batches come in file order, and memory is bounded by one of them. A file of less than a megabyte is read where it is
-    asked for: before another thread had taken it over it would be read. Opening raises whatever the reader raises.
+    Batches come in file order, and memory is bounded by one of them. A file of less than a megabyte is read at once,
+    where it is asked for: to map it, or to hand it to another thread, takes longer. Opening raises whatever the reader
+    raises.
     """
 
     def __init__(self, path: Path) -> None:
-        self._mapped, self._small = None, path.stat().st_size < _SMALL
+        self._mapped, self._small = None, os.stat(path).st_size < _SMALL
+        self._arrow = path.suffix != ".parquet"
         self._file: Any
-        if path.suffix == ".parquet":
-            self._file = pq.ParquetFile(path, pre_buffer=not self._small)
-            self.schema = self._file.schema_arrow
-        else:
-            self._mapped = map_file(path)
-            self._file = pa.ipc.open_file(pa.py_buffer(self._mapped))
+        if self._arrow:
+            self._mapped = None if self._small else map_file(path)
+            self._file = pa.ipc.open_file(pa.py_buffer(self._mapped or path.read_bytes()))
             self.schema = self._file.schema
+        else:
+            source = pa.BufferReader(path.read_bytes()) if self._small else path
+            self._file = pq.ParquetFile(source, pre_buffer=not self._small)
+            self.schema = self._file.schema_arrow
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._mapped is None:
+        if not self._arrow:
             self._file.close()
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Every batch with all its columns."""
-        if self._mapped is None:
+        if not self._arrow:
             for group in range(self._file.num_row_groups):  # one at a time: over all, pyarrow holds on to each
                 yield from self._file.iter_batches(8192, row_groups=[group], use_threads=not self._small)
             return
         for index in range(self._file.num_record_batches):
             yield self._file.get_batch(index)
-            self._mapped.madvise(mmap.MADV_DONTNEED)  # it stays in the page cache, but no longer counts as resident
+            if self._mapped is not None:
+                self._mapped.madvise(mmap.MADV_DONTNEED)  # it stays in the page cache, but no longer counts as resident
 
     def columns(self, names: list[str]) -> Iterator[pa.RecordBatch]:
         """Batches of some columns, in the order of ``names``; no other column is read from the disk."""
-        if self._mapped is not None:
+        if self._arrow:
             yield from (batch.select(names) for batch in self.batches())
             return
         for group in range(self._file.num_row_groups):

@@ -103,8 +103,7 @@ def _check_named(store: Store, node: Node, snapshot: Snapshot, nodes: Nodes) -> 
     promoted: list[Mapping[str, str]] = [receipt.arguments.get(FORMER) or {} for receipt in node.receipts]
     former = {value for each in promoted for value in each.values()}
     for name in snapshot.files:
-        path = snapshot.path / name
-        if path.suffix != ".json" or not path.is_file():
+        if not name.endswith(".json") or not (path := snapshot.path / name).is_file():
             continue
         known: list[Collection[str]] = [nodes, former]
         if snapshot.kind.endswith(f"/{_MEMBERS[0]}") and name == _MEMBERS[1]:
@@ -135,7 +134,7 @@ def _check_records(node: Node, snapshot: Snapshot, nodes: Nodes, lookup: RecordL
     if not held or None in parents or any(receipt.sources for receipt in node.receipts):
         return  # of a parent that is gone nobody knows which records it named
     for name in tables:
-        wanted = lookup.sample(snapshot.file(name))
+        wanted = lookup.sample(snapshot, name)
         left = lookup.left(wanted, held)
         if len(left):
             what = f"{len(left)} of {len(wanted)} records looked up are in none of what its receipts say it read"

@@ -105,7 +105,7 @@ def _jobs(node: Node, lookup: RecordLookup) -> Iterator[Job]:
 def _check_values(snapshot: Snapshot, name: str, lookup: RecordLookup) -> None:
     expected = snapshot.content["parts"].get(Path(name).stem)
     try:
-        found = lookup.digest(snapshot.path / name)
+        found = lookup.digest(snapshot, name)
     except StemmaError:
         raise
     except Exception as error:  # a reader met bytes that nobody wrote: whatever it says, the file is not what it was

@@ -27,15 +27,15 @@ class RecordLookup:
     """The record ids of tables that do not change while the question is asked, and which tables name any."""
 
     def __init__(self) -> None:
-        self._few = dict[Path, np.ndarray]()
+        self._few = dict[tuple[Path, str], np.ndarray]()
         self._tables = dict[Path, list[str]]()
 
-    def digest(self, path: Path) -> Any:
+    def digest(self, snapshot: Snapshot, name: str) -> Any:
         """The logical digest of a part; if it is a table of few records, they need not be read again."""
-        few = _Few(path)
+        few = _Few(path := snapshot.path / name)
         digest = logical_digest(path, few.add)
         if few.known and len(self._few) < KEPT:
-            self._few[path] = sorted_records(np.concatenate(few.ids))
+            self._few[snapshot.path, name] = sorted_records(np.concatenate(few.ids))
         return digest
 
     def tables(self, snapshot: Snapshot) -> list[str]:
@@ -47,23 +47,24 @@ class RecordLookup:
                 self._tables[snapshot.path] = []
         return self._tables[snapshot.path]
 
-    def sample(self, path: Path) -> np.ndarray:
+    def sample(self, snapshot: Snapshot, name: str) -> np.ndarray:
         """uint8[n, 32], ascending: every record id of a table, or some evenly spaced ones."""
-        batches = list(self._read(path))
+        batches = list(self._read(snapshot, name))
         step = max(1, sum(map(len, batches)) // SAMPLED)
         return sorted_records(np.concatenate([np.empty((0, WIDTH), np.uint8), *(batch[::step] for batch in batches)]))
 
     def left(self, wanted: np.ndarray, parents: Iterable[Snapshot]) -> np.ndarray:
         """Those of ``wanted`` (uint8[n, 32], ascending) that no table of the parents names."""
-        batches = (b for parent in parents for name in self.tables(parent) for b in self._read(parent.file(name)))
+        batches = (b for parent in parents for name in self.tables(parent) for b in self._read(parent, name))
         for batch in batches:
             if not len(wanted):
                 break
             wanted = wanted[~among(wanted, sorted_records(batch[among(batch, wanted)]))]
         return wanted
 
-    def _read(self, path: Path) -> Iterable[np.ndarray]:
-        return [self._few[path]] if path in self._few else iter_records(path)
+    def _read(self, snapshot: Snapshot, name: str) -> Iterable[np.ndarray]:
+        few = self._few.get((snapshot.path, name))
+        return iter_records(snapshot.file(name)) if few is None else [few]
 
 
 class _Few:

@@ -44,9 +44,9 @@ class Node:
 
 def lost_receipts(store: Store, snapshot_id: str, names: Iterable[str], nodes: Mapping[str, Node]) -> list[str]:
     """Those of a snapshot's receipts that are gone: neither read with its node, nor there and a fault of that node."""
-    folder = store.root / "receipts" / snapshot_id.removeprefix("sha256:")
-    read = {receipt.id for receipt in nodes[snapshot_id].receipts} if snapshot_id in nodes else set[str]()
-    return [name for name in names if name not in read and not (folder / f"{name}.json").is_file()]
+    read = [receipt.id for receipt in nodes[snapshot_id].receipts] if snapshot_id in nodes else []
+    unread = [name for name in names if name not in read]
+    return [name for name in unread if not store.receipt_path(snapshot_id, name).is_file()]
 
 
 def load_tree(store: Store, roots: Iterable[str], check: Callable[[Node], None] = lambda node: None) -> dict[str, Node]:
@@ -79,15 +79,14 @@ def load_tree(store: Store, roots: Iterable[str], check: Callable[[Node], None] 
 
 def load_node(store: Store, snapshot_id: str, kind: str = "?") -> Node:
     """One snapshot with its receipts. A fault of the snapshot hides none of the receipts, nor the other way round."""
-    node = Node(id=_full(snapshot_id), kind=kind)
+    node, paths = Node(id=_full(snapshot_id), kind=kind), store.receipts(snapshot_id)
     try:
-        node.snapshot = store.opened(snapshot_id)
+        node.snapshot = store.opened(snapshot_id, paths)
         node.kind = node.snapshot.kind
     except StemmaError as error:
         node.fault = error
         if not store.snapshot_path(snapshot_id).exists():
             _note_deletion(store, node)
-    paths = store.receipts(snapshot_id)
     if not paths:
         node.fault = node.fault or IntegrityError(
             "RECEIPT_MISSING", "no receipt says how this was made", found=node.id, where=store.root / "receipts"

@@ -134,6 +134,7 @@ def _parse(spelled: Spelled, path: Path) -> Receipt:
     parents, sources, (tree, lock) = _dependencies(build["resolvedDependencies"], inside["schema"], path)
     return Receipt(
         path=path,
+        id=path.stem,
         subject=f"sha256:{_digest(subject, path)['sha256']}",
         stage=text(outside["stage"]),
         config=an_object(outside["config"]),

@@ -51,7 +51,7 @@ class SourcePart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """How ``subject`` came to be. ``path`` is the receipt's file. Commit and environment are those the
+    """How ``subject`` came to be. ``path`` is the receipt's file, ``id`` its digest without the algorithm. Commit and environment are those the
     work began under; ``ended`` has what of them was another when it ended (see ``code.changes_since``).
 
     ``files`` are name -> SHA-256 (64 hex characters) of every published file, ``snapshot.json`` among them; empty in
@@ -60,6 +60,7 @@ class Receipt:
     """
 
     path: Path
+    id: str
     subject: str
     stage: str
     config: Mapping[str, Any]
@@ -81,11 +82,6 @@ class Receipt:
     files: Mapping[str, str] = field(default_factory=dict[str, str])
     replaces: tuple[str, ...] = ()
     made: str = ""
-
-    @property
-    def id(self) -> str:
-        """The receipt's own digest, without the algorithm."""
-        return self.path.stem
 
 
 def made_digest(predicate: Mapping[str, Any], digest: Callable[[Any], str] = digest_json) -> str:

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -39,8 +39,9 @@ class Shelves:
         """Where a snapshot with this id is, or would be."""
         return self.root.joinpath("snapshots", snapshot_id.removeprefix("sha256:"))
 
-    def opened(self, snapshot_id: str) -> Snapshot:
-        """The snapshot in this id's place, its files not yet hashed.
+    def opened(self, snapshot_id: str, receipts: Sequence[Path] | None = None) -> Snapshot:
+        """The snapshot in this id's place, its files not yet hashed. ``receipts`` are all its receipts, where the
+        caller has listed them.
 
         Raises IntegrityError SNAPSHOT_MISPLACED when it is another one, and RECEIPT_FILES when receipts name other
         files than it lists: a file of it, or a statistic, was made to look published.
@@ -50,7 +51,7 @@ class Shelves:
             raise IntegrityError(
                 "SNAPSHOT_MISPLACED", "another snapshot is in its place", expected=snapshot_id, found=snapshot.id
             )
-        require_named(snapshot, self.receipts(snapshot_id))
+        require_named(snapshot, self.receipts(snapshot_id) if receipts is None else receipts)
         return snapshot
 
     def snapshot(self, snapshot_id: str) -> Snapshot:
@@ -64,6 +65,10 @@ class Shelves:
     def receipts(self, snapshot_id: str) -> list[Path]:
         """Every receipt for this id, by name."""
         return json_files(self.root.joinpath("receipts", snapshot_id.removeprefix("sha256:")))
+
+    def receipt_path(self, snapshot_id: str, name: str) -> Path:
+        """Where a receipt (64 hex characters) for this id is, or would be."""
+        return self.root.joinpath("receipts", snapshot_id.removeprefix("sha256:"), f"{name}.json")
 
     def snapshot_ids(self, folder: str = "snapshots") -> list[str]:
         """Every id that has a folder, sorted; what dead writers left and odd names are none. Likewise ``receipts``."""
