@@ -15,7 +15,9 @@ from typing import Any, NamedTuple
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 _DIGITS, _LONG = bytes.maketrans(b"123456789", b"000000000"), b"0" * 16
 """Sixteen digits may be a number past 2**53. Those within a text are found for nothing, which costs time only."""
-_AS_NUMBER = re.compile(rb"(?:^|[:\[,])-?[0-9]{16}")  # with nothing before it but what canonical JSON has before a value
+_AS_NUMBER = re.compile(
+    rb"(?:^|[:\[,])-?[0-9]{16}"
+)  # with nothing before it but what canonical JSON has before a value
 
 
 class Plain(NamedTuple):

@@ -168,16 +168,16 @@ def tensor_entries(path: Path) -> list[list[Any]]:
     return entries
 
 
-def table_digest(path: Path, also: Callable[[Any], None] | None = None) -> dict[str, Any]:
+def table_digest(path: Path, also: Callable[[Any], None] | None = None, data: bytes | None = None) -> dict[str, Any]:
     """``{"rows": n, "columns": {name: digest}}`` of an Arrow IPC or Parquet file: values only, streamed by batch.
 
-    ``also`` is given every record batch, once it was hashed.
+    ``also`` is given every record batch, once it was hashed; ``data`` are the file's bytes, where they are at hand.
     """
     from assets_data.lineage.identity.columns import ColumnHasher
     from assets_data.lineage.identity.tables import open_table
 
     rows = 0
-    with open_table(path) as table:
+    with open_table(path, data) as table:
         hashers = {field.name: ColumnHasher(field) for field in table.schema}
         for batch in table.batches():
             rows += batch.num_rows
@@ -193,18 +193,19 @@ def says_more_than_bytes(name: str) -> bool:
     return Path(name).suffix in (".arrow", ".parquet", ".json", ".safetensors")
 
 
-def logical_digest(path: Path, also: Callable[[Any], None] | None = None) -> Any:
+def logical_digest(path: Path, also: Callable[[Any], None] | None = None, data: bytes | None = None) -> Any:
     """What a part contributes to its snapshot's identity, by suffix: table, JSON, tensors, else plain bytes.
 
-    ``also`` is given the record batches of a table.
+    ``also`` is given the record batches of a table; ``data`` are the file's bytes, where they are at hand.
     """
-    if path.suffix in (".arrow", ".parquet"):
-        return table_digest(path, also)
-    if path.suffix == ".json":
-        return digest_bytes(canonical_form(load_json(path.read_bytes(), path), path))
-    if path.suffix == ".safetensors":
+    suffix = path.suffix
+    if suffix in (".arrow", ".parquet"):
+        return table_digest(path, also, data)
+    if suffix == ".json":
+        return digest_bytes(load_spelled(path.read_bytes() if data is None else data, path).canonical)
+    if suffix == ".safetensors":
         return {"tensors": tensor_entries(path)}
-    return digest_file(path)
+    return digest_file(path) if data is None else digest_bytes(data)
 
 
 def _require_shallow(data: bytes) -> None:

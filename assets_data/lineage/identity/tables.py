@@ -21,20 +21,21 @@ class TableFile:
     """An Arrow IPC (``.arrow``) or Parquet (``.parquet``) file, opened once for its schema and its batches.
 
     Batches come in file order, and memory is bounded by one of them. A file of less than a megabyte is read at once,
-    where it is asked for: to map it, or to hand it to another thread, takes longer. Opening raises whatever the reader
-    raises.
+    where it is asked for, unless its bytes are given as ``data``: to map it, or to hand it to another thread, takes
+    longer. Opening raises whatever the reader raises.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._mapped, self._small = None, os.stat(path).st_size < _SMALL
-        self._arrow = path.suffix != ".parquet"
+    def __init__(self, path: Path, data: bytes | None = None) -> None:
+        if data is None and os.stat(path).st_size < _SMALL:
+            data = path.read_bytes()
+        self._mapped, self._small, self._arrow = None, data is not None, path.suffix != ".parquet"
         self._file: Any
         if self._arrow:
-            self._mapped = None if self._small else map_file(path)
-            self._file = pa.ipc.open_file(pa.py_buffer(self._mapped or path.read_bytes()))
+            self._mapped = map_file(path) if data is None else None
+            self._file = pa.ipc.open_file(pa.py_buffer(self._mapped if data is None else data))
             self.schema = self._file.schema
         else:
-            source = pa.BufferReader(path.read_bytes()) if self._small else path
+            source = path if data is None else pa.BufferReader(data)
             self._file = pq.ParquetFile(source, pre_buffer=not self._small)
             self.schema = self._file.schema_arrow
 
@@ -66,10 +67,10 @@ class TableFile:
             yield from (batch.select(names) for batch in batches)
 
 
-def open_table(path: Path) -> TableFile:
-    """A table to read. Raises IntegrityError TABLE_UNREADABLE for what cannot be opened as one."""
+def open_table(path: Path, data: bytes | None = None) -> TableFile:
+    """A table to read, as :class:`TableFile`. Raises IntegrityError TABLE_UNREADABLE for what cannot be opened as one."""
     try:
-        return TableFile(path)
+        return TableFile(path, data)
     except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: an empty file cannot be mapped
         raise IntegrityError("TABLE_UNREADABLE", f"not a readable table: {error}", where=path) from error
 

@@ -9,16 +9,17 @@ import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import NamedTuple
 
 from assets_data.lineage.errors import IntegrityError, StemmaError
-from assets_data.lineage.identity.digests import digest_json
+from assets_data.lineage.identity.canonical import encode_plain
 from assets_data.lineage.queries.record_lookup import RecordLookup
 from assets_data.lineage.queries.tree import Node
+from assets_data.lineage.storage.folders import stem
 from assets_data.lineage.storage.snapshot import Snapshot
 
 TASK_BYTES = 1 << 22  # read by the checks that one thread is given at a time
+SMALL = 1 << 20  # bytes of a file that is held in memory
 Progress = Callable[[int], object]
 
 
@@ -91,26 +92,33 @@ def tasks(nodes: Iterable[Node], lookup: RecordLookup) -> Iterator[list[Job]]:
 
 
 def _jobs(node: Node, lookup: RecordLookup) -> Iterator[Job]:
-    """The checks of a node's file list, of each file and of each part's values."""
+    """The checks of a node's file list, of each file and of each part's values; a small file is read once for both."""
     if (snapshot := node.snapshot) is None:
         return
     yield Job(node, 0, 0, snapshot.check_list)
     for name, entry in snapshot.files.items():
         size = entry["bytes"]
+        if entry["part"] and size < SMALL:
+            yield Job(node, size, size, functools.partial(_check_small, snapshot, name, lookup))
+            continue
         yield Job(node, size, size, functools.partial(snapshot.check_file, name))
         if entry["part"]:
             yield Job(node, size, 0, functools.partial(_check_values, snapshot, name, lookup))
 
 
-def _check_values(snapshot: Snapshot, name: str, lookup: RecordLookup) -> None:
-    expected = snapshot.content["parts"].get(Path(name).stem)
+def _check_small(snapshot: Snapshot, name: str, lookup: RecordLookup) -> None:
+    _check_values(snapshot, name, lookup, snapshot.checked_bytes(name))
+
+
+def _check_values(snapshot: Snapshot, name: str, lookup: RecordLookup, data: bytes | None = None) -> None:
+    expected = snapshot.content["parts"].get(stem(name))
     try:
-        found = lookup.digest(snapshot, name)
+        found = lookup.digest(snapshot, name, data)
     except StemmaError:
         raise
     except Exception as error:  # a reader met bytes that nobody wrote: whatever it says, the file is not what it was
         raise IntegrityError("SNAPSHOT_UNREADABLE", f"cannot be read: {error}", where=snapshot.path / name) from error
-    if digest_json([found]) != digest_json([expected]):
+    if encode_plain(found) != encode_plain(expected):  # by spelling: to Python 1 is equal to true
         raise IntegrityError(
             "SNAPSHOT_CONTENT",
             "a part does not say what the identity says",

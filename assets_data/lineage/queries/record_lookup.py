@@ -20,6 +20,7 @@ from assets_data.lineage.storage.records import record_tables
 from assets_data.lineage.storage.snapshot import Snapshot
 
 SAMPLED = 1 << 12  # record ids of a table that are looked up in the parents; of a larger one, as many evenly spaced
+SAME = 1 << 12  # files of which it is known what their bytes say; some kilobytes each
 KEPT, FEW = 1 << 17, 1 << 5
 
 
@@ -28,14 +29,24 @@ class RecordLookup:
 
     def __init__(self) -> None:
         self._few = dict[tuple[Path, str], np.ndarray]()
+        self._same = dict[tuple[str, str], tuple[Any, np.ndarray | None]]()
         self._tables = dict[Path, list[str]]()
 
-    def digest(self, snapshot: Snapshot, name: str) -> Any:
-        """The logical digest of a part; if it is a table of few records, they need not be read again."""
-        few = _Few(path := snapshot.path / name)
-        digest = logical_digest(path, few.add)
-        if few.known and len(self._few) < KEPT:
-            self._few[snapshot.path, name] = sorted_records(np.concatenate(few.ids))
+    def digest(self, snapshot: Snapshot, name: str, data: bytes | None = None) -> Any:
+        """The logical digest of a part; if it is a table of few records, they need not be read again.
+
+        ``data`` are its bytes, if they were checked against the list. What equal bytes say is found once: slices have
+        many files that say "none".
+        """
+        key = (name.rpartition(".")[2], snapshot.files[name]["sha256"])
+        if data is None or (found := self._same.get(key)) is None:
+            found = _logical(snapshot.path / name, data)
+            if len(self._same) >= SAME:
+                self._same.clear()
+            self._same[key] = found
+        digest, few = found
+        if few is not None and len(self._few) < KEPT:
+            self._few[snapshot.path, name] = few
         return digest
 
     def tables(self, snapshot: Snapshot) -> list[str]:
@@ -65,6 +76,13 @@ class RecordLookup:
     def _read(self, snapshot: Snapshot, name: str) -> Iterable[np.ndarray]:
         few = self._few.get((snapshot.path, name))
         return iter_records(snapshot.file(name)) if few is None else [few]
+
+
+def _logical(path: Path, data: bytes | None) -> tuple[Any, np.ndarray | None]:
+    """The logical digest of a part and, of a table of few records, those: uint8[n, 32], ascending."""
+    few = _Few(path)
+    digest = logical_digest(path, few.add, data)
+    return digest, sorted_records(np.concatenate(few.ids)) if few.known else None
 
 
 class _Few:

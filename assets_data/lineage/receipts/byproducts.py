@@ -6,18 +6,18 @@ Writing them, reading them strictly in the one order that is accepted, and wheth
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from assets_data.lineage.errors import IntegrityError
-from assets_data.lineage.identity.digests import canonical_json, digest_file
+from assets_data.lineage.identity.digests import canonical_json
 from assets_data.lineage.receipts.members import HEX, an_object, keys, receipt_names, text
 from assets_data.lineage.receipts.receipt import ENDED, ENVIRONMENT, FILE, REPLACES
 from assets_data.lineage.storage.snapshot import Snapshot
 from assets_data.lineage.storage.snapshot_json import MANIFEST
-from assets_data.lineage.storage.verified import known_digest, settled_keys
+from assets_data.lineage.storage.verified import settled_keys
 
 _NAMES_FILES = f'"name":"{FILE}={MANIFEST}"'.encode()
 
@@ -56,8 +56,8 @@ def file_entries(snapshot: Snapshot) -> list[dict[str, Any]]:
 
 def file_digests(snapshot: Snapshot) -> dict[str, str]:
     """Name -> SHA-256 (64 hex characters) of every published file as listed, and of the list itself, by name."""
-    listed = {name: entry["sha256"].removeprefix("sha256:") for name, entry in snapshot.files.items()}
-    return dict(sorted({**listed, MANIFEST: digest_file(snapshot.path / MANIFEST).removeprefix("sha256:")}.items()))
+    files = {**{name: entry["sha256"] for name, entry in snapshot.files.items()}, MANIFEST: snapshot.listed}
+    return {name: files[name].removeprefix("sha256:") for name in sorted(files)}
 
 
 def require_named(snapshot: Snapshot, receipts: Sequence[Path]) -> None:
@@ -68,18 +68,18 @@ def require_named(snapshot: Snapshot, receipts: Sequence[Path]) -> None:
     What has come to rest is read once while it stays as it is: the receipts of an ancestor of every slice name every
     slice, and are asked for with each of them.
     """
-    files = (snapshot.path / MANIFEST, *receipts)
-    seen = settled_keys(*files)
-    (_require_named_once if seen else _require_named)(snapshot.id, files, seen)
+    seen = settled_keys(*receipts)
+    (_require_named_once if seen else _require_named)(
+        snapshot.id, snapshot.path, snapshot.listed, tuple(receipts), seen
+    )
 
 
-def _require_named(snapshot_id: str, files: tuple[Path, ...], _seen: object) -> None:
-    manifest, *receipts = files
-    entry = canonical_json(_entry(MANIFEST, known_digest(manifest).removeprefix("sha256:")))
+def _require_named(snapshot_id: str, folder: Path, listed: str, receipts: Iterable[Path], _seen: object) -> None:
+    entry = canonical_json(_entry(MANIFEST, listed.removeprefix("sha256:")))
     raw = [_raw(path) for path in receipts]
     if any(_NAMES_FILES in data for data in raw) and not any(entry in data for data in raw):
         what = "no receipt names the files that are listed here"
-        raise IntegrityError("RECEIPT_FILES", what, found=snapshot_id, where=manifest)
+        raise IntegrityError("RECEIPT_FILES", what, found=snapshot_id, where=folder / MANIFEST)
 
 
 _require_named_once = functools.lru_cache(maxsize=1 << 14)(_require_named)  # what it raises is found again

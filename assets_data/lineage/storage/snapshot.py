@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 
 from assets_data.lineage.errors import StemmaError
-from assets_data.lineage.identity.digests import canonical_json, digest_file, load_json, logical_digest
+from assets_data.lineage.identity.digests import canonical_json, digest_bytes, digest_file, load_json, logical_digest
 from assets_data.lineage.identity.tables import read_table
 from assets_data.lineage.storage.folders import entries_below, folders_of, link_on_the_way, stem
 from assets_data.lineage.storage.snapshot_json import MANIFEST, broken, read_manifest
@@ -35,7 +35,7 @@ _checked: dict[Hashable, bytes] = {}
 class Snapshot:
     """A published directory. ``content`` is the identity, ``stats`` are facts for people, ``files`` maps name to
     ``{"bytes", "sha256", "part"}``, ``made`` is the digest over what its first receipt says of the making (empty where
-    an older version published it). ``reused`` and ``receipt`` say how this process came by it.
+    an older version published it), ``listed`` that of the ``snapshot.json`` which says all this. ``reused`` and ``receipt`` say how this process came by it.
     """
 
     id: str
@@ -45,6 +45,7 @@ class Snapshot:
     stats: Mapping[str, Any]
     files: Mapping[str, Mapping[str, Any]]
     made: str = ""
+    listed: str = ""
     reused: bool = False
     receipt: Path | None = None
 
@@ -55,7 +56,7 @@ class Snapshot:
         One that has come to rest is read once while it stays as it is, for a chain opens each of its own many times.
         """
         seen = settled_keys(path / MANIFEST)
-        return _kept(path, seen) if seen else _snapshot(path, _read(path)[1])
+        return _kept(path, seen) if seen else _snapshot(path, *_read(path))
 
     @property
     def bytes(self) -> int:
@@ -105,7 +106,22 @@ class Snapshot:
 
         A link, or a file behind one, is none of the snapshot's.
         """
-        place, entry = os.path.join(self.path, name), self.files[name]
+        place = os.path.join(self.path, name)
+        seen = self._listed(name, place)
+        self._require_digest(name, digest_file(place) if again else known_digest(place, seen))
+
+    def checked_bytes(self, name: str) -> bytes:
+        """The bytes of one file, checked as they are read. For a small one."""
+        place = os.path.join(self.path, name)
+        self._listed(name, place)
+        with open(place, "rb") as file:
+            data = file.read()
+        self._require_digest(name, digest_bytes(data))
+        return data
+
+    def _listed(self, name: str, place: str) -> os.stat_result:
+        """What the disk says of a file that is there in its listed size."""
+        entry = self.files[name]
         try:
             seen = os.lstat(place)
         except OSError:
@@ -117,8 +133,11 @@ class Snapshot:
             raise broken("SNAPSHOT_FILE_MISSING", "a listed file is gone", Path(place))
         if seen.st_size != entry["bytes"]:
             raise broken("SNAPSHOT_FILE_SIZE", "a file has another size", Path(place), entry["bytes"], seen.st_size)
-        if (digest := digest_file(place) if again else known_digest(place, seen)) != entry["sha256"]:
-            raise broken("SNAPSHOT_FILE_DIGEST", "a file's bytes changed", Path(place), entry["sha256"], digest)
+        return seen
+
+    def _require_digest(self, name: str, digest: str) -> None:
+        if digest != (listed := self.files[name]["sha256"]):
+            raise broken("SNAPSHOT_FILE_DIGEST", "a file's bytes changed", self.path / name, listed, digest)
 
     def _verify_parts(self) -> None:
         parts = {stem(n): _part_digest(self.path / n) for n, entry in self.files.items() if entry["part"]}
@@ -138,11 +157,11 @@ def _part_digest(path: Path) -> Any:
 @functools.lru_cache(maxsize=1 << 12)  # some kilobytes each
 def _kept(path: Path, seen: Hashable) -> Snapshot:
     if raw := _checked.get(seen):
-        return _snapshot(path, load_json(raw, path))
+        return _snapshot(path, raw, load_json(raw, path))
     raw, document = _read(path)
     if len(_checked) < CHECKED:
         _checked[seen] = raw
-    return _snapshot(path, document)
+    return _snapshot(path, raw, document)
 
 
 def _read(path: Path) -> tuple[bytes, Mapping[str, Any]]:
@@ -154,7 +173,7 @@ def _read(path: Path) -> tuple[bytes, Mapping[str, Any]]:
     return raw, document
 
 
-def _snapshot(path: Path, document: Mapping[str, Any]) -> Snapshot:
-    kind = document["content"]["kind"]
-    names = ("id", "content", "stats", "files")
-    return Snapshot(path=path, kind=kind, **{k: document[k] for k in names}, made=document.get("made", ""))
+def _snapshot(path: Path, raw: bytes, document: Mapping[str, Any]) -> Snapshot:
+    said = {name: document[name] for name in ("id", "content", "stats", "files")}
+    made, listed = document.get("made", ""), digest_bytes(raw)
+    return Snapshot(path=path, kind=document["content"]["kind"], **said, made=made, listed=listed)

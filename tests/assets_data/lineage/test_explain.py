@@ -1,10 +1,12 @@
 """The whole tree, re-hashed: what is intact is said to be, and of what is not the right node is named."""
 
+import dataclasses
 import functools
 import itertools
 import random
 from collections import Counter
 
+import pyarrow as pa
 import pytest
 
 from assets_data.lineage.identity.tables import TableFile
@@ -96,9 +98,9 @@ def test_a_table_of_few_records_is_opened_once_however_much_stands_on_it(store, 
     """Its values are hashed, and its records looked up in its parents and by its children."""
     chain, opened, begin = make_chain(store), Counter(), TableFile.__init__
 
-    def counted(table, path):
+    def counted(table, path, *data):
         opened[path] += 1
-        begin(table, path)
+        begin(table, path, *data)
 
     monkeypatch.setattr(TableFile, "__init__", counted)
     assert explain(store, chain["toy/gate_report"].id).broken is None
@@ -115,3 +117,49 @@ def test_small_files_are_hashed_together_and_large_ones_alone(store, monkeypatch
     assert all(sum(one) + sum(two[:1]) > size for one, two in itertools.pairwise(read))
     assert sum(job.counted for task in tasks for job in task) == sum(node.snapshot.bytes for node in nodes.values())
     assert list(dict.fromkeys(job.node.id for task in tasks for job in task)) == list(nodes)
+
+
+def two_with_an_equal_table(store):
+    """Two snapshots of other content, both with a table of the same bytes, and one that read both."""
+
+    def build(writer, which):
+        writer.write_table("none.parquet", pa.table({"record_id": pa.array([], pa.string())}))
+        writer.write_json("which.json", which)
+
+    module = "assets_data.lineage.storage.store"
+    run = functools.partial(store.run_stage, module=module, config={})
+    pair = [
+        run(name="test/pair", parents={}, arguments={"which": which}, build=functools.partial(build, which=which))
+        for which in ("one", "other")
+    ]
+    return pair, run(name="test/both", parents={"pair": pair}, build=lambda writer: writer.write_json("both.json", 2))
+
+
+def test_what_equal_files_say_is_found_once(store, monkeypatch):
+    pair, both = two_with_an_equal_table(store)
+    opened, begin = [], TableFile.__init__
+    monkeypatch.setattr(
+        TableFile, "__init__", lambda table, path, *data: opened.append(path) or begin(table, path, *data)
+    )
+    assert pair[0].id != pair[1].id and explain(store, both.id).broken is None
+    assert [path.name for path in opened] == ["none.parquet"]
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_file_that_is_no_longer_equal_to_its_like_is_found(store, place):
+    pair, both = two_with_an_equal_table(store)
+    path = pair[place].file("none.parquet")
+    data = path.read_bytes()
+    path.write_bytes(data[:-5] + bytes([data[-5] ^ 1]) + data[-4:])
+    broken = explain(store, both.id).broken
+    assert broken.id == pair[place].id and broken.fault.code == "SNAPSHOT_FILE_DIGEST"
+
+
+def test_a_part_that_says_something_else_than_the_identity_is_found_although_a_like_file_was_read_before(store):
+    pair, both = two_with_an_equal_table(store)
+    nodes = load_tree(store, [both.id])
+    parts = {**pair[1].content["parts"], "none": {"columns": {}, "rows": 0}}
+    nodes[pair[1].id].snapshot = dataclasses.replace(pair[1], content={**pair[1].content, "parts": parts})
+    hashing.hash_all(nodes, RecordLookup(), lambda done: None)
+    assert [node.id for node in nodes.values() if node.fault] == [pair[1].id]
+    assert nodes[pair[1].id].fault.code == "SNAPSHOT_CONTENT"
