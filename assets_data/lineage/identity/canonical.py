@@ -1,9 +1,9 @@
 """Canonical JSON of plain values, read and written in C: what nearly every file of a store is.
 
 RFC 8785 and Python's own encoder spell a document alike as long as it holds plain values: text, whole numbers below
-2**53, fractions that neither writes with an exponent, and members with ASCII names. What is spelled just as that encoder
-spells it was read without loss, has no member twice and is in canonical form: one comparison shows it, twenty times as
-fast as checking every value in Python. Whatever else it may be is for :mod:`digests`, which knows all cases.
+2**53, fractions that neither writes with an exponent, and members with ASCII names. What is spelled just as that
+encoder spells it was read without loss, has no member twice and is in canonical form: one comparison shows it, ten
+times as fast as checking every value in Python. Whatever else it may be is for :mod:`digests`, which knows all cases.
 """
 
 from __future__ import annotations
@@ -15,9 +15,7 @@ from typing import Any, NamedTuple
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 _DIGITS, _LONG = bytes.maketrans(b"123456789", b"000000000"), b"0" * 16
 """Sixteen digits may be a number past 2**53. Those within a text are found for nothing, which costs time only."""
-_AS_NUMBER = re.compile(
-    rb"(?:^|[:\[,])-?[0-9]{16}"
-)  # with nothing before it but what canonical JSON has before a value
+_AS_NUMBER = re.compile(rb"(?:^|[:\[,])-?[0-9]{16}")  # right behind what canonical JSON has before a value
 
 
 class Plain(NamedTuple):

@@ -68,7 +68,7 @@ class TableFile:
 
 
 def open_table(path: Path, data: bytes | None = None) -> TableFile:
-    """A table to read, as :class:`TableFile`. Raises IntegrityError TABLE_UNREADABLE for what cannot be opened as one."""
+    """A table to read, see :class:`TableFile`. Raises IntegrityError TABLE_UNREADABLE for what cannot be opened."""
     try:
         return TableFile(path, data)
     except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: an empty file cannot be mapped
