@@ -28,8 +28,9 @@ class Answer:
     undecided: bool = False
 
     def print(self, as_json: bool) -> int:
-        """Write to stdout, untrusted characters escaped; the exit status. JSON is one line, which Python writes in C: of
-        10,000 slices it has a hundred megabytes, and indenting it took longer than finding it out.
+        """Write to stdout, untrusted characters escaped; the exit status.
+
+        JSON is one line, which Python writes in C: that of 10,000 slices has a hundred megabytes.
         """
         text = json.dumps(self.document) if as_json else "\n".join(plain(line) for line in self.lines)
         with contextlib.suppress(BrokenPipeError):  # the reader has seen enough

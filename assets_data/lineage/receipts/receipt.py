@@ -51,8 +51,9 @@ class SourcePart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """How ``subject`` came to be. ``path`` is the receipt's file, ``id`` its digest without the algorithm. Commit and environment are those the
-    work began under; ``ended`` has what of them was another when it ended (see ``code.changes_since``).
+    """How ``subject`` came to be. ``path`` is the receipt's file, ``id`` its digest without the algorithm. Commit and
+    environment are those the work began under; ``ended`` has what of them was another when it ended (see
+    ``code.changes_since``).
 
     ``files`` are name -> SHA-256 (64 hex characters) of every published file, ``snapshot.json`` among them; empty in
     receipts of schema 1 and 2, which name none. ``replaces`` are receipts of the same content whose files are gone.

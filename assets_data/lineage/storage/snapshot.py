@@ -35,7 +35,8 @@ _checked: dict[Hashable, bytes] = {}
 class Snapshot:
     """A published directory. ``content`` is the identity, ``stats`` are facts for people, ``files`` maps name to
     ``{"bytes", "sha256", "part"}``, ``made`` is the digest over what its first receipt says of the making (empty where
-    an older version published it), ``listed`` that of the ``snapshot.json`` which says all this. ``reused`` and ``receipt`` say how this process came by it.
+    an older version published it), ``listed`` that of the ``snapshot.json`` which says all this. ``reused`` and
+    ``receipt`` say how this process came by it.
     """
 
     id: str
