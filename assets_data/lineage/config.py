@@ -126,11 +126,16 @@ def resolve(presets: Mapping[str, Callable[[], T]], preset: str, overrides: Mapp
 
 
 def _to_json(value: Any) -> Any:
+    if value is None or type(value) in _SCALARS:  # most values; each slice of a chain asks for its configs
+        return value
     if dataclasses.is_dataclass(value):
         return to_dict(value)
     if is_mapping(value):
         return {key: _to_json(item) for key, item in value.items()}
     return [_to_json(item) for item in value] if _is_list(value) else value
+
+
+_SCALARS = frozenset((str, int, float, bool))
 
 
 def is_mapping(value: Any) -> TypeGuard[Mapping[str, Any]]:

@@ -62,8 +62,8 @@ class Passed:
             snapshot = stage.call(self._finding, inputs, self._configs.get(stage.kind), slice_name)
         except StemmaError:
             return False
-        receipt = snapshot.receipt and str(snapshot.receipt.relative_to(self._store.root))
-        return self._store.pointer(stage_name(stage, slice_name)) == {"snapshot": snapshot.id, "receipt": receipt}
+        found = {"snapshot": snapshot.id, "receipt": self._store.receipt_name(snapshot)}
+        return self._store.pointer(stage_name(stage, slice_name)) == found
 
     def _dagster_knows(self, stage: Stage, slice_name: str) -> bool:
         if stage.kind not in self._seen:

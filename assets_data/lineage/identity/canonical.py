@@ -47,6 +47,16 @@ def is_plain(value: Any) -> bool:
     return kind is list and all(map(is_plain, value))
 
 
+def with_whole_numbers(value: Any) -> Any:
+    """The same document with whole numbers for the floats that are some: canonical JSON writes 30.0 as 30."""
+    kind = type(value)
+    if kind is dict:
+        return {name: with_whole_numbers(item) for name, item in value.items()}
+    if kind is list:
+        return [with_whole_numbers(item) for item in value]
+    return int(value) if kind is float and abs(value) < 2**53 and value.is_integer() else value
+
+
 def read_plain(data: bytes) -> Plain | None:
     """The document in ``data``, which may end in one newline; None unless it is plain and canonical, in ASCII."""
     body = data[:-1] if data.endswith(b"\n") else data

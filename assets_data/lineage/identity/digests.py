@@ -18,7 +18,7 @@ import numpy as np
 import rfc8785
 
 from assets_data.lineage.errors import IntegrityError
-from assets_data.lineage.identity.canonical import encode_plain, is_plain, read_plain
+from assets_data.lineage.identity.canonical import encode_plain, is_plain, read_plain, with_whole_numbers
 
 PREFIX = "sha256:"
 MAX_DEPTH = 100  # of a JSON document; ours have fewer than 10 levels
@@ -50,10 +50,9 @@ def canonical_json(document: Any) -> bytes:
     Of a document of plain values whose members have ASCII names, the standard library writes the same bytes in C, some
     ten times as fast; those are nearly all of ours, and a store is full of them.
     """
-    if not is_plain(document):
-        return rfc8785.dumps(document)
+    plain = document if is_plain(document) else with_whole_numbers(document)
     try:
-        return encode_plain(document)
+        return encode_plain(plain) if plain is document or is_plain(plain) else rfc8785.dumps(document)
     except UnicodeEncodeError:  # half a surrogate pair, which rfc8785 refuses in words of its own
         return rfc8785.dumps(document)
 

@@ -57,7 +57,7 @@ def in_use(root: Path, *, alone: bool = False) -> Generator[None, None, None]:
     """
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):
-            file = stack.enter_context(open(root / "gc.lock", "ab"))
+            file = stack.enter_context(open(os.path.join(root, "gc.lock"), "ab"))
             fcntl.flock(file, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         yield
 

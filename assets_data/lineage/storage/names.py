@@ -15,6 +15,7 @@ PINS = "pins/"
 _SEGMENT = re.compile(r"(?!\.+\Z)[A-Za-z0-9_.-]{1,200}\Z")
 
 
+@functools.lru_cache(maxsize=1 << 16)  # a look at a slice asks twenty times for five
 def is_name(name: str) -> bool:
     """Whether something could be a name: segments of letters, digits, ``_ . -`` between slashes, none of dots alone."""
     return 0 < len(name) <= 1000 and all(_SEGMENT.match(segment) for segment in name.split("/"))

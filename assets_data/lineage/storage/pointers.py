@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,7 @@ class Pointers(Shelves):
         """
         require_kind(name, snapshot.kind)
         self._require_none_withdrawn(name, snapshot)
-        receipt = str(snapshot.receipt.relative_to(self.root)) if snapshot.receipt else None
-        atomic.write_json(self._pointer(name), {"snapshot": snapshot.id, "receipt": receipt})
+        atomic.write_json(self._pointer(name), {"snapshot": snapshot.id, "receipt": self.receipt_name(snapshot)})
 
     def pointed(self, name: str) -> Snapshot:
         """The snapshot ``name`` stands for, verified.
@@ -49,10 +49,10 @@ class Pointers(Shelves):
 
     def pointer(self, name: str) -> dict[str, Any] | None:
         """``{"snapshot", "receipt"}`` of a name, or None; nothing is verified."""
-        path = self._pointer(name)
+        path = os.path.join(self.root, "pointers", f"{require_name(name)}.json")  # a look asks for twenty a slice
         if seen := settled_keys(path):
-            return read_pointer_once(str(path), seen)
-        return read_pointer(path) if path.exists() else None
+            return read_pointer_once(path, seen)
+        return read_pointer(Path(path)) if os.path.exists(path) else None
 
     def all_names(self) -> list[str]:
         """Every name anything was published under."""

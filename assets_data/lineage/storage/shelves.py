@@ -70,6 +70,10 @@ class Shelves:
         """Where a receipt (64 hex characters) for this id is, or would be."""
         return self.root.joinpath("receipts", snapshot_id.removeprefix("sha256:"), f"{name}.json")
 
+    def receipt_name(self, snapshot: Snapshot) -> str | None:
+        """Where the receipt of a snapshot lies below the root, as names and records say it; None where it has none."""
+        return str(snapshot.receipt).removeprefix(f"{self.root}/") if snapshot.receipt else None
+
     def snapshot_ids(self, folder: str = "snapshots") -> list[str]:
         """Every id that has a folder, sorted; what dead writers left and odd names are none. Likewise ``receipts``."""
         return [f"sha256:{name}" for name in names_in(self.root / folder) if re.fullmatch("[0-9a-f]{64}", name)]

@@ -26,7 +26,7 @@ class StageRecords(Pointers):
         self._remember(self._record(work), work.stage, snapshot)
 
     def _record(self, work: Build) -> Path:
-        return self.root / "stages" / f"{stage_key(work).removeprefix('sha256:')}.json"
+        return self.root.joinpath("stages", f"{stage_key(work).removeprefix('sha256:')}.json")
 
     def _early_record(self, work: Build) -> Path:
         """Where a call is noted that left records out which are not withdrawn yet: a later one without that must not
@@ -36,8 +36,8 @@ class StageRecords(Pointers):
         return self._record(dataclasses.replace(work, arguments={**work.arguments, **left_out}))
 
     def _remember(self, record: Path, stage: str, snapshot: Snapshot) -> None:
-        receipt = str(snapshot.receipt.relative_to(self.root)) if snapshot.receipt else None
-        atomic.write_json(record, {"snapshot": snapshot.id, "stage": stage, "receipt": receipt})
+        entry = {"snapshot": snapshot.id, "stage": stage, "receipt": self.receipt_name(snapshot)}
+        atomic.write_json(record, entry)
 
     def _place(self, temp: Path, said: Mapping[str, Any]) -> Snapshot:
         """Move a finished directory to its id, its receipt first, so that no snapshot is ever without one.

@@ -53,7 +53,7 @@ def is_settled(key: _Key, now: int) -> bool:
     return now - max(key[3:]) > SETTLED_NS
 
 
-def settled_keys(*paths: Path) -> tuple[_Key, ...] | None:
+def settled_keys(*paths: Path | str) -> tuple[_Key, ...] | None:
     """The keys of files that have all come to rest, by which what was read of them is known again; None where one may
     still change unseen or cannot be asked about: what is read of it then is read each time.
     """
@@ -65,7 +65,7 @@ def settled_keys(*paths: Path) -> tuple[_Key, ...] | None:
     return keys if all(is_settled(key, now) for key in keys) else None
 
 
-def file_key(path: Path) -> _Key:
+def file_key(path: Path | str) -> _Key:
     """Device, inode, size and the times of the last write and change: another file, or content, has another key."""
     return _key(os.stat(path))
 
