@@ -6,6 +6,7 @@ Parquet or Arrow, whatever its row groups, compression or writer version. That i
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -50,11 +51,12 @@ def canonical_json(document: Any) -> bytes:
     Of a document of plain values whose members have ASCII names, the standard library writes the same bytes in C, some
     ten times as fast; those are nearly all of ours, and a store is full of them.
     """
-    plain = document if is_plain(document) else with_whole_numbers(document)
-    try:
-        return encode_plain(plain) if plain is document or is_plain(plain) else rfc8785.dumps(document)
-    except UnicodeEncodeError:  # half a surrogate pair, which rfc8785 refuses in words of its own
-        return rfc8785.dumps(document)
+    with contextlib.suppress(UnicodeEncodeError):  # half a surrogate pair, which rfc8785 refuses in words of its own
+        if is_plain(document):
+            return encode_plain(document)
+        if is_plain(whole := with_whole_numbers(document)):
+            return encode_plain(whole)
+    return rfc8785.dumps(document)
 
 
 class Spelled(NamedTuple):
