@@ -3,7 +3,8 @@
 CPU seconds of the process and its children, for on a shared machine those of the clock say little; the clock's beside
 them. ``made`` is a run in an empty root up to the dataset manifest, ``no_op`` the same again, ``one_more`` after one
 file was added; their Dagster runs are counted, and the CPU seconds in which Dagster logs and stores the events of a run
-(``events_s``). Every step has a cost of its own at the smallest N, mostly imports; the
+(``events_s``), in which is looked whether things are made already (``look_s``), in which stages and checks work on data
+(``work_s``), and all others but those of loading the code location (``orchestration_s``). Every step has a cost of its own at the smallest N, mostly imports; the
 exponent is of what the two largest N cost above that, and null where that is too little to tell from noise.
 
     python -m benchmarks.slices [N ...]
@@ -21,7 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,38 +46,48 @@ def write_files(folder: Path, names: range) -> None:
 
 
 @contextmanager
-def event_seconds() -> Iterator[list[float]]:
-    """The CPU seconds of every event that this thread gives Dagster to log and store while inside."""
-    from dagster._core.log_manager import DagsterLogManager
+def seconds_of(owner: Any, name: str) -> Iterator[list[float]]:
+    """The CPU seconds of every call of ``owner``'s function ``name`` while inside."""
+    spent, function = list[float](), getattr(owner, name)
 
-    spent, log = list[float](), DagsterLogManager.log_dagster_event
+    def timed(*given: Any, **named: Any) -> Any:
+        began = time.process_time()
+        try:
+            return function(*given, **named)
+        finally:
+            spent.append(time.process_time() - began)
 
-    def timed(*given: Any, **named: Any) -> None:
-        began = time.thread_time()
-        log(*given, **named)
-        spent.append(time.thread_time() - began)
-
-    DagsterLogManager.log_dagster_event = timed
+    setattr(owner, name, timed)
     try:
         yield spent
     finally:
-        DagsterLogManager.log_dagster_event = log
+        setattr(owner, name, function)
 
 
 def run_to_manifest(folder: Path) -> dict[str, Any]:
     """``stemma run``, of the stages up to the manifest."""
+    from dagster._core.log_manager import DagsterLogManager
+
+    from assets_data.lineage import Store
     from pipeline_defs.commands.chain import plan_stages, run_chain
+    from pipeline_defs.commands.passed import Passed
     from pipeline_defs.commands.run import open_instance
+    from pipeline_defs.dagster import checks
     from pipeline_defs.home import prepare_home, stemma_root
 
     source = {"source": "files", "files.root": str(folder), "files.patterns": ["*.jsonl"], "shards": 2**40}
     settings = {f"text.raw_slice.{name}": value for name, value in source.items()}
     prepare_home(stemma_root())
-    with open_instance() as instance, event_seconds() as events:
-        before = instance.get_runs_count()
+    with ExitStack() as stack:
+        instance = stack.enter_context(open_instance())
+        parts = ((DagsterLogManager, "log_dagster_event"), (Passed, "holds"), (Store, "_build"), (checks, "evaluated"))
+        events, look, *work = (stack.enter_context(seconds_of(*part)) for part in parts)
+        runs, began = instance.get_runs_count(), time.process_time()
         run_chain(instance, plan_stages("slices", [MANIFEST], "smoke", settings))
-        runs = instance.get_runs_count() - before
-        return {"dagster_runs": runs, "events": len(events), "events_s": round(sum(events), 2)}
+        spent = {"events_s": sum(events), "look_s": sum(look), "work_s": sum(map(sum, work))}
+        rest = {"orchestration_s": time.process_time() - began - spent["look_s"] - spent["work_s"]}
+        facts = {"dagster_runs": instance.get_runs_count() - runs, "events": len(events)}
+        return facts | {name: round(seconds, 2) for name, seconds in (spent | rest).items()}
 
 
 def ask(*words: str) -> dict[str, Any]:

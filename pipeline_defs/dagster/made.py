@@ -59,7 +59,7 @@ def make_stage(
     many = [catalogue.stage(given.kind) for given in stage.inputs.values() if given.many]
     wanted = {domain.name for read in many if (domain := catalogue.sliced_by(read))}
     slices = {name for domain in wanted for name in resource.slices(domain, instance)}
-    inputs = read_inputs(store, catalogue, stage, slice_name, slices, own)
+    inputs = read_inputs(store.looking(), catalogue, stage, slice_name, slices, own)
     if resource.launcher != "inline" and is_training(stage):
         train_in_job(stage, store, inputs, resource.processes, resource.parallel, resource.launcher)
     snapshot = stage.call(store, inputs, full, slice_name)

@@ -8,7 +8,6 @@ What lies in it by id is in :mod:`shelves`, by name in :mod:`pointers`, by call 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -24,17 +23,13 @@ from assets_data.lineage.receipts.receipt import SourcePart, made_digest
 from assets_data.lineage.receipts.writer import Build, predicate
 from assets_data.lineage.storage import atomic
 from assets_data.lineage.storage.locks import lease, mark_used
+from assets_data.lineage.storage.look import verified_once
 from assets_data.lineage.storage.record_rows import holds_any, keep_index
 from assets_data.lineage.storage.sealing import NOTHING, SEALED, Builder, Inside, Outside
 from assets_data.lineage.storage.snapshot import Snapshot
-from assets_data.lineage.storage.snapshot_json import MANIFEST
 from assets_data.lineage.storage.snapshot_writer import SnapshotWriter
 from assets_data.lineage.storage.stage_records import PARTS, StageRecords, stage_key
 from assets_data.lineage.storage.tombstones import WITHDRAWN
-from assets_data.lineage.storage.verified import settled_keys
-
-SEEN = 64
-"""Snapshots that a look has at hand: those of a slice and those that every slice reads; some kilobytes each."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -53,7 +48,7 @@ class Store(StageRecords):
         """The same store for one look at what is made: a stage is found or refused, and of snapshots that it meets
         again and again each is verified once. Not to be kept for longer than a command.
         """
-        return dataclasses.replace(self, look=functools.lru_cache(maxsize=SEEN)(_verified_once(self)))
+        return dataclasses.replace(self, look=verified_once(self.snapshot_path, self.snapshot))
 
     def run_stage(
         self,
@@ -178,22 +173,6 @@ class Store(StageRecords):
         surroundings = work.tree, work.environment
         enforced = self.builder.build(self, stage_key(work), writer, parents, outside, surroundings)
         return dataclasses.replace(work, environment={**work.environment, SEALED: enforced})
-
-
-def _verified_once(store: Store) -> Callable[[str], Snapshot]:
-    """:meth:`Store.snapshot` for one look: what was verified is only opened again, while its list is the same file."""
-    verified = dict[str, object]()
-
-    def snapshot(snapshot_id: str) -> Snapshot:
-        path = store.snapshot_path(snapshot_id)
-        seen = settled_keys(path / MANIFEST)
-        if seen and verified.get(snapshot_id) == seen:
-            return Snapshot.open(path)
-        found = store.snapshot(snapshot_id)
-        verified[snapshot_id] = seen
-        return found
-
-    return snapshot
 
 
 def _not_made(kind: str) -> Snapshot:

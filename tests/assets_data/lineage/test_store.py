@@ -16,7 +16,7 @@ from assets_data.lineage import DataError, IntegrityError, Snapshot, StorageErro
 from assets_data.lineage.identity.digests import digest_file
 from assets_data.lineage.receipts.code import ROOT
 from assets_data.lineage.storage import snapshot as snapshots
-from assets_data.lineage.storage import store as storing
+from assets_data.lineage.storage import look as looks
 from assets_data.lineage.storage import verified
 from assets_data.lineage.storage.snapshot_json import MANIFEST
 from tests.assets_data.lineage.stages import CountConfig, make_counts
@@ -79,9 +79,24 @@ def test_a_look_verifies_a_snapshot_once_and_the_store_itself_each_time(store):
             other.snapshot(made.id)
 
 
+def test_looks_of_one_command_share_what_they_verified_and_a_stage_verifies_what_it_reads(store, monkeypatch):
+    monkeypatch.setattr(verified, "SETTLED_NS", -3600 * 10**9)
+    made = make_counts(store, CountConfig())
+    with looks.one_look():
+        store.looking().snapshot(made.id)
+        flip_byte(made.file("numbers.arrow"))
+        with looks.one_look():
+            read = store.looking().snapshot(made.id)
+        with pytest.raises(IntegrityError) as error:
+            make_counts(store, CountConfig(rows=5), parents=[read], before_publish=lambda path: pytest.fail("worked"))
+        assert error.value.code == "SNAPSHOT_FILE_DIGEST"
+    with pytest.raises(IntegrityError):
+        store.looking().snapshot(made.id)
+
+
 def test_a_look_verifies_a_snapshot_once_however_many_it_meets_between(store, monkeypatch):
     monkeypatch.setattr(verified, "SETTLED_NS", -3600 * 10**9)  # as if all files had come to rest
-    monkeypatch.setattr(storing, "SEEN", 1)
+    monkeypatch.setattr(looks, "SEEN", 1)
     made, other = make_counts(store, CountConfig()), make_counts(store, CountConfig(rows=5))
     look = store.looking()
     assert [look.snapshot(one.id).id for one in (made, other)] == [made.id, other.id]

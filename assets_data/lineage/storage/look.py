@@ -1,0 +1,49 @@
+"""What a look at a store has verified: a snapshot is verified when it is first met, and then only opened again.
+
+A look lasts for one question, or within :func:`one_look` for one command, such as a run over many slices. What a stage
+reads is verified once more before it works, whatever a look knows of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from assets_data.lineage.storage.snapshot import Snapshot
+from assets_data.lineage.storage.snapshot_json import MANIFEST
+from assets_data.lineage.storage.verified import settled_keys
+
+SEEN = 64
+"""Snapshots that a look has at hand: those of a slice and those that every slice reads; some kilobytes each."""
+_kept: list[dict[Path, object]] = []
+
+
+@contextlib.contextmanager
+def one_look() -> Iterator[None]:
+    """Within the block all looks share what they verified; an inner block shares what the outer one knows."""
+    _kept.append(_kept[-1] if _kept else {})
+    try:
+        yield
+    finally:
+        _kept.pop()
+
+
+def verified_once(place: Callable[[str], Path], verify: Callable[[str], Snapshot]) -> Callable[[str], Snapshot]:
+    """``verify``, which gives a snapshot by its id, for one look: what it verified is only opened again, while its list
+    is the same file. ``place`` is where a snapshot lies.
+    """
+    known = _kept[-1] if _kept else dict[Path, object]()
+
+    @functools.lru_cache(maxsize=SEEN)
+    def snapshot(snapshot_id: str) -> Snapshot:
+        path = place(snapshot_id)
+        seen = settled_keys(path / MANIFEST)
+        if seen and known.get(path) == seen:
+            return Snapshot.open(path)
+        found = verify(snapshot_id)
+        known[path] = seen
+        return found
+
+    return snapshot
