@@ -2,10 +2,11 @@
 
 CPU seconds of the process and its children, for on a shared machine those of the clock say little; the clock's beside
 them. ``made`` is a run in an empty root up to the dataset manifest, ``no_op`` the same again, ``one_more`` after one
-file was added; their Dagster runs are counted, and the CPU seconds in which Dagster logs and stores the events of a run
-(``events_s``), in which is looked whether things are made already (``look_s``), in which stages and checks work on data
-(``work_s``), and all others but those of loading the code location (``orchestration_s``). Every step has a cost of its own at the smallest N, mostly imports; the
-exponent is of what the two largest N cost above that, and null where that is too little to tell from noise.
+file was added; their Dagster runs are counted, and CPU seconds told apart: those in which Dagster logs and stores
+events (``events_s``), those in which is looked whether things are made already (``look_s``), those in which stages and
+checks work on data (``work_s``), and all the others but for loading the code location (``orchestration_s``, of which
+events are a part). Every step has a cost of its own at the smallest N, mostly imports; the exponent is of what the two
+largest N cost above that, and null where that is too little to tell from noise.
 
     python -m benchmarks.slices [N ...]
 """

@@ -15,8 +15,8 @@ import pytest
 from assets_data.lineage import DataError, IntegrityError, Snapshot, StorageError, Store, canonical_json
 from assets_data.lineage.identity.digests import digest_file
 from assets_data.lineage.receipts.code import ROOT
-from assets_data.lineage.storage import snapshot as snapshots
 from assets_data.lineage.storage import look as looks
+from assets_data.lineage.storage import snapshot as snapshots
 from assets_data.lineage.storage import verified
 from assets_data.lineage.storage.snapshot_json import MANIFEST
 from tests.assets_data.lineage.stages import CountConfig, make_counts
