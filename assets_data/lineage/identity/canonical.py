@@ -32,7 +32,7 @@ def encode_plain(document: Any) -> bytes:
 
 def is_plain(value: Any) -> bool:
     """Nothing in which the two could differ: order of names beyond ASCII, how a float is written, other types."""
-    kind = type(value)
+    kind = type(value)  # pyright: ignore[reportUnknownVariableType]: of a value of any type
     if kind is str or kind is bool or value is None:
         return True
     if kind is int:
@@ -49,7 +49,7 @@ def is_plain(value: Any) -> bool:
 
 def with_whole_numbers(value: Any) -> Any:
     """The same document with whole numbers for the floats that are some: canonical JSON writes 30.0 as 30."""
-    kind = type(value)
+    kind = type(value)  # pyright: ignore[reportUnknownVariableType]: of a value of any type
     if kind is dict:
         return {name: with_whole_numbers(item) for name, item in value.items()}
     if kind is list:

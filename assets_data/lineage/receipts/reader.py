@@ -97,7 +97,7 @@ def check_statement(document: Mapping[str, Any], where: object) -> None:
     from in_toto_attestation.v1.statement import Statement
 
     try:
-        message = statement_pb2.Statement()  # type: ignore[attr-defined]
+        message = statement_pb2.Statement()
         predicate = document.get("predicate")
         outline = dict.fromkeys(predicate) if is_object(predicate) else predicate
         Statement.copy_from_pb(ParseDict({**document, "predicate": outline}, message)).validate()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 from assets_data.lineage.storage.snapshot import Snapshot
@@ -21,7 +21,7 @@ _kept: list[dict[Path, object]] = []
 
 
 @contextlib.contextmanager
-def one_look() -> Iterator[None]:
+def one_look() -> Generator[None, None, None]:
     """Within the block all looks share what they verified; an inner block shares what the outer one knows."""
     _kept.append(_kept[-1] if _kept else {})
     try:
