@@ -137,6 +137,7 @@ def storable(record: Record, max_bytes: int) -> Record:
 
 def assign_slices(prefix: str, paths: Iterable[str], config: SourceConfig) -> dict[str, list[str]]:
     """Spread relative paths over ``{prefix}-0 .. {prefix}-{shards-1}`` by each path's hash; empty slices are left out.
+    Of more than ten, numbers have leading zeros, so that names sort as the numbers do.
 
     ``parts_per_slice`` keeps the paths with the lowest hashes, so raising it only ever adds.
     """
@@ -145,7 +146,8 @@ def assign_slices(prefix: str, paths: Iterable[str], config: SourceConfig) -> di
     for path, key in zip(unique, text_key64(unique).tolist(), strict=True):
         shards[key % config.shards].append((key, path))
     limit = config.parts_per_slice or None
-    return {f"{prefix}-{n}": sorted(path for _, path in sorted(shards[n])[:limit]) for n in sorted(shards)}
+    digits = len(str(config.shards - 1))
+    return {f"{prefix}-{n:0{digits}}": sorted(path for _, path in sorted(shards[n])[:limit]) for n in sorted(shards)}
 
 
 def digest_parts(root: Path, source: Source, slice_name: str) -> list[Part]:

@@ -46,7 +46,7 @@ def docstrings(tmp_path_factory):
     """A folder with the same rows as JSON lines and as Parquet: what a name means, by its docstring."""
     root = tmp_path_factory.mktemp("own")
     source = StdlibSource(SourceConfig(shards=12))
-    records = [record for part in source.parts("stdlib-0") for record in source.records(part, Counter())]
+    records = [record for part in source.parts("stdlib-00") for record in source.records(part, Counter())]
     named = [record for record in records if "#docstring:" in record.origin and len(record.text) > 60]
     rows = [{"item": {"question": f"What is {r.origin}?", "answers": [{"text": r.text}]}} for r in named]
     pq.write_table(pa.Table.from_pylist([*rows, {"item": None}]), root / "dump.parquet")

@@ -54,8 +54,9 @@ def test_slices_are_listed_by_number_and_empty_ones_are_not(tmp_path):
         (tmp_path / f"{i}.txt").write_text("x")
     files = FilesConfig(root=str(tmp_path), patterns=("*.txt",))
     names = slice_names(SourceConfig(source="files", shards=12, files=files))
-    assert names == sorted(names, key=lambda name: int(name.removeprefix("files-")))
-    assert slice_names(SourceConfig(source="files", shards=10**6, files=files)).__len__() == 40
+    assert names == sorted(names) == [f"files-{int(name.removeprefix('files-')):02}" for name in names]
+    assert sorted(names, key=lambda name: int(name.removeprefix("files-"))) == names
+    assert [len(name) for name in slice_names(SourceConfig(source="files", shards=10**6, files=files))] == [12] * 40
 
 
 def test_an_unknown_slice_and_an_empty_source_are_refused(tmp_path):
