@@ -3,12 +3,17 @@
 import contextlib
 import http.client
 import os
+import re
 import shutil
 
+import dagster as dg
 import pytest
 
 from assets_data.lineage.receipts.code import ROOT
+from assets_data.sources.config import SourceConfig
+from assets_data.sources.parts import assign_slices
 from pipeline_defs.catalogue import catalogue
+from pipeline_defs.dagster.partitions import register_slices
 from tests.dagster_server import graphql, ui_server
 
 CHROMIUM = shutil.which("chromium")
@@ -27,8 +32,15 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no `chromium` on PATH:
 
 
 @pytest.fixture(scope="module")
-def server(finished_chain):
-    with ui_server(finished_chain) as address:
+def root(finished_chain, tmp_path_factory):
+    copied = tmp_path_factory.mktemp("ui") / "root"
+    shutil.copytree(finished_chain, copied)
+    return copied
+
+
+@pytest.fixture(scope="module")
+def server(root):
+    with ui_server(root) as address:
         yield address
 
 
@@ -94,6 +106,27 @@ def test_the_launchpad_offers_a_preset_that_validates(page, server):
     keep(page, "launchpad")
 
 
+def test_the_backfill_dialog_offers_two_thousand_slices_by_number_and_none_is_chosen(page, server, root):
+    names = list(assign_slices("files", map(str, range(50_000)), SourceConfig(shards=2000)))
+    with dg.DagsterInstance.from_config(str(root)) as instance:
+        register_slices(instance, "episodes", reversed(names))
+    page.goto(f"{server}/assets/episodes/raw_slice?view=overview")
+    page.get_by_role("button", name="Materialize").first.click()
+    dialog = page.get_by_role("dialog").first
+    dialog.get_by_text("0 partitions", exact=True).wait_for()
+    dialog.get_by_text("maximum of 100 partitions per run").wait_for()
+    assert dialog.get_by_role("button", name="Launch backfill").is_disabled()
+    dialog.get_by_text("Select a partition or create one").click()
+    page.get_by_text("Select all (2000)").wait_for()
+    page.get_by_placeholder("Filter partitions").fill("files-199")
+    page.get_by_text("Select all (10)").click()
+    dialog.get_by_text("10 partitions", exact=True).wait_for()
+    shown = page.get_by_text(re.compile(r"^files-\d+$")).all_inner_texts()
+    assert list(dict.fromkeys(shown)) == names[1990:]  # a name is drawn in two elements
+    keep(page, "backfill_dialog")
+    page.goto("about:blank")  # the picker and the dialog are open
+
+
 def test_sensors_and_schedules_are_listed(page, server):
     page.goto(f"{server}/automation")
     for name in ("dead_runs", "retrain_on_new_manifest", "weekly_retrain_cell_mlm"):
@@ -130,9 +163,9 @@ def test_s13_no_notebook_is_read_for_whoever_asks(server, secret):
 
 
 @pytest.fixture
-def secret(finished_chain):
+def secret(root):
     """A file beside the logs' folder."""
-    path = finished_chain / "secret.ipynb"
+    path = root / "secret.ipynb"
     path.write_bytes(b'{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5, "kept": "%s"}' % SECRET)
     yield path
     path.unlink()
