@@ -38,16 +38,23 @@ class RecordLookup:
         ``data`` are its bytes, if they were checked against the list. What equal bytes say is found once: slices have
         many files that say "none".
         """
+        if data is None:
+            digest, few = _logical(snapshot.path / name, None)
+        else:
+            digest, few = self._found_once(snapshot, name, data)
+        if few is not None and len(self._few) < KEPT:
+            self._few[snapshot.path, name] = few
+        return digest
+
+    def _found_once(self, snapshot: Snapshot, name: str, data: bytes) -> tuple[Any, np.ndarray | None]:
+        """What :func:`_logical` finds, by the suffix and the digest that the bytes were checked against."""
         key = (name.rpartition(".")[2], snapshot.files[name]["sha256"])
-        if data is None or (found := self._same.get(key)) is None:
+        if (found := self._same.get(key)) is None:
             found = _logical(snapshot.path / name, data)
             if len(self._same) >= SAME:
                 self._same.clear()
             self._same[key] = found
-        digest, few = found
-        if few is not None and len(self._few) < KEPT:
-            self._few[snapshot.path, name] = few
-        return digest
+        return found
 
     def tables(self, snapshot: Snapshot) -> list[str]:
         """Names of the tables that name records; none where they cannot be read, which is found elsewhere."""
