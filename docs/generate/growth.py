@@ -18,6 +18,13 @@ STEPS = {
     "uses": "`stemma uses` of a record",
 }
 RUNS = ("made", "no_op", "one_more")
+PARTS = {
+    "look_s": "looking what is made",
+    "work_s": "stages and checks",
+    "orchestration_s": "all else",
+    "events_s": "of which events",
+}
+"""Processor seconds of a run beside loading the code location, see ``benchmarks.slices``."""
 HEAD = """# What growth costs
 
 A slice of the text domain is one partition and five snapshots (records, cleaned documents, their index, drops,
@@ -48,7 +55,8 @@ def growth_page() -> str:
     sizes: Mapping[str, Any] = slices["figures"]["slices"]
     largest = list(sizes)[-1]
     by_step = table(("command", *(f"{int(size):,}" for size in sizes), "exponent"), _steps(slices["figures"]))
-    runs = table((f"at {int(largest):,} slices", "Dagster runs", "events", "their CPU s"), _runs(sizes[largest]))
+    columns = ("Dagster runs", "events", *PARTS.values())
+    runs = table((f"at {int(largest):,} slices", *columns), _runs(sizes[largest]))
     run, answer = (max(step["peak_mib"] for step in group) for group in _by_kind(sizes[largest]))
     first = epoch["figures"]["first_batch"]
     return "\n".join([
@@ -79,7 +87,7 @@ def _steps(figures: Mapping[str, Any]) -> Iterator[tuple[object, ...]]:
 def _runs(steps: Mapping[str, Any]) -> Iterator[tuple[object, ...]]:
     for name in RUNS:
         one = steps[name]
-        yield STEPS[name], one["dagster_runs"], f"{one['events']:,}", f"{one['events_s']:,.1f}"
+        yield STEPS[name], one["dagster_runs"], f"{one['events']:,}", *(f"{one[part]:,.1f}" for part in PARTS)
 
 
 def _per_slice_ms(sizes: Mapping[str, Any]) -> float:

@@ -25,7 +25,7 @@ PREFIX = "sha256:"
 MAX_DEPTH = 100  # of a JSON document; ours have fewer than 10 levels
 MAX_JSON = 256 << 20  # bytes of one; a bundle of 30,000 snapshots has some 200 MB
 MAX_HEADER = 4 << 20  # bytes of a safetensors header: some 40,000 tensors, and under 50 MB once parsed
-_CHUNK = 1 << 20  # bytes of a file read at a time
+_CHUNK = 1 << 18  # bytes of a file read at a time
 _BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[][{}]', re.DOTALL)
 """A string (to the end of the data where nothing ends it), or a bracket outside of one. Every quote begins or lies in
 a match, so that no byte is looked at twice: a quote tried in vain would cost the rest of the data each time."""

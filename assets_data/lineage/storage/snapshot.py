@@ -108,19 +108,19 @@ class Snapshot:
         A link, or a file behind one, is none of the snapshot's.
         """
         place = os.path.join(self.path, name)
-        seen = self._listed(name, place)
+        seen = self._require_there(name, place)
         self._require_digest(name, digest_file(place) if again else known_digest(place, seen))
 
     def checked_bytes(self, name: str) -> bytes:
         """The bytes of one file, checked as they are read. For a small one."""
         place = os.path.join(self.path, name)
-        self._listed(name, place)
+        self._require_there(name, place)
         with open(place, "rb") as file:
             data = file.read()
         self._require_digest(name, digest_bytes(data))
         return data
 
-    def _listed(self, name: str, place: str) -> os.stat_result:
+    def _require_there(self, name: str, place: str) -> os.stat_result:
         """What the disk says of a file that is there in its listed size."""
         entry = self.files[name]
         try:
