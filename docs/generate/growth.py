@@ -31,7 +31,7 @@ A slice of the text domain is one partition and five snapshots (records, cleaned
 triples). Below are processor seconds of each command over so many slices of four small records, each in a process of
 its own on one thread, with their exponent between the two largest sizes above what the smallest costs (1 is linear
 growth). Slices this small are all bookkeeping: what one costs is what Stemma, Dagster and its event log add to work.
-Other work ran on the two cores meanwhile: loading, 2.5 s on a quiet machine, shows what that costs.
+Loading does the same at every size, so its seconds show how fast the machine was at that moment: 2.5 s when quiet.
 
 """
 
