@@ -66,8 +66,8 @@ window. The slow slots are not what is needed: without them nine of ten pass as 
 
 No model without a core passes. All of them solve the trained depths (.986 and more), and of the deep mazes .118 to
 .390 with as many parameters, .045 to .343 with as much compute. Within the same window five of the registered seeds
-were run, with as many parameters: .330, .103, .105, .177 and .215 (the table "Without a core, in the window, every run").
-Those with as much compute were not.
+were run, with as many parameters: .330, .103, .105, .177 and .215 (the table "Without a core, in the window, every
+run"). Those with as much compute were not.
 
 ## A harder step
 
