@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from assets_data.lineage.errors import IntegrityError
+from assets_data.lineage.identity.canonical import encode_plain
 from assets_data.lineage.receipts.members import HEX, an_object, keys, receipt_names, text
 from assets_data.lineage.receipts.receipt import ENDED, ENVIRONMENT, FILE, REPLACES
 from assets_data.lineage.storage.snapshot import Snapshot
@@ -74,7 +75,7 @@ def require_named(snapshot: Snapshot, receipts: Sequence[Path]) -> None:
 
 
 def _require_named(snapshot_id: str, folder: Path, listed: str, receipts: Iterable[Path], _seen: object) -> None:
-    entry = f'{{"digest":{{"sha256":"{listed.removeprefix("sha256:")}"}},"name":"{FILE}={MANIFEST}"}}'.encode()
+    entry = encode_plain(_entry(MANIFEST, listed.removeprefix("sha256:")))
     raw = [_raw(path) for path in receipts]
     if any(_NAMES_FILES in data for data in raw) and not any(entry in data for data in raw):
         what = "no receipt names the files that are listed here"

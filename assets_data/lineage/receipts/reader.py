@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from assets_data.lineage.errors import IntegrityError
 from assets_data.lineage.identity.digests import Spelled, digest_bytes, is_object, load_spelled
@@ -203,7 +203,7 @@ def _digest(entry: Mapping[str, Any], path: Path) -> dict[str, str]:
 
 
 def _require_types(document: Any, path: Path) -> None:
-    members: Mapping[str, Any] = cast(dict[str, Any], document) if isinstance(document, dict) else {}
+    members: Mapping[str, Any] = document if is_object(document) else {}
     kinds = (members.get("_type"), members.get("predicateType"))
     if kinds != (STATEMENT, PREDICATE):
         raise IntegrityError("RECEIPT_TYPE", "not an in-toto v1 provenance statement", found=kinds, where=path)

@@ -27,7 +27,7 @@ class Pointers(Shelves):
         """
         require_kind(name, snapshot.kind)
         self._require_none_withdrawn(name, snapshot)
-        atomic.write_json(self._pointer(name), {"snapshot": snapshot.id, "receipt": self.receipt_name(snapshot)})
+        atomic.write_json(Path(self._pointer(name)), {"snapshot": snapshot.id, "receipt": self.receipt_name(snapshot)})
 
     def pointed(self, name: str) -> Snapshot:
         """The snapshot ``name`` stands for, verified.
@@ -49,7 +49,7 @@ class Pointers(Shelves):
 
     def pointer(self, name: str) -> dict[str, Any] | None:
         """``{"snapshot", "receipt"}`` of a name, or None; nothing is verified."""
-        path = os.path.join(self.root, "pointers", f"{require_name(name)}.json")  # a look asks for twenty a slice
+        path = self._pointer(name)
         if seen := settled_keys(path):
             return read_pointer_once(path, seen)
         return read_pointer(Path(path)) if os.path.exists(path) else None
@@ -66,8 +66,8 @@ class Pointers(Shelves):
         """
         return sorted(path.stem for path in (self.root / "pointers" / require_name(prefix)).glob("*.json"))
 
-    def _pointer(self, name: str) -> Path:
-        return self.root.joinpath("pointers", f"{require_name(name)}.json")
+    def _pointer(self, name: str) -> str:
+        return os.path.join(self.root, "pointers", f"{require_name(name)}.json")  # a look asks for twenty a slice
 
     def _require_none_withdrawn(self, name: str, snapshot: Snapshot) -> None:
         if holds_any(snapshot, self.withdrawn):
