@@ -55,12 +55,12 @@ class ColumnHasher:
             return
         _, ends, values = array.buffers()
         offsets = np.frombuffer(ends, width)[array.offset : array.offset + len(array) + 1]
-        self.lengths.update(np.diff(offsets).astype(np.int64, copy=False).data)
+        self.lengths.update((offsets[1:] - offsets[:-1]).astype(np.int64, copy=False).data)
         if offsets[-1] > offsets[0]:
             self.values.update(memoryview(values)[offsets[0] : offsets[-1]])
 
     def _update_list(self, array: pa.Array) -> None:
-        self.lengths.update(_numbers(_list_lengths(array)).data)
+        self.lengths.update(_list_lengths(array).data)
         flat = array.flatten()
         if flat.null_count:
             raise DataError("COLUMN_NULL", "a snapshot's columns hold no nulls", where=self.name)
@@ -69,15 +69,15 @@ class ColumnHasher:
 
 def _numbers(array: pa.Array) -> np.ndarray:
     if pa.types.is_boolean(array.type):
-        array = array.cast(pa.uint8())
+        return array.to_numpy(zero_copy_only=False).view(np.uint8)
     if not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
         raise DataError("COLUMN_TYPE", "this column type has no logical digest", found=str(array.type))
     values = array.to_numpy(zero_copy_only=False)
     return np.ascontiguousarray(values) if len(values) else np.zeros(0, np.uint8)
 
 
-def _list_lengths(array: pa.Array) -> pa.Array:
-    return pc.call_function("list_value_length", [array]).cast(pa.int64())
+def _list_lengths(array: pa.Array) -> np.ndarray:
+    return pc.call_function("list_value_length", [array]).to_numpy(zero_copy_only=False).astype(np.int64)
 
 
 def _is_fixed(data_type: pa.DataType) -> bool:

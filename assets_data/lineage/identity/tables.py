@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from assets_data.lineage.errors import IntegrityError
 
-_SMALL = 1 << 20  # bytes
+SMALL = 1 << 20  # bytes of a file that is read at once and held in memory
 
 
 class TableFile:
@@ -26,7 +26,7 @@ class TableFile:
     """
 
     def __init__(self, path: Path, data: bytes | None = None) -> None:
-        if data is None and os.stat(path).st_size < _SMALL:
+        if data is None and os.stat(path).st_size < SMALL:
             data = path.read_bytes()
         self._mapped, self._small, self._arrow = None, data is not None, path.suffix != ".parquet"
         self._file: Any

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 from collections.abc import Callable, Generator
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def verified_once(place: Callable[[str], Path], verify: Callable[[str], Snapshot
     @functools.lru_cache(maxsize=SEEN)
     def snapshot(snapshot_id: str) -> Snapshot:
         path = place(snapshot_id)
-        seen = settled_keys(path / MANIFEST)
+        seen = settled_keys(os.path.join(path, MANIFEST))
         if seen and known.get(path) == seen:
             return Snapshot.open(path)
         found = verify(snapshot_id)

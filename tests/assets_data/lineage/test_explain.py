@@ -2,9 +2,9 @@
 
 import dataclasses
 import functools
-import itertools
 import random
-from collections import Counter
+import threading
+from collections import Counter, defaultdict
 
 import pyarrow as pa
 import pytest
@@ -108,15 +108,39 @@ def test_a_table_of_few_records_is_opened_once_however_much_stands_on_it(store, 
 
 
 @pytest.mark.parametrize("size", [1, 300, 1 << 22])
-def test_small_files_are_hashed_together_and_large_ones_alone(store, monkeypatch, size):
-    monkeypatch.setattr(hashing, "TASK_BYTES", size)
+def test_large_files_are_hashed_by_other_threads_and_small_ones_are_not(store, monkeypatch, size):
     nodes = load_tree(store, [make_chain(store)["toy/gate_report"].id])
-    tasks = list(hashing.tasks(nodes.values(), RecordLookup()))
-    read = [[job.bytes for job in task if job.bytes] for task in tasks]
-    assert all(len(task) == 1 or sum(task) <= size for task in read)
-    assert all(sum(one) + sum(two[:1]) > size for one, two in itertools.pairwise(read))
-    assert sum(job.counted for task in tasks for job in task) == sum(node.snapshot.bytes for node in nodes.values())
-    assert list(dict.fromkeys(job.node.id for task in tasks for job in task)) == list(nodes)
+    threads, check = defaultdict(set), hashing._raised
+
+    def watched(job_check):
+        threads[threading.current_thread() is threading.main_thread()].add(job_check)
+        return check(job_check)
+
+    monkeypatch.setattr(hashing, "THREADED", size)
+    monkeypatch.setattr(hashing, "_raised", watched)
+    told = []
+    hashed = hashing.hash_all(nodes, RecordLookup(), told.append)
+    assert hashed == sum(told) == sum(node.snapshot.bytes for node in nodes.values())
+    jobs = [job for node in nodes.values() for job in hashing._jobs(node, RecordLookup())]
+    assert len(threads[False]) == sum(job.bytes >= size for job in jobs)
+    assert len(threads[True]) == sum(job.bytes < size for job in jobs)
+
+
+@pytest.mark.parametrize("size", [1, 40_000, 1 << 22])
+def test_of_two_broken_files_the_first_is_named_whichever_thread_is_first(store, monkeypatch, size):
+    def build(writer):
+        writer.part("a.bin").write_bytes(b"a" * 50_000)
+        writer.part("b.bin").write_bytes(b"b")
+        writer.part("c.bin").write_bytes(b"c" * 50_000)
+
+    made = store.run_stage(
+        name="test/three", module="assets_data.lineage.storage.store", config={}, parents={}, build=build
+    )
+    for name in ("a.bin", "b.bin", "c.bin"):
+        made.file(name).write_bytes(b"x" * made.files[name]["bytes"])
+    monkeypatch.setattr(hashing, "THREADED", size)
+    fault = explain(store, made.id).broken.fault
+    assert (fault.code, fault.where.name) == ("SNAPSHOT_FILE_DIGEST", "a.bin")
 
 
 def two_with_an_equal_table(store):
