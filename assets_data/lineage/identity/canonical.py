@@ -54,7 +54,7 @@ def with_whole_numbers(value: Any) -> Any:
         return {name: with_whole_numbers(item) for name, item in value.items()}
     if kind is list:
         return [with_whole_numbers(item) for item in value]
-    return int(value) if kind is float and abs(value) < 2**53 and value.is_integer() else value
+    return int(value) if kind is float and value.is_integer() else value
 
 
 def read_plain(data: bytes) -> Plain | None:
