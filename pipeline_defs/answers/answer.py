@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,20 +35,6 @@ class Answer:
         with contextlib.suppress(BrokenPipeError):  # the reader has seen enough
             print(text, flush=True)
         return UNDECIDED if self.undecided else 0 if self.ok else 1
-
-
-@contextlib.contextmanager
-def rarely_collected() -> Iterator[None]:
-    """Within the block Python seeks circles of garbage a hundred times less often. What an answer read stays until it
-    is given: of 10,000 slices that is millions of objects, and looking through them again and again cost a quarter.
-    The setting is the process's: for commands, which answer one question at a time.
-    """
-    first, *others = gc.get_threshold()
-    gc.set_threshold(100 * first, *others)
-    try:
-        yield
-    finally:
-        gc.set_threshold(first, *others)
 
 
 def fault_document(error: StemmaError) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from assets_data.lineage.queries.evidence import binding
 from assets_data.lineage.queries.explain import Tree, explain
 from assets_data.lineage.queries.tree import Node, load_tree, was_sealed
 from assets_data.lineage.receipts.receipt import Receipt
-from pipeline_defs.answers.answer import Answer, fault_document, plain, rarely_collected, settings_in_words, short
+from assets_data.lineage.storage.look import rarely_collected
+from pipeline_defs.answers.answer import Answer, fault_document, plain, settings_in_words, short
 from pipeline_defs.answers.nodes import find_home
 from training.evidence import contradictions
 

@@ -15,10 +15,11 @@ from assets_data.lineage.queries.tree import load_node
 from assets_data.lineage.receipts.code import code_version
 from assets_data.lineage.receipts.reader import read_receipt
 from assets_data.lineage.receipts.receipt import Parent, Receipt
+from assets_data.lineage.storage.look import rarely_collected
 from assets_data.lineage.storage.names import require_kind
 from assets_data.sources.listing import one_listing
 from assets_data.stage import Stage, load
-from pipeline_defs.answers.answer import Answer, rarely_collected, short
+from pipeline_defs.answers.answer import Answer, short
 from pipeline_defs.answers.nodes import default_store
 from pipeline_defs.catalogue import TRAINING_STATE, catalogue
 

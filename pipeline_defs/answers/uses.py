@@ -8,8 +8,9 @@ from typing import Any
 
 from assets_data.lineage import DataError, Store
 from assets_data.lineage.queries.reach import HOLDS, LEARNED, Effect, Reach, all_nodes, find_reach
+from assets_data.lineage.storage.look import rarely_collected
 from assets_data.lineage.storage.tombstones import read_tombstones
-from pipeline_defs.answers.answer import Answer, rarely_collected, short
+from pipeline_defs.answers.answer import Answer, short
 from pipeline_defs.answers.carried import carried_fields, in_words
 from pipeline_defs.answers.nodes import default_store, find_record
 from pipeline_defs.answers.trained import TrainedRows

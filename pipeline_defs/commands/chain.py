@@ -16,7 +16,7 @@ import dagster as dg
 
 from assets_data.domain import Domain
 from assets_data.lineage import ConfigError, Store
-from assets_data.lineage.storage.look import one_look
+from assets_data.lineage.storage.look import one_look, rarely_collected
 from assets_data.sources.listing import one_listing
 from assets_data.stage import Stage, load
 from pipeline_defs.catalogue import Catalogue, catalogue
@@ -143,7 +143,8 @@ def run_chain(instance: dg.DagsterInstance, chain: Chain, slices: Mapping[str, S
 
 def _run_wave(wave: Wave, names: Sequence[str], runs: ChainRuns, passed: Passed) -> None:
     """What is not made of a wave; whatever went through is noted, so that a kill loses one run of it at most."""
-    missing = [name for name in names if not passed.holds(wave.stages, name)]
+    with rarely_collected():
+        missing = [name for name in names if not passed.holds(wave.stages, name)]
     held = set(names) - set(missing)
     for stage in wave.stages:
         say("reused", stage, [name for name in names if name in held])

@@ -17,6 +17,7 @@ from dagster._core.definitions.data_version import (
 
 from assets_data.lineage import Snapshot, Store
 from assets_data.lineage.receipts.code import code_version
+from assets_data.lineage.storage.look import rarely_collected
 from assets_data.stage import Stage, load
 from pipeline_defs.catalogue import Catalogue
 from pipeline_defs.dagster.figures import recipe_metadata
@@ -59,7 +60,8 @@ def make_stage(
     many = [catalogue.stage(given.kind) for given in stage.inputs.values() if given.many]
     wanted = {domain.name for read in many if (domain := catalogue.sliced_by(read))}
     slices = {name for domain in wanted for name in resource.slices(domain, instance)}
-    inputs = read_inputs(store.looking(), catalogue, stage, slice_name, slices, own)
+    with rarely_collected():
+        inputs = read_inputs(store.looking(), catalogue, stage, slice_name, slices, own)
     if resource.launcher != "inline" and is_training(stage):
         train_in_job(stage, store, inputs, resource.processes, resource.parallel, resource.launcher)
     snapshot = stage.call(store, inputs, full, slice_name)

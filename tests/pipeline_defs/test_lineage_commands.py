@@ -12,7 +12,8 @@ import pytest
 from assets_data.lineage import Store, canonical_json
 from assets_data.lineage.queries.proof import prove_record
 from assets_data.lineage.receipts.code import ROOT
-from pipeline_defs.answers.answer import plain, rarely_collected
+from assets_data.lineage.storage.look import rarely_collected
+from pipeline_defs.answers.answer import plain
 from pipeline_defs.answers.explain import lineage_markdown
 from pipeline_defs.commands.cli import main
 from tests.assets_data.lineage.mini_chain import make_chain, make_raw, record_id, texts
