@@ -38,7 +38,7 @@ MANIFEST = "text/dataset_manifest"
 
 def write_files(folder: Path, names: range) -> None:
     """A file of four texts each, which is a slice each."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for number in names:
         draw = random.Random(number)
         rows = [f"document {number} {row} {' '.join(draw.choices(WORDS, k=60))}" for row in range(4)]
@@ -132,20 +132,27 @@ STEPS: dict[str, Callable[[Path], dict[str, Any]]] = {
 }
 
 
-def measure(slices: int) -> dict[str, Any]:
-    """Every step over ``slices`` slices, in order."""
-    found: dict[str, Any] = {}
+def measure(sizes: list[int]) -> dict[int, dict[str, Any]]:
+    """Every step over every number of slices: one step over all of them before the next, for a machine may be faster
+    now and slower later, and a step is compared with itself.
+    """
+    found: dict[int, dict[str, Any]] = {size: {} for size in sizes}
     with tempfile.TemporaryDirectory() as root:
-        folder = Path(root) / "files"
-        write_files(folder, range(slices))
         for name in STEPS:
-            if name == "one_more":
-                write_files(folder, range(slices, slices + 1))
-            command = [sys.executable, "-m", "benchmarks.slices", "--step", name, str(folder)]
-            variables = {**os.environ, "STEMMA_ROOT": f"{root}/root", "OMP_NUM_THREADS": "1"}
-            answer = subprocess.run(command, cwd=ROOT, env=variables, check=True, capture_output=True, text=True)
-            found[name] = json.loads(answer.stdout.splitlines()[-1])
+            for size in sizes:
+                found[size][name] = run_step(name, size, Path(root) / str(size))
     return found
+
+
+def run_step(name: str, slices: int, root: Path) -> dict[str, Any]:
+    """One step in a process of its own; before the first the files are written, before ``one_more`` one more."""
+    folder = root / "files"
+    begin, end = {"made": (0, slices), "one_more": (slices, slices + 1)}.get(name, (0, 0))
+    write_files(folder, range(begin, end))
+    command = [sys.executable, "-m", "benchmarks.slices", "--step", name, str(folder)]
+    variables = {**os.environ, "STEMMA_ROOT": str(root / "root"), "OMP_NUM_THREADS": "1"}
+    answer = subprocess.run(command, cwd=ROOT, env=variables, check=True, capture_output=True, text=True)
+    return json.loads(answer.stdout.splitlines()[-1])
 
 
 def step(name: str, folder: Path) -> None:
@@ -171,7 +178,7 @@ def exponents(found: dict[int, dict[str, Any]]) -> dict[str, float | None]:
 
 def main(sizes: list[int]) -> None:
     """Measure every size and save; with fewer than three there is no exponent."""
-    found = {size: measure(size) for size in sizes}
+    found = measure(sizes)
     growth = exponents(found) if len(found) > 2 else {}
     figures = {"slices": {str(size): steps for size, steps in found.items()}, "exponent": growth}
     save("slices", ["dagster", "polars", "pyarrow"], figures)
