@@ -31,7 +31,8 @@ A slice of the text domain is one partition and five snapshots (records, cleaned
 triples). Below are processor seconds of each command over so many slices of four small records, each in a process of
 its own on one thread, with their exponent between the two largest sizes above what the smallest costs (1 is linear
 growth). Slices this small are all bookkeeping: what one costs is what Stemma, Dagster and its event log add to work.
-Loading does the same at every size, so its seconds show how fast the machine was at that moment: 2.5 s when quiet.
+Each command is measured at every size before the next one is, as a shared machine is not equally fast all day; loading
+does the same at every size, so its seconds show how fast it was at that moment: 2.5 s when quiet.
 
 """
 
