@@ -107,10 +107,13 @@ def test_a_table_of_few_records_is_opened_once_however_much_stands_on_it(store, 
     assert len(opened) > 3 and set(opened.values()) == {1}
 
 
-@pytest.mark.parametrize("size", [1, 300, 1 << 22])
-def test_large_files_are_hashed_by_other_threads_and_small_ones_are_not(store, monkeypatch, size):
+@pytest.mark.parametrize("together", [1, 1 << 20])
+@pytest.mark.parametrize("place", [0, 3, -1])
+def test_large_files_are_hashed_by_other_threads_and_small_ones_are_not(store, monkeypatch, place, together):
     nodes = load_tree(store, [make_chain(store)["toy/gate_report"].id])
+    size = sorted(entry["bytes"] for node in nodes.values() for entry in node.snapshot.files.values())[place]
     threads, check = defaultdict(set), hashing._raised
+    monkeypatch.setattr(hashing, "SMALL", together)  # from here on a part is read twice, and counts once
 
     def watched(job_check):
         threads[threading.current_thread() is threading.main_thread()].add(job_check)
@@ -179,7 +182,11 @@ def test_a_file_that_is_no_longer_equal_to_its_like_is_found(store, place):
     assert broken.id == pair[place].id and broken.fault.code == "SNAPSHOT_FILE_DIGEST"
 
 
-def test_a_part_that_says_something_else_than_the_identity_is_found_although_a_like_file_was_read_before(store):
+@pytest.mark.parametrize("together", [1, 1 << 20])
+def test_a_part_that_says_something_else_than_the_identity_is_found_although_a_like_file_was_read_before(
+    store, monkeypatch, together
+):
+    monkeypatch.setattr(hashing, "SMALL", together)  # from here on a part's bytes and values are checked apart
     pair, both = two_with_an_equal_table(store)
     nodes = load_tree(store, [both.id])
     parts = {**pair[1].content["parts"], "none": {"columns": {}, "rows": 0}}

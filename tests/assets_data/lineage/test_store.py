@@ -126,6 +126,17 @@ def test_a_list_of_files_is_read_and_checked_once_until_it_changes(store, monkey
         assert error.value.code == "SNAPSHOT_ID"
 
 
+def test_of_lists_that_were_checked_no_more_than_a_number_is_kept(store, monkeypatch):
+    monkeypatch.setattr(verified, "SETTLED_NS", -3600 * 10**9)
+    monkeypatch.setattr(snapshots, "_checked", {})
+    monkeypatch.setattr(snapshots, "CHECKED", 1)
+    made = [make_counts(store, CountConfig(rows=rows)) for rows in (2, 3)]
+    for _ in range(2):
+        snapshots._kept.cache_clear()
+        assert [Snapshot.open(snapshot.path).id for snapshot in made] == [snapshot.id for snapshot in made]
+        assert len(snapshots._checked) == 1
+
+
 def test_a_pointer_is_read_once_until_it_is_moved(store, monkeypatch):
     monkeypatch.setattr(verified, "SETTLED_NS", -3600 * 10**9)
     made, other = make_counts(store, CountConfig()), make_counts(store, CountConfig(rows=5))
