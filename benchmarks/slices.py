@@ -1,12 +1,13 @@
 """What many tiny slices cost: each answer and each run over N slices of four small records, in a process of its own.
 
 CPU seconds of the process and its children, for on a shared machine those of the clock say little; the clock's beside
-them. ``made`` is a run in an empty root up to the dataset manifest, ``no_op`` the same again, ``one_more`` after one
-file was added; their Dagster runs are counted, and CPU seconds told apart: those in which Dagster logs and stores
-events (``events_s``), those in which is looked whether things are made already (``look_s``), those in which stages and
-checks work on data (``work_s``), and all the others but for loading the code location (``orchestration_s``, of which
-events are a part). Every step has a cost of its own at the smallest N, mostly imports; the exponent is of what the two
-largest N cost above that, and null where that is too little to tell from noise.
+them. ``made`` is a run in an empty root up to the dataset manifest, ``no_op`` the same again, ``warm`` once more, when
+what it reads is in the page cache (a large root may have left it since it was made), ``one_more`` after one file was
+added; their Dagster runs are counted, and CPU seconds told apart: those in which Dagster logs and stores events
+(``events_s``), those in which is looked whether things are made already (``look_s``), those in which stages and checks
+work on data (``work_s``), and all the others but for loading the code location (``orchestration_s``, of which events
+are a part). Every step has a cost of its own at the smallest N, mostly imports; the exponent is of what the two largest
+N cost above that, and null where that is too little to tell from noise.
 
     python -m benchmarks.slices [N ...]
 """
@@ -124,6 +125,7 @@ def load_location(_folder: Path) -> dict[str, Any]:
 STEPS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "made": run_to_manifest,
     "no_op": run_to_manifest,
+    "warm": run_to_manifest,
     "one_more": run_to_manifest,
     "loading": load_location,
     "status": lambda folder: ask("status"),

@@ -11,13 +11,14 @@ from docs.generate.markdown import measured, table
 STEPS = {
     "made": "`stemma run` in an empty root, to the manifest",
     "no_op": "the same again: nothing to do",
+    "warm": "and once more",
     "one_more": "the same with one more slice",
     "loading": "loading the code location",
     "status": "`stemma status`",
     "explain": "`stemma explain` of the manifest",
     "uses": "`stemma uses` of a record",
 }
-RUNS = ("made", "no_op", "one_more")
+RUNS = ("made", "no_op", "warm", "one_more")
 PARTS = {
     "look_s": "looking what is made",
     "work_s": "stages and checks",
@@ -32,7 +33,8 @@ triples). Below are processor seconds of each command over so many slices of fou
 its own on one thread, with their exponent between the two largest sizes above what the smallest costs (1 is linear
 growth). Slices this small are all bookkeeping: what one costs is what Stemma, Dagster and its event log add to work.
 Each command is measured at every size before the next one is, as a shared machine is not equally fast all day; loading
-does the same at every size, so its seconds show how fast it was at that moment: 2.5 s when quiet.
+does the same at every size, so its seconds show how fast it was at that moment: 2.5 s when quiet. The first of two runs
+that have nothing to do reads from the disk what the second finds in the page cache.
 
 """
 

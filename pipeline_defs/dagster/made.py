@@ -1,6 +1,7 @@
 """Making a stage's snapshot from what its inputs stand for now, and what Dagster is told of it."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,11 +61,11 @@ def make_stage(
     many = [catalogue.stage(given.kind) for given in stage.inputs.values() if given.many]
     wanted = {domain.name for read in many if (domain := catalogue.sliced_by(read))}
     slices = {name for domain in wanted for name in resource.slices(domain, instance)}
-    with rarely_collected():
+    with rarely_collected() if many else nullcontext():  # a training reads few snapshots, and its garbage may be large
         inputs = read_inputs(store.looking(), catalogue, stage, slice_name, slices, own)
-    if resource.launcher != "inline" and is_training(stage):
-        train_in_job(stage, store, inputs, resource.processes, resource.parallel, resource.launcher)
-    snapshot = stage.call(store, inputs, full, slice_name)
+        if resource.launcher != "inline" and is_training(stage):
+            train_in_job(stage, store, inputs, resource.processes, resource.parallel, resource.launcher)
+        snapshot = stage.call(store, inputs, full, slice_name)
     return Made(snapshot, inputs, store, {**_figures(stage, store, snapshot), **describe(snapshot)})
 
 
