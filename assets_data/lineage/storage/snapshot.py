@@ -9,8 +9,8 @@ bound by the receipt, which names every file, and whose other statements are bou
 from __future__ import annotations
 
 import functools
+import json
 import os
-import pickle
 import stat
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
@@ -27,9 +27,9 @@ from assets_data.lineage.storage.snapshot_json import MANIFEST, broken, read_man
 from assets_data.lineage.storage.verified import known_digest, settled_keys
 
 CHECKED = 1 << 17
-"""Lists of files, a kilobyte or two each, that a process keeps as it checked them, pickled: to load one again costs a
-tenth of reading and checking it, and a snapshot that is loaded takes four times the memory."""
-_checked: dict[Hashable, bytes] = {}
+"""Lists of files, a kilobyte or two each, that a process keeps as it checked them: to load one again costs a tenth
+of reading and checking it, and a snapshot that is loaded takes four times the memory."""
+_checked: dict[Hashable, str] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,10 +159,10 @@ def _part_digest(path: Path) -> Any:
 @functools.lru_cache(maxsize=1 << 12)  # some kilobytes each
 def _kept(path: Path, seen: Hashable) -> Snapshot:
     if checked := _checked.get(seen):
-        return _snapshot(path, pickle.loads(checked))
+        return _snapshot(path, json.loads(checked))
     said = _read(path)
     if len(_checked) < CHECKED:
-        _checked[seen] = pickle.dumps(said)
+        _checked[seen] = json.dumps(said)
     return _snapshot(path, said)
 
 
