@@ -1,7 +1,7 @@
 """The whole tree of a node, every byte of it hashed again: files, values, receipts, and what the store remembers.
 
-Promises that ``fault`` is the broken node nearest to the sources, with what was expected and found. Hashes on every
-core, twice over the same bytes: each file against its list, and each part's values against the identity.
+Promises that ``fault`` is the broken node nearest to the sources, with what was expected and found. Hashes large
+files on every core, twice over the same bytes: each file against its list, each part's values against the identity.
 """
 
 from __future__ import annotations

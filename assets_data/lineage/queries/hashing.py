@@ -1,4 +1,5 @@
-"""Every file of some nodes hashed again, on every core: against its list, and a part's values against the identity.
+"""Every file of some nodes hashed again, against its list, and a part's values against the identity; large files on
+every core, small ones on the thread that asks.
 
 Promises that the first fault of a node, in the order of its files, is the one noted.
 """
@@ -49,7 +50,7 @@ def hash_all(nodes: Mapping[str, Node], lookup: RecordLookup, progress: Progress
     ``lookup`` gets to know the records that tables name.
     """
     with ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1)) as pool:
-        hashed, waiting = 0, list[list[Started]]()
+        hashed, waiting = 0, list[list[Started]]()  # nodes with a check that another thread may still be at
         for node in nodes.values():
             started = [_start(job, pool) for job in _jobs(node, lookup)]
             if all(job.bytes < THREADED for job, _ in started):

@@ -1,7 +1,7 @@
 """What a look at a store has verified: a snapshot is verified when it is first met, and then only opened again.
 
 A look lasts for one question, or within :func:`one_look` for one command, such as a run over many slices. What a stage
-reads is verified once more before it works, whatever a look knows of it.
+reads is verified once more before it works, whatever a look knows of it. :func:`rarely_collected` is for looks at much.
 """
 
 from __future__ import annotations
