@@ -16,7 +16,8 @@ from assets_data.lineage.receipts.code import code_version
 from assets_data.lineage.receipts.reader import read_receipt
 from assets_data.lineage.receipts.receipt import Parent, Receipt
 from assets_data.lineage.storage.look import rarely_collected
-from assets_data.lineage.storage.names import require_kind
+from assets_data.lineage.storage.names import PINS, require_kind
+from assets_data.lineage.storage.read_ahead import read_ahead
 from assets_data.sources.listing import one_listing
 from assets_data.stage import Stage, load
 from pipeline_defs.answers.answer import Answer, short
@@ -42,10 +43,11 @@ def status(options: Namespace) -> Answer:
 
 def stand(store: Store, preset: str | None = None, check_sources: bool = True) -> dict[str, Standing]:
     """The standing of every name in the store. ``preset`` stands in for the one each was asked for with."""
-    receipts, broken = _receipts(store)
-    _add_unnamed(store, receipts)
-    names = Names(receipts)
-    with one_listing():
+    every = [name for name in store.all_names() if not name.startswith(PINS)]
+    with one_listing(), read_ahead(store.root, every, data=False):
+        receipts, broken = _receipts(store, every)
+        _add_unnamed(store, receipts)
+        names = Names(receipts)
         expected = {
             name: _expect(store, name, receipt, names, preset, check_sources) for name, (_, receipt) in receipts.items()
         }
@@ -54,13 +56,11 @@ def stand(store: Store, preset: str | None = None, check_sources: bool = True) -
     return dict(sorted({**named, **broken}.items()))
 
 
-def _receipts(store: Store) -> tuple[dict[str, tuple[str, Receipt]], dict[str, Standing]]:
+def _receipts(store: Store, names: Sequence[str]) -> tuple[dict[str, tuple[str, Receipt]], dict[str, Standing]]:
     """Names with a readable receipt, and those without, which are stale for that."""
     receipts: dict[str, tuple[str, Receipt]] = {}
     broken: dict[str, Standing] = {}
-    for name in store.all_names():
-        if name.startswith("pins/"):
-            continue
+    for name in names:
         snapshot_id = "none"
         try:
             entry = store.pointer(name) or {}

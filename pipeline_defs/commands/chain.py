@@ -17,6 +17,7 @@ import dagster as dg
 from assets_data.domain import Domain
 from assets_data.lineage import ConfigError, Store
 from assets_data.lineage.storage.look import one_look, rarely_collected
+from assets_data.lineage.storage.read_ahead import read_ahead
 from assets_data.sources.listing import one_listing
 from assets_data.stage import Stage, load
 from pipeline_defs.catalogue import Catalogue, catalogue
@@ -27,7 +28,7 @@ from pipeline_defs.dagster import tags
 from pipeline_defs.dagster.names import op_name
 from pipeline_defs.dagster.partitions import register_slices
 from pipeline_defs.dagster.resources import StoreResource
-from pipeline_defs.inputs import write_slice_set
+from pipeline_defs.inputs import stage_name, write_slice_set
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +144,8 @@ def run_chain(instance: dg.DagsterInstance, chain: Chain, slices: Mapping[str, S
 
 def _run_wave(wave: Wave, names: Sequence[str], runs: ChainRuns, passed: Passed) -> None:
     """What is not made of a wave; whatever went through is noted, so that a kill loses one run of it at most."""
-    with rarely_collected():
+    pointed = [stage_name(stage, name) for name in names for stage in wave.stages]
+    with rarely_collected(), runs.store.in_use(), read_ahead(runs.store.root, pointed):
         missing = [name for name in names if not passed.holds(wave.stages, name)]
     held = set(names) - set(missing)
     for stage in wave.stages:

@@ -21,7 +21,7 @@ from assets_data.lineage.identity.tables import iter_batches, table_schema
 from assets_data.lineage.receipts.reader import read_receipt
 from assets_data.lineage.receipts.receipt import SOURCE
 
-PREVIEW_ROWS, REPORT_ROWS = 5, 30
+PREVIEW_ROWS, REPORT_ROWS, PARENTS = 5, 30, 100
 CELL = 60
 
 
@@ -150,6 +150,8 @@ def _from_receipt(path: Path) -> dict[str, Any]:
     receipt = read_receipt(path)
     read = [[f"{parent.input}={parent.kind}", parent.id] for parent in receipt.parents]
     read += [[f"{SOURCE}={part.name}", f"sha256:{part.sha256}"] for part in receipt.sources]
+    if len(read) > PARENTS:  # those of every slice: an event of thousands is slow to store and to show
+        read = [*read[:PARENTS], ["and", f"{len(read) - PARENTS:,} more, in the receipt"]]
     return {
         "parents": dg.MetadataValue.json(read),
         "commit": receipt.commit or "not a git checkout",

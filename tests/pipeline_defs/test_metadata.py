@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from assets_data.lineage import Snapshot
+from pipeline_defs.dagster import metadata
 from pipeline_defs.dagster.metadata import describe, escape, markdown_table, published, report_tables
 from tests.assets_data.lineage.stages import CountConfig, make_counts
 
@@ -25,6 +26,16 @@ def test_every_fact_the_field_expects_is_there(store):
     assert facts["dagster/row_count"] == 100 and [c.name for c in facts["dagster/column_schema"].columns] == ["value"]
     assert facts["dagster/uri"] == snapshot.path.as_uri()
     assert published(snapshot, {}).data_version == dg.DataVersion(snapshot.id)
+
+
+def test_of_thousands_of_parents_the_first_are_shown_and_the_others_counted(store, monkeypatch):
+    parents = [make_counts(store, CountConfig(rows=rows)) for rows in (2, 3, 4)]
+    snapshot = make_counts(store, CountConfig(), parents=parents)
+    shown = [["upstream=test/counts", parent.id] for parent in parents]
+    monkeypatch.setattr(metadata, "PARENTS", 3)
+    assert describe(snapshot)["parents"].data == shown
+    monkeypatch.setattr(metadata, "PARENTS", 1)
+    assert describe(snapshot)["parents"].data == [shown[0], ["and", "2 more, in the receipt"]]
 
 
 MARKUP = frozenset("\\`*_{}[]()<>#+!|~&")

@@ -56,7 +56,9 @@ def load_tokenizer(snapshot: Snapshot) -> Tokenizer:
 
 def shared_settings(documents: Mapping[str, Snapshot]) -> dict[str, Any]:
     """The cleaning and split under which every slice's documents were made. Raises DataError where there is no one."""
-    every = [snapshot.read_json("settings.json") for snapshot in documents.values()]
+    name = "settings.json"
+    apart = {snapshot.files.get(name, {}).get("sha256"): snapshot for snapshot in documents.values()}
+    every = [snapshot.read_json(name) for snapshot in apart.values()]  # one of each kind: there are thousands of slices
     found = {digest_json(settings): settings for settings in every}
     if not found:
         raise DataError("TOKENIZER_NO_SLICES", "a tokenizer is trained on at least one slice's documents")

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
@@ -29,6 +30,9 @@ _CHUNK = 1 << 18  # bytes of a file read at a time
 _BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[][{}]', re.DOTALL)
 """A string (to the end of the data where nothing ends it), or a bracket outside of one. Every quote begins or lies in
 a match, so that no byte is looked at twice: a quote tried in vain would cost the rest of the data each time."""
+_STEP = {ord("{"): 1, ord("["): 1, ord("}"): -1, ord("]"): -1}
+_NO_BRACKET = bytes(set(range(256)) - set(b"{[}]"))
+_SPLIT = 64 << 20  # bytes that may be split at their quotes, for a tenth of the time; each piece takes eight bytes
 
 
 def digest_bytes(data: bytes | memoryview) -> str:
@@ -213,11 +217,16 @@ def _require_shallow(data: bytes) -> None:
     """Refuse nesting that would exhaust a parser. Counts brackets outside strings: escapes hide no quote from it."""
     if data.count(b"{") + data.count(b"[") <= MAX_DEPTH:
         return
-    depth = 0
-    for bracket in _BRACKETS.finditer(data):
-        depth += {b"{": 1, b"[": 1, b"}": -1, b"]": -1}.get(bracket[0], 0)
-        if depth > MAX_DEPTH:
-            raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
+    if any(depth > MAX_DEPTH for depth in itertools.accumulate(_brackets(data))):
+        raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
+
+
+def _brackets(data: bytes) -> Iterable[int]:
+    """1 for each bracket outside strings that opens, -1 for each that closes, in order."""
+    if b"\\" in data or len(data) > _SPLIT:
+        return (_STEP.get(match[0][0], 0) for match in _BRACKETS.finditer(data))
+    outside = b"".join(data.split(b'"')[::2])  # a quote without a backslash begins a string or ends it
+    return map(_STEP.__getitem__, outside.translate(None, _NO_BRACKET))
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

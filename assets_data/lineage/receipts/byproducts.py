@@ -15,6 +15,7 @@ from assets_data.lineage.errors import IntegrityError
 from assets_data.lineage.identity.canonical import encode_plain
 from assets_data.lineage.receipts.members import HEX, an_object, keys, receipt_names, text
 from assets_data.lineage.receipts.receipt import ENDED, ENVIRONMENT, FILE, REPLACES
+from assets_data.lineage.storage.folders import file_bytes
 from assets_data.lineage.storage.snapshot import Snapshot
 from assets_data.lineage.storage.snapshot_json import MANIFEST
 from assets_data.lineage.storage.verified import settled_keys
@@ -87,7 +88,7 @@ _require_named_once = functools.lru_cache(maxsize=1 << 14)(_require_named)  # wh
 
 def _raw(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return file_bytes(path)
     except OSError as error:
         raise IntegrityError("RECEIPT_UNREADABLE", f"a receipt cannot be read: {error}", where=path) from error
 

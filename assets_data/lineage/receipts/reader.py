@@ -28,6 +28,7 @@ from assets_data.lineage.receipts.receipt import (
     SourcePart,
     made_digest,
 )
+from assets_data.lineage.storage.folders import file_bytes
 from assets_data.lineage.storage.verified import settled_keys
 
 
@@ -78,7 +79,7 @@ def _read_now(path: Path) -> tuple[dict[str, Any], Receipt]:
 def unedited(path: Path) -> bytes:
     """A receipt's bytes, checked against its own name and not parsed. Raises as :func:`read_document` for those."""
     try:
-        raw = path.read_bytes()
+        raw = file_bytes(path)
     except OSError as error:
         raise IntegrityError("RECEIPT_UNREADABLE", f"a receipt cannot be read: {error}", where=path) from error
     if (found := digest_bytes(raw).removeprefix("sha256:")) != path.stem:

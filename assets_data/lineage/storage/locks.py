@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import threading
 from collections.abc import Generator
 from pathlib import Path
 
@@ -53,13 +54,28 @@ def is_held(path: Path) -> bool:
 def in_use(root: Path, *, alone: bool = False) -> Generator[None, None, None]:
     """While snapshots are found and marked as used; ``alone``: nothing finds any meanwhile, so they may go.
 
-    A store that cannot be written cannot be collected either, and needs no lock.
+    A store that cannot be written cannot be collected either, and needs no lock. Inside one that is held a thread takes
+    no other: a look at thousands of snapshots takes it once.
     """
+    held, path = _held.paths, os.path.join(root, "gc.lock")
+    if path in held and not alone:
+        yield
+        return
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):
-            file = stack.enter_context(open(os.path.join(root, "gc.lock"), "ab"))
+            file = stack.enter_context(open(path, "ab"))
             fcntl.flock(file, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+            held.add(path)
+            stack.callback(held.remove, path)
         yield
+
+
+class _Held(threading.local):
+    def __init__(self) -> None:
+        self.paths = set[str]()
+
+
+_held = _Held()
 
 
 def mark_used(path: Path) -> None:

@@ -24,26 +24,38 @@ _kept: list[dict[Path, object]] = []
 
 @contextlib.contextmanager
 def one_look() -> Generator[None, None, None]:
-    """Within the block all looks share what they verified; an inner block shares what the outer one knows."""
+    """Within the block all looks share what they verified; an inner block shares what the outer one knows.
+
+    What is there as the outer one begins is not looked through for garbage until it ends.
+    """
+    if not _kept:
+        gc.freeze()
     _kept.append(_kept[-1] if _kept else {})
     try:
         yield
     finally:
         _kept.pop()
+        if not _kept:
+            gc.unfreeze()
 
 
 @contextlib.contextmanager
 def rarely_collected() -> Generator[None, None, None]:
     """Within the block Python seeks circles of garbage a hundred times less often. What is read of 10,000 slices is
     millions of objects that stay until the answer is given, and looking through them again and again cost a quarter.
+    Within :func:`one_look` what was read is not looked through afterwards either; the garbage of before goes first.
     The setting is the process's: for what it does alone, and not around a training.
     """
     first, *others = gc.get_threshold()
+    if _kept:
+        gc.collect()
     gc.set_threshold(100 * first, *others)
     try:
         yield
     finally:
         gc.set_threshold(first, *others)
+        if _kept:
+            gc.freeze()
 
 
 def verified_once(place: Callable[[str], Path], verify: Callable[[str], Snapshot]) -> Callable[[str], Snapshot]:
@@ -57,7 +69,7 @@ def verified_once(place: Callable[[str], Path], verify: Callable[[str], Snapshot
         path = place(snapshot_id)
         seen = settled_keys(os.path.join(path, MANIFEST))
         if seen and known.get(path) == seen:
-            return Snapshot.open(path)
+            return Snapshot.open(path, seen)
         found = verify(snapshot_id)
         known[path] = seen
         return found

@@ -9,6 +9,7 @@ from typing import Any
 
 from assets_data.lineage.errors import DataError, IntegrityError
 from assets_data.lineage.identity.digests import is_object, load_json
+from assets_data.lineage.storage.folders import file_bytes
 
 _ID = re.compile("sha256:[0-9a-f]{64}")
 PINS = "pins/"
@@ -48,7 +49,7 @@ def require_free(name: str) -> str:
 def read_pointer(path: Path) -> dict[str, Any]:
     """``{"snapshot", "receipt"}`` of what a name stands for. Raises IntegrityError POINTER_SHAPE for anything else."""
     try:
-        document = load_json(path.read_bytes(), path)
+        document = load_json(file_bytes(path), path)
     except OSError as error:
         raise _no_pointer(path, str(error)) from error
     if not is_object(document) or document.keys() != {"snapshot", "receipt"}:

@@ -29,7 +29,7 @@ from assets_data.lineage.storage.verified import known_digest, settled_keys
 CHECKED = 1 << 17
 """Lists of files, a kilobyte or two each, that a process keeps as it checked them: to load one again costs a tenth
 of reading and checking it, and a snapshot that is loaded takes four times the memory."""
-_checked: dict[Hashable, str] = {}
+_checked: dict[Hashable, tuple[bytes, str]] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,13 +52,14 @@ class Snapshot:
     receipt: Path | None = None
 
     @classmethod
-    def open(cls, path: Path) -> Snapshot:
+    def open(cls, path: Path, seen: Hashable = None) -> Snapshot:
         """Read ``snapshot.json`` and check it against itself. Raises IntegrityError with one code per defect.
 
         One that has come to rest is read once while it stays as it is, for a chain opens each of its own many times.
+        ``seen`` are its :func:`settled_keys`, where the caller has just asked for them.
         """
-        seen = settled_keys(os.path.join(path, MANIFEST))  # pathlib would take as long again
-        return _kept(path, seen) if seen else _snapshot(path, _read(path))
+        seen = seen or settled_keys(os.path.join(path, MANIFEST))  # pathlib would take as long again
+        return _kept(path, seen) if seen else _snapshot(path, *_read(path)[:2])
 
     @property
     def bytes(self) -> int:
@@ -159,22 +160,23 @@ def _part_digest(path: Path) -> Any:
 @functools.lru_cache(maxsize=1 << 12)  # some kilobytes each
 def _kept(path: Path, seen: Hashable) -> Snapshot:
     if checked := _checked.get(seen):
-        return _snapshot(path, json.loads(checked))
-    said = _read(path)
+        raw, listed = checked
+        return _snapshot(path, json.loads(raw), listed)
+    said, listed, raw = _read(path)
     if len(_checked) < CHECKED:
-        _checked[seen] = json.dumps(said)
-    return _snapshot(path, said)
+        _checked[seen] = raw, listed
+    return _snapshot(path, said, listed)
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """What ``snapshot.json`` says, and its digest as ``listed``."""
+def _read(path: Path) -> tuple[dict[str, Any], str, bytes]:
+    """What ``snapshot.json`` says, its digest and its bytes."""
     raw, spelled = read_manifest(path)
     document = spelled.document
     expected = spelled.digest(document["content"])
     if document["id"] != expected:
         raise broken("SNAPSHOT_ID", "the id does not match the content", path, expected, document["id"])
-    return {**document, "listed": digest_bytes(raw)}
+    return document, digest_bytes(raw), raw
 
 
-def _snapshot(path: Path, said: Mapping[str, Any]) -> Snapshot:
-    return Snapshot(path=path, kind=said["content"]["kind"], **said)
+def _snapshot(path: Path, said: Mapping[str, Any], listed: str) -> Snapshot:
+    return Snapshot(path=path, kind=said["content"]["kind"], listed=listed, **said)

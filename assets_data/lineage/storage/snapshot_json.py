@@ -9,6 +9,7 @@ from typing import Any
 
 from assets_data.lineage.errors import IntegrityError
 from assets_data.lineage.identity.digests import Spelled, is_object, load_spelled
+from assets_data.lineage.storage.folders import file_bytes
 
 SCHEMA = 1
 MANIFEST = "snapshot.json"
@@ -20,9 +21,10 @@ def read_manifest(path: Path) -> tuple[bytes, Spelled]:
     digest. Raises IntegrityError with one code per defect.
     """
     manifest = path / MANIFEST
-    if not manifest.is_file():
-        raise broken("SNAPSHOT_INCOMPLETE", "no snapshot.json: this directory was never published", path)
-    raw = manifest.read_bytes()
+    try:
+        raw = file_bytes(manifest)
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        raise broken("SNAPSHOT_INCOMPLETE", "no snapshot.json: this directory was never published", path) from error
     if not raw:
         raise broken("SNAPSHOT_EMPTY", "snapshot.json is empty", manifest)
     document = (spelled := load_spelled(raw, manifest)).document

@@ -22,6 +22,7 @@ from assets_data.lineage.receipts.reader import read_receipt, unedited
 from assets_data.lineage.receipts.receipt import SourcePart, made_digest
 from assets_data.lineage.receipts.writer import Build, predicate
 from assets_data.lineage.storage import atomic
+from assets_data.lineage.storage.folders import file_bytes
 from assets_data.lineage.storage.locks import lease, mark_used
 from assets_data.lineage.storage.look import verified_once
 from assets_data.lineage.storage.record_rows import holds_any, keep_index
@@ -112,7 +113,7 @@ class Store(StageRecords):
         """What an equal call published, if record, receipt and every file still say so; else it is built again."""
         withdrawn = self.withdrawn  # one that cannot be read ends the work here: it is no fault of the snapshot
         try:
-            entry = load_json(record.read_bytes(), record)
+            entry = load_json(file_bytes(record), record)
             receipt = self.root / entry["receipt"]
             if not self._accepts(receipt):
                 return None

@@ -9,8 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from assets_data.lineage import DataError, IntegrityError, array_key64, canonical_json, digest_json
+from assets_data.lineage.identity import digests
 from assets_data.lineage.identity.digests import load_json, logical_digest, table_digest, tensor_entries
 
 TABLE = pa.table(
@@ -178,9 +181,28 @@ def test_both_scans_see_the_same_depth_as_a_parser(tmp_path):
                 assert not fine
 
 
-def test_a_document_past_the_cap_is_refused_before_it_is_read(monkeypatch):
-    from assets_data.lineage.identity import digests
+@given(st.text('"[]{}a'))
+def test_both_ways_to_find_brackets_outside_strings_find_the_same(text):
+    data = text.encode()
+    by_pieces = list(digests._brackets(data))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(digests, "_SPLIT", -1)
+        by_matches = [step for step in digests._brackets(data) if step]
+    assert by_pieces == by_matches
 
+
+@pytest.mark.parametrize("beside", ['"[[[["', '"]]]]"', '"\\"[[[["', '"]]]]\\\\"', "1"])
+@pytest.mark.parametrize(("levels", "fine"), [(98, True), (99, True), (100, False)])
+def test_a_hundred_levels_are_read_and_no_more_whatever_strings_hold(beside, levels, fine):
+    data = f'{{"a":[{beside},{beside}],"b":{"[" * levels}{"]" * levels}}}'.encode()
+    if fine:
+        assert load_json(data, "here").keys() == {"a", "b"}
+        return
+    with pytest.raises(IntegrityError, match="nested deeper than 100 levels"):
+        load_json(data, "here")
+
+
+def test_a_document_past_the_cap_is_refused_before_it_is_read(monkeypatch):
     monkeypatch.setattr(digests, "MAX_JSON", 10)
     assert load_json(b"[1,2,3,45]", "here") == [1, 2, 3, 45]
     with pytest.raises(IntegrityError, match="JSON_MALFORMED"):

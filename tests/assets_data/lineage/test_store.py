@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -110,15 +109,21 @@ def test_a_look_verifies_a_snapshot_once_however_many_it_meets_between(store, mo
     assert error.value.code == "SNAPSHOT_FILE_DIGEST"
 
 
+def opened_files(monkeypatch):
+    """Every file that is opened from now on."""
+    files, real = [], open
+    monkeypatch.setattr("builtins.open", lambda file, *how, **named: files.append(file) or real(file, *how, **named))
+    return files
+
+
 def test_a_list_of_files_is_read_and_checked_once_until_it_changes(store, monkeypatch):
     monkeypatch.setattr(verified, "SETTLED_NS", -3600 * 10**9)
-    made, read, read_bytes = make_counts(store, CountConfig()), [], Path.read_bytes
+    made, read = make_counts(store, CountConfig()), opened_files(monkeypatch)
     listed = made.path / MANIFEST
-    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path) or read_bytes(path))
     first = Snapshot.open(made.path)
     snapshots._kept.cache_clear()  # as if thousands of others had been opened since
     assert Snapshot.open(made.path) == first and listed not in read  # it was checked as it was published
-    listed.write_bytes(read_bytes(listed).replace(b'"rows":100', b'"rows":101'))
+    listed.write_bytes(listed.read_bytes().replace(b'"rows":100', b'"rows":101'))
     snapshots._kept.cache_clear()
     for _ in range(2):
         with pytest.raises(IntegrityError) as error:
@@ -140,10 +145,10 @@ def test_of_lists_that_were_checked_no_more_than_a_number_is_kept(store, monkeyp
 def test_a_pointer_is_read_once_until_it_is_moved(store, monkeypatch):
     monkeypatch.setattr(verified, "SETTLED_NS", -3600 * 10**9)
     made, other = make_counts(store, CountConfig()), make_counts(store, CountConfig(rows=5))
-    name, read, read_bytes = f"{made.kind}/a", [], Path.read_bytes
+    name = f"{made.kind}/a"
     assert store.pointer(name) is None
     store.point(name, made)
-    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path) or read_bytes(path))
+    read = opened_files(monkeypatch)
     place = store.root / "pointers" / f"{name}.json"
     assert [store.pointer(name)["snapshot"] for _ in range(3)] == [made.id] * 3 and read.count(place) == 1
     store.point(name, other)
@@ -157,13 +162,12 @@ def test_a_pointer_is_read_once_until_it_is_moved(store, monkeypatch):
 
 def test_receipts_of_what_is_opened_again_are_read_once_until_one_changes(store, monkeypatch):
     monkeypatch.setattr(verified, "SETTLED_NS", -3600 * 10**9)  # as if all files had come to rest
-    made, read, read_bytes = make_counts(store, CountConfig()), [], Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path) or read_bytes(path))
+    made, read = make_counts(store, CountConfig()), opened_files(monkeypatch)
     for _ in range(3):
         assert store.opened(made.id).id == made.id
     assert read.count(made.receipt) == 1
     listed = digest_file(made.path / "snapshot.json").removeprefix("sha256:")
-    made.receipt.write_bytes(read_bytes(made.receipt).replace(listed.encode(), b"0" * 64))
+    made.receipt.write_bytes(made.receipt.read_bytes().replace(listed.encode(), b"0" * 64))
     for _ in range(2):
         with pytest.raises(IntegrityError) as error:
             store.opened(made.id)

@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assets_data.domains.text.config import TokenizerConfig
-from assets_data.domains.text.tokenizer import BOS, EOS, PAD, SPECIALS, UNK, load_tokenizer
-from assets_data.lineage import IntegrityError, Store
+from assets_data.domains.text.tokenizer import BOS, EOS, PAD, SPECIALS, UNK, load_tokenizer, shared_settings
+from assets_data.lineage import DataError, IntegrityError, Snapshot, Store
 from tests.assets_data.domains.text.corpora import TEXT, documents, documents_of, raw_of, rows_of, trained
 
 RETRAIN = dataclasses.replace(TEXT, tokenizer=TokenizerConfig(vocab_size=320, retrain=True))
@@ -89,6 +89,20 @@ def test_the_documents_settings_are_part_of_what_a_tokenizer_is(store, tmp_path)
     looser = dataclasses.replace(TEXT, documents=dataclasses.replace(TEXT.documents, max_chars=3_000_000))
     assert vocabulary(trained(store, raw)) == vocabulary(trained(store, raw, looser))
     assert trained(store, raw).id != trained(store, raw, looser).id
+
+
+def test_slices_cleaned_under_different_settings_are_refused_and_equal_ones_are_read_once(store, tmp_path, monkeypatch):
+    raws = [raw_of(store, tmp_path / str(seed), documents(20, seed)) for seed in range(3)]
+    looser = dataclasses.replace(TEXT, documents=dataclasses.replace(TEXT.documents, max_chars=3_000_000))
+    slices = {str(number): documents_of(store, raw) for number, raw in enumerate(raws)}
+    read, read_json = [], Snapshot.read_json
+    monkeypatch.setattr(Snapshot, "read_json", lambda self, name: read.append(name) or read_json(self, name))
+    assert shared_settings(slices) == slices["2"].read_json("settings.json")
+    assert read == ["settings.json"] * 2  # one of the slices', and ours
+    for other in ("0", "1", "3"):
+        with pytest.raises(DataError) as error:
+            shared_settings({**slices, other: documents_of(store, raws[0], looser)})
+        assert error.value.code == "TOKENIZER_SETTINGS" and len(error.value.found) == 2
 
 
 def test_f14_a_broken_pinned_tokenizer_is_rebuilt_from_the_slices_that_made_it(store, tmp_path):
