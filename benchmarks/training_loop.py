@@ -1,7 +1,7 @@
 """What an update costs in Stemma's loop, a bare PyTorch loop, nanoGPT's shape, Lightning and Hugging Face's Trainer.
 
 The same model from the same seed, the same batches in the same order, optimizer, clipping and threads, in one process,
-ten updates of each in turn (``benchmarks.turns``) from one heap, several rounds, each round beginning with another one.
+an update of each in turn (``benchmarks.turns``) from one heap, several rounds.
 Summed are the updates after the first, so that what a run costs once does not count, in seconds of the clock and of the
 processor. Stemma's loop writes metrics, timings and the digest of the order meanwhile; the updates after which it
 writes a checkpoint are left out of all sums, and what a checkpoint costs is told apart. The peers write nothing and log
@@ -40,7 +40,7 @@ from training.environment import reproducible
 from training.loop import train
 from training.recipes.walk_lm.config import WalkLmConfig
 
-ROUNDS, FIRST, LAST, BLOCK, CHECKPOINTS = 5, 20, 220, 10, 50
+ROUNDS, FIRST, LAST, CHECKPOINTS = 5, 20, 220, 50
 
 
 ALLOCATOR = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": str(1 << 25), "MALLOC_TRIM_THRESHOLD_": str(1 << 32)}
@@ -89,12 +89,11 @@ def measure(first: int, last: int) -> list[dict[str, np.ndarray]]:
     """
     present = [(name, run) for name, (package, run) in CONTENDERS.items() if importlib.util.find_spec(package)]
     config, found = make_config(last + 2, CHECKPOINTS), list[dict[str, np.ndarray]]()
-    turns = Turns(BLOCK, config.train.threads or 1)
-    data = InTurn(config.model.context + 1, turns)
     with reproducible(config.train):
         for number in range(ROUNDS):
-            inner = [*present[number % len(present) :], *present[: number % len(present)]]
-            took = turns.run({name: partial(run, config, data) for name, run in inner})
+            turns = Turns(config.train.threads or 1, seed=number)
+            data = InTurn(config.model.context + 1, turns)
+            took = turns.run({name: partial(run, config, data) for name, run in present})
             found.append({name: took[name][first:last] for name, _ in present})
     return found
 

@@ -1,9 +1,11 @@
-"""Several trainings in one process, a few updates of each in turn, so that all meet the same moments of the machine."""
+"""Several trainings in one process, an update of each in turn, so that all meet the same moments of the machine."""
 
 from __future__ import annotations
 
+import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -16,14 +18,16 @@ def clocks() -> np.ndarray:
 
 
 class Turns:
-    """Runs contenders, each in a thread of its own, ``block`` updates at a time; only one of them is ever awake.
+    """Runs contenders, each in a thread of its own, of which only one is ever awake. After an update the next has its
+    turn, and once all had theirs they begin again in another order: what one leaves in the caches falls to all alike.
 
-    A contender calls ``edge`` once an update, from its own thread.
+    A contender calls ``edge`` once an update, from its own thread. ``seed`` decides the orders.
     """
 
-    def __init__(self, block: int, threads: int, read: Callable[[], np.ndarray] = clocks) -> None:
-        self._block, self._threads, self._read = block, threads, read
+    def __init__(self, threads: int, seed: int = 0, read: Callable[[], np.ndarray] = clocks) -> None:
+        self._threads, self._draw, self._read = threads, random.Random(seed), read
         self._awake: dict[str, threading.Semaphore] = {}
+        self._order = deque[str]()
         self._edges: dict[str, list[tuple[float, float]]] = {}
         self._away: dict[str, np.ndarray] = {}
         self._failed: list[BaseException] = []
@@ -38,7 +42,7 @@ class Turns:
         started = [threading.Thread(target=self._whole, args=one, name=one[0]) for one in contenders.items()]
         for thread in started:
             thread.start()
-        next(iter(self._awake.values())).release()
+        self._wake_next()
         for thread in started:
             thread.join()
         if self._failed:
@@ -52,14 +56,17 @@ class Turns:
             return
         now = self._read()
         self._edges[name].append(tuple(now - self._away[name]))
-        if len(self._edges[name]) % self._block == 0:
-            self._next_after(name).release()
-            self._awake[name].acquire()
-            self._away[name] += self._read() - now
+        self._wake_next()
+        self._awake[name].acquire()
+        self._away[name] += self._read() - now
 
-    def _next_after(self, name: str) -> threading.Semaphore:
-        ring = list(self._awake)
-        return self._awake[ring[(ring.index(name) + 1) % len(ring)]]
+    def _wake_next(self) -> None:
+        while self._awake:
+            if not self._order:
+                self._order.extend(self._draw.sample(list(self._awake), len(self._awake)))
+            if (name := self._order.popleft()) in self._awake:
+                self._awake[name].release()
+                return
 
     def _whole(self, name: str, run: Callable[[], None]) -> None:
         self._awake[name].acquire()
@@ -68,6 +75,5 @@ class Turns:
             run()
         except BaseException as error:
             self._failed.append(error)
-        following = self._next_after(name)
         del self._awake[name]
-        following.release()
+        self._wake_next()

@@ -1,4 +1,4 @@
-"""Contenders that train in turn: only one is awake, each has its block, and waiting counts for nobody."""
+"""Contenders that train in turn: only one is awake, each has its update, and waiting counts for nobody."""
 
 import threading
 
@@ -8,8 +8,8 @@ import pytest
 from benchmarks.turns import Turns
 
 
-def test_blocks_of_updates_alternate_and_whoever_ends_leaves_the_turn_to_the_others():
-    turns, seen = Turns(block=2, threads=1), []
+def test_all_that_are_left_have_a_turn_before_one_has_another():
+    turns, seen = Turns(threads=1), []
 
     def contender(updates):
         for _ in range(updates):
@@ -19,14 +19,30 @@ def test_blocks_of_updates_alternate_and_whoever_ends_leaves_the_turn_to_the_oth
     took = turns.run(
         {name: (lambda updates=updates: contender(updates)) for name, updates in zip("abc", (5, 2, 6), strict=True)}
     )
-    # at every second edge the turn goes on, before that update is counted
-    assert "".join(seen) == "a" + "b" + "c" + "aa" + "b" + "cc" + "aa" + "cc" + "c"
+    took_part = ["abc", "abc", "ac", "ac", "ac", "c"]
+    ends = np.cumsum([len(each) for each in took_part])
+    assert ["".join(sorted(each)) for each in np.split(seen, ends[:-1])] == took_part
     assert {name: each.shape for name, each in took.items()} == {"a": (4, 2), "b": (1, 2), "c": (5, 2)}
+
+
+def test_the_order_is_another_each_time_and_the_seed_decides_it():
+    def orders(seed):
+        turns, seen = Turns(threads=1, seed=seed), []
+
+        def contender():
+            for _ in range(40):
+                turns.edge()
+                seen.append(threading.current_thread().name)
+
+        turns.run(dict.fromkeys("abc", contender))
+        return ["".join(seen[at : at + 3]) for at in range(0, len(seen), 3)]
+
+    assert len(set(orders(1))) == 6 and orders(1) == orders(1) != orders(2)
 
 
 def test_a_contenders_waiting_is_not_in_what_it_took():
     now = np.zeros(2)
-    turns = Turns(block=2, threads=1, read=now.copy)
+    turns = Turns(threads=1, read=now.copy)
 
     def work(seconds):
         for _ in range(4):
@@ -38,7 +54,7 @@ def test_a_contenders_waiting_is_not_in_what_it_took():
 
 
 def test_what_a_contender_raises_is_raised_after_the_others_ended():
-    turns, ended = Turns(block=1, threads=1), []
+    turns, ended = Turns(threads=1), []
 
     def fails():
         turns.edge()

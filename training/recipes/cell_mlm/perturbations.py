@@ -1,7 +1,8 @@
 """Perturbations: what knock-downs that no training cell has change, as the model says and as baselines do.
 
-Baselines: no change, the mean change of the knock-downs in training cells, that of the own gene alone, and ridge
-regression within types. Shapes: N test cells, G genes, R regulators, P knock-downs.
+Baselines: no change (which has a squared error and no correlation), the mean change of the knock-downs in training
+cells, that of the own gene alone, and ridge regression within types. Shapes: N test cells, G genes, R regulators,
+P knock-downs.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from training.recipes.cell_mlm.regulators import LEAST_CELLS, Known
 from training.recipes.cell_mlm.value_baselines import dense
 
 JUDGED = ("perturbation_r", "perturbation_mse")
+NO_CHANGE = "no_change"
 
 
 def judge_perturbations(
@@ -38,7 +40,7 @@ def judge_perturbations(
     true_PG = _changes(logs_NG, rows_P, base_G)
     halves = [_changes(logs_NG, [rows[half::2] for rows in rows_P], base_G) for half in (0, 1)]
     said = _contestants(known, unseen_P, model_RG, base_G)
-    r_of = {name: _pearson(change_PG, true_PG) for name, change_PG in said.items()}
+    r_of = {name: _pearson(change_PG, true_PG) for name, change_PG in said.items() if name != NO_CHANGE}
     mse_of = {name: np.square(change_PG - true_PG).mean(1) for name, change_PG in said.items()}
     return Evaluation.joined(
         [
@@ -74,7 +76,7 @@ def _contestants(known: Known, unseen_P: np.ndarray, model_RG: np.ndarray, base_
 
     return {
         "model": gone(model_RG[unseen_P]),
-        "no_change": nothing_PG + 1e-9 * np.arange(len(base_G)),
+        NO_CHANGE: nothing_PG,
         "mean_shift": np.tile(_mean_shift(known), (len(genes_P), 1)),
         "own_gene": gone(nothing_PG.copy()),
         "ridge": gone(-known.slopes_RG[unseen_P] * base_G[genes_P][:, None]),
@@ -92,10 +94,11 @@ def _mean_shift(known: Known) -> np.ndarray:
 
 def _reported(r_of: Mapping[str, np.ndarray], mse_of: Mapping[str, np.ndarray]) -> Evaluation:
     """The means over knock-downs, which nobody judges."""
-    lines = [
-        f"  perturbation {name}: r {r_P.mean():.3f}" + (f", mse {mse_of[name].mean():.5f}" if name in mse_of else "")
-        for name, r_P in r_of.items()
-    ]
+    said: dict[str, list[str]] = {}
+    for measure, digits, found in (("r", 3, r_of), ("mse", 5, mse_of)):
+        for name, values_P in found.items():
+            said.setdefault(name, []).append(f"{measure} {values_P.mean():.{digits}f}")
+    lines = [f"  perturbation {name}: {', '.join(parts)}" for name, parts in said.items()]
     scalars = {f"perturbation_r_{name}": float(r_P.mean()) for name, r_P in r_of.items()}
     scalars |= {f"perturbation_mse_{name}": float(mse_P.mean()) for name, mse_P in mse_of.items()}
     return Evaluation(scalars=scalars, summary=lines)

@@ -99,6 +99,11 @@ def test_the_true_change_of_held_out_knock_downs_beats_ridge_regression_and_ridg
     assert found[0].scalars["perturbation_mse_model"] < found[0].scalars["perturbation_mse_own_gene"]
     nothing = found[2].scalars  # that the regulator itself is gone is given
     assert nothing["perturbation_r_model"] == nothing["perturbation_r_own_gene"] > 0
+    unseen = [place for place, r in enumerate(known.regulators) if known.names[r] not in set(known.perturbed_M)]
+    assert nothing["perturbation_mse_no_change"] == pytest.approx(np.square(true[unseen]).mean())
+    assert "perturbation_r_no_change" not in nothing  # what is the same everywhere correlates with nothing
+    (line,) = (line for line in found[2].summary if "no_change" in line)
+    assert "mse" in line and " r " not in line
 
 
 def test_precision_and_auroc_of_what_is_known():
