@@ -15,10 +15,9 @@ from assets_data.lineage.queries.tree import load_node
 from assets_data.lineage.receipts.code import code_version
 from assets_data.lineage.receipts.reader import read_receipt
 from assets_data.lineage.receipts.receipt import Parent, Receipt
-from assets_data.lineage.storage.look import rarely_collected
+from assets_data.lineage.storage.look import one_look, rarely_collected
 from assets_data.lineage.storage.names import PINS, require_kind
 from assets_data.lineage.storage.read_ahead import read_ahead
-from assets_data.sources.listing import one_listing
 from assets_data.stage import Stage, load
 from pipeline_defs.answers.answer import Answer, short
 from pipeline_defs.answers.nodes import default_store
@@ -44,7 +43,7 @@ def status(options: Namespace) -> Answer:
 def stand(store: Store, preset: str | None = None, check_sources: bool = True) -> dict[str, Standing]:
     """The standing of every name in the store. ``preset`` stands in for the one each was asked for with."""
     every = [name for name in store.all_names() if not name.startswith(PINS)]
-    with one_listing(), read_ahead(store.root, every, data=False):
+    with one_look(), read_ahead(store.root, every, data=False):
         receipts, broken = _receipts(store, every)
         _add_unnamed(store, receipts)
         names = Names(receipts)

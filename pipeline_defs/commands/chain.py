@@ -18,7 +18,6 @@ from assets_data.domain import Domain
 from assets_data.lineage import ConfigError, Store
 from assets_data.lineage.storage.look import one_look, rarely_collected
 from assets_data.lineage.storage.read_ahead import read_ahead
-from assets_data.sources.listing import one_listing
 from assets_data.stage import Stage, load
 from pipeline_defs.catalogue import Catalogue, catalogue
 from pipeline_defs.commands.passed import Passed
@@ -123,7 +122,7 @@ def run_chain(instance: dg.DagsterInstance, chain: Chain, slices: Mapping[str, S
     ``slices`` are those of each domain; without them, what the chain's own source stages offer now. Raises ChainFailure
     with the first failing step.
     """
-    with one_listing(), one_look():
+    with one_look():
         known, store = catalogue(), StoreResource(sealed=bool(chain.how.get("sealed"))).open()
         domains = {domain.name: domain for stage in chain.stages if (domain := known.sliced_by(stage))}
         chosen = slices or {name: _slice_names(domain, chain, store) for name, domain in domains.items()}

@@ -13,7 +13,6 @@ from assets_data.domain import MANIFEST
 from assets_data.lineage import Snapshot
 from assets_data.lineage.receipts.code import code_version
 from assets_data.lineage.storage.look import one_look
-from assets_data.sources.listing import one_listing
 from assets_data.stage import Stage
 from pipeline_defs.catalogue import Catalogue
 from pipeline_defs.dagster import tags
@@ -89,7 +88,7 @@ def _materialize(
         yield published(made.snapshot, made.metadata)
         return
     failed: dict[str, Exception] = {}
-    with one_listing(), one_look():
+    with one_look():
         for name in context.partition_keys:
             try:
                 made = make(name)

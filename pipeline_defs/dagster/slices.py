@@ -14,7 +14,6 @@ import dagster as dg
 from pydantic import Field
 
 from assets_data.lineage.storage.look import one_look
-from assets_data.sources.listing import one_listing
 from assets_data.stage import Stage
 from pipeline_defs.catalogue import Catalogue
 from pipeline_defs.dagster.checks import evaluation
@@ -51,7 +50,7 @@ def slices_job(catalogue: Catalogue) -> dg.JobDefinition:
     def make(context: dg.OpExecutionContext, store: StoreResource, config: SlicesConfig):
         stages = [catalogue.stage(kind) for kind in config.stages]
         names = read_slice_set(store.open(), config.slices)[config.domain]
-        with one_listing(), one_look():
+        with one_look():
             for number, name in enumerate(names, 1):
                 made = (_events(catalogue, stage, context, store, config.stages[stage.kind], name) for stage in stages)
                 yield from _at_once(context.instance, chain.from_iterable(made))

@@ -2,6 +2,7 @@
 
 A look lasts for one question, or within :func:`one_look` for one command, such as a run over many slices. What a stage
 reads is verified once more before it works, whatever a look knows of it. :func:`rarely_collected` is for looks at much.
+Sources are listed once in a look, too (``assets_data.sources.listing``).
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import contextlib
 import functools
 import gc
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Hashable
 from pathlib import Path
+from typing import Any
 
 from assets_data.lineage.storage.snapshot import Snapshot
 from assets_data.lineage.storage.snapshot_json import MANIFEST
@@ -19,12 +21,13 @@ from assets_data.lineage.storage.verified import settled_keys
 
 SEEN = 64
 """Snapshots that a look has at hand: those of a slice and those that every slice reads; some kilobytes each."""
-_kept: list[dict[Path, object]] = []
+_kept: list[dict[Hashable, Any]] = []
 
 
 @contextlib.contextmanager
 def one_look() -> Generator[None, None, None]:
-    """Within the block all looks share what they verified; an inner block shares what the outer one knows.
+    """Within the block all looks, of all threads, share what they verified; an inner block shares what the outer one
+    knows.
 
     What is there as the outer one begins is not looked through for garbage until it ends.
     """
@@ -37,6 +40,11 @@ def one_look() -> Generator[None, None, None]:
         _kept.pop()
         if not _kept:
             gc.unfreeze()
+
+
+def shared() -> dict[Hashable, Any] | None:
+    """What the looks of this command know; None outside :func:`one_look`."""
+    return _kept[-1] if _kept else None
 
 
 @contextlib.contextmanager
@@ -62,7 +70,7 @@ def verified_once(place: Callable[[str], Path], verify: Callable[[str], Snapshot
     """``verify``, which gives a snapshot by its id, for one look: what it verified is only opened again, while its list
     is the same file. ``place`` is where a snapshot lies.
     """
-    known = _kept[-1] if _kept else dict[Path, object]()
+    known = found if (found := shared()) is not None else {}
 
     @functools.lru_cache(maxsize=SEEN)
     def snapshot(snapshot_id: str) -> Snapshot:
