@@ -27,7 +27,7 @@ def test_a_listing_that_failed_is_tried_again():
         raise OSError("gone for a moment")
 
     with one_look():
-        with pytest.raises(OSError):
+        with pytest.raises(OSError, match="for a moment"):
             listed("a", fails)
         assert listed("a", lambda: 1) == 1
 
