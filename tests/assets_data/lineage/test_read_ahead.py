@@ -64,6 +64,12 @@ def test_as_a_program_it_reads_what_it_is_told_on_its_input(store):
     assert on_disk(first) == [] and on_disk(second)
 
 
+def test_a_sample_is_taken_from_all_of_them(store):
+    made, names = named(store, 3)
+    put_out(files_of(store, made[2]))
+    assert read_all(str(store.root), names, True) == 3
+
+
 def test_nothing_is_read_where_a_sample_is_at_hand(store, monkeypatch):
     _, names = named(store, 2)
     monkeypatch.setattr(ahead, "_read", lambda *given, **named: pytest.fail("read"))
