@@ -40,7 +40,7 @@ from training.environment import reproducible
 from training.loop import train
 from training.recipes.walk_lm.config import WalkLmConfig
 
-ROUNDS, FIRST, LAST, CHECKPOINTS = 5, 20, 220, 50
+ROUNDS, FIRST, LAST, CHECKPOINTS = 5, 20, 420, 50
 
 
 ALLOCATOR = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": str(1 << 25), "MALLOC_TRIM_THRESHOLD_": str(1 << 32)}
