@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from assets_data.lineage import array_key64
 from training.config import derived_seed
+from training.optim import parameter_groups
 from training.order import Order
 from training.recipe import discover
 from training.recipes.walk_lm.config import WalkLmConfig
@@ -62,9 +63,9 @@ def batches(config: WalkLmConfig, data: MadeUpRows) -> Iterator[Tensor]:
 
 
 def make_optimizer(model: nn.Module, config: WalkLmConfig) -> torch.optim.Optimizer:
-    """Fused AdamW with the run's settings."""
+    """Fused AdamW with the run's settings, and its two groups: what decays and what does not."""
     plan = config.train.optimizer
-    return torch.optim.AdamW(model.parameters(), plan.lr, plan.kwargs["betas"], fused=True, weight_decay=0.01)
+    return torch.optim.AdamW(parameter_groups(model, plan.weight_decay), plan.lr, plan.kwargs["betas"], fused=True)
 
 
 def run_bare(config: WalkLmConfig, data: MadeUpRows) -> None:
