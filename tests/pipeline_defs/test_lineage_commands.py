@@ -107,6 +107,14 @@ def test_plain_text_stays_as_it_is_and_everything_else_becomes_an_escape_s15():
     assert plain("\x1b[2J\n\u202e\u200b\x00") == "\\x1b[2J\\n\\u202e\\u200b\\x00"
 
 
+def test_status_judges_no_pin_which_is_a_second_name_of_what_has_one(chain, tmp_path, capsys):
+    store = Store(tmp_path / "store")
+    store.point("pins/text/tokenizer/0123", chain["text/tokenizer"])
+    main(["status", "--offline", "--json"])
+    standings = json.loads(capsys.readouterr().out)
+    assert "text/tokenizer" in standings and set(standings) == set(store.all_names()) - {"pins/text/tokenizer/0123"}
+
+
 def test_status_says_no_when_a_published_file_is_gone(chain, capsys):
     assert main(["status", "--offline", "--json"]) == 1  # the toy's stages are no modules of this project
     capsys.readouterr()

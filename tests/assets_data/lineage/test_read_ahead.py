@@ -55,13 +55,14 @@ def test_what_a_look_reads_is_in_the_page_cache_afterwards(store, data):
     assert on_disk(files) == ([] if data else unread) and len(unread) > len(made)
 
 
-def test_as_a_program_it_reads_what_it_is_told_on_its_input(store):
+@pytest.mark.parametrize("data", [True, False])
+def test_as_a_program_it_reads_what_it_is_told_on_its_input(store, data):
     made, names = named(store, 2)
     first, second = (files_of(store, snapshot) for snapshot in made)
     put_out(first + second)
-    command = [sys.executable, "-I", "-S", ahead.__file__, str(store.root), "data"]
+    command = [sys.executable, "-I", "-S", ahead.__file__, str(store.root), *(["data"] if data else [])]
     subprocess.run(command, input=names[0], text=True, check=True, timeout=60)
-    assert on_disk(first) == [] and on_disk(second)
+    assert (on_disk(first) == []) == data and on_disk(second)
 
 
 def test_a_sample_is_taken_from_all_of_them(store):

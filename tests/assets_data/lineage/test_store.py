@@ -274,6 +274,8 @@ def damage_shape(manifest):
         (damage_version, "SNAPSHOT_VERSION"),
         (damage_shape, "SNAPSHOT_SHAPE"),
         (os.unlink, "SNAPSHOT_INCOMPLETE"),
+        (lambda manifest: (manifest.unlink(), manifest.mkdir()), "SNAPSHOT_INCOMPLETE"),
+        (lambda manifest: (shutil.rmtree(manifest.parent), manifest.parent.touch()), "SNAPSHOT_INCOMPLETE"),
     ],
 )
 def test_f21_a_damaged_snapshot_json_is_refused_with_its_own_reason(store, damage, code):
