@@ -70,7 +70,7 @@ def verified_once(place: Callable[[str], Path], verify: Callable[[str], Snapshot
     """``verify``, which gives a snapshot by its id, for one look: what it verified is only opened again, while its list
     is the same file. ``place`` is where a snapshot lies.
     """
-    known = found if (found := shared()) is not None else {}
+    known: dict[Hashable, Any] = _kept[-1] if _kept else {}
 
     @functools.lru_cache(maxsize=SEEN)
     def snapshot(snapshot_id: str) -> Snapshot:

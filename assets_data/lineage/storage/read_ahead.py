@@ -15,7 +15,7 @@ import os
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -29,12 +29,11 @@ _NOW = getattr(os, "RWF_NOWAIT", 0)
 
 
 @contextlib.contextmanager
-def read_ahead(root: Path, names: Iterable[str], *, data: bool = True) -> Generator[None, None, None]:
+def read_ahead(root: Path, names: Sequence[str], *, data: bool = True) -> Generator[None, None, None]:
     """Within the block the snapshots and receipts that ``names`` of the store under ``root`` stand for are read, in
     this order, by a process that ends with the block at the latest; without ``data`` the lists of files alone.
     """
-    wanted = list(names)
-    if len(wanted) < FROM_NAMES or not _NOW:
+    if len(names) < FROM_NAMES or not _NOW:
         yield
         return
     command = [sys.executable, "-I", "-S", __file__, str(root), *(["data"] if data else [])]
@@ -42,7 +41,7 @@ def read_ahead(root: Path, names: Iterable[str], *, data: bool = True) -> Genera
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, text=True) as reader:
         try:
             with contextlib.suppress(BrokenPipeError), reader.stdin or contextlib.nullcontext() as listed:
-                print(*wanted, sep="\n", file=listed)
+                print(*names, sep="\n", file=listed)
             yield
         finally:
             reader.kill()
