@@ -1,7 +1,7 @@
 """What an update costs in Stemma's loop, a bare PyTorch loop, nanoGPT's shape, Lightning and Hugging Face's Trainer.
 
 The same model from the same seed, the same batches in the same order, optimizer, clipping and threads, in one process,
-an update of each in turn (``benchmarks.turns``) from one heap, several rounds.
+an update of each in turn (``benchmarks.turns``) from one heap and on one core, several rounds.
 Summed are the updates after the first, so that what a run costs once does not count, in seconds of the clock and of the
 processor. Stemma's loop writes metrics, timings and the digest of the order meanwhile; the updates after which it
 writes a checkpoint are left out of all sums, and what a checkpoint costs is told apart. The peers write nothing and log
@@ -35,14 +35,12 @@ from benchmarks.training_peers import (
     run_lightning,
     run_nanogpt,
 )
-from benchmarks.turns import Turns
+from benchmarks.turns import Turns, stay_on_one_core
 from training.environment import reproducible
 from training.loop import train
 from training.recipes.walk_lm.config import WalkLmConfig
 
 ROUNDS, FIRST, LAST, CHECKPOINTS = 5, 20, 420, 50
-
-
 ALLOCATOR = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": str(1 << 25), "MALLOC_TRIM_THRESHOLD_": str(1 << 32)}
 """One heap for all threads, which keeps what it has: else a contender pays for pages by the thread that it got."""
 
@@ -98,7 +96,7 @@ def measure(first: int, last: int) -> list[dict[str, np.ndarray]]:
     return found
 
 
-def main(first: int, last: int) -> None:
+def main(first: int, last: int, on_one_core: bool) -> None:
     """Measure every contender in turn and save."""
     logging.disable(logging.WARNING)
     config, rounds = make_config(last), measure(first, last)
@@ -110,6 +108,7 @@ def main(first: int, last: int) -> None:
         "updates": [first, last],
         "rounds": ROUNDS,
         "threads": config.train.threads,
+        "on_one_core": on_one_core,
         "ms_per_update": {name: round(1000 * float(np.median(taken[:, 0])), 3) for name, taken in cost.items()},
         **{
             f"stemma_over{clock}": {
@@ -131,7 +130,9 @@ def _spread(ratios: np.ndarray) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    alone = stay_on_one_core()
     if ALLOCATOR.items() - os.environ.items():
         again = [sys.executable, "-m", "benchmarks.training_loop", *sys.argv[1:]]
         os.execve(sys.executable, again, os.environ | ALLOCATOR)
-    main(*(map(int, sys.argv[1:]) if len(sys.argv) > 2 else (FIRST, LAST)))
+    begin, end = map(int, sys.argv[1:3]) if len(sys.argv) > 2 else (FIRST, LAST)
+    main(begin, end, alone)

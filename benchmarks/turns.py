@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 import time
@@ -15,6 +16,18 @@ import torch
 def clocks() -> np.ndarray:
     """float64[2]: seconds of the clock and of this process's processor time."""
     return np.array([time.perf_counter(), time.process_time()])
+
+
+def stay_on_one_core() -> bool:
+    """Keep this process, and what it starts, on the last core it may use; False where the system has no such call.
+
+    A contender's thread that wakes on another core than before finds nothing in that core's caches: with two cores to
+    choose from an update varied by 12 % in place of 5, and rounds of one comparison by .7 % in place of .2.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        return False
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    return True
 
 
 class Turns:

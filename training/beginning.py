@@ -13,7 +13,7 @@ from assets_data.lineage import ConfigError, to_dict
 from training.config import TrainConfig, derived_seed
 from training.data import Data, fixed_members
 from training.environment import report
-from training.finite import FiniteGuard
+from training.finite import finite_guard
 from training.journal import Journal
 from training.metrics import JsonLines
 from training.optim import build_optimizer
@@ -64,7 +64,7 @@ def open_run(
         precision=Precision(plan, device),
         schedule=build_schedule(plan.schedule, plan.updates),
         order=run_order(recipe, config, data),
-        guard=FiniteGuard(optimizer, device),
+        guard=finite_guard(optimizer, device),
         journal=Journal(directory / METRICS),
         timings=JsonLines(directory / TIMINGS),
         environment={**report(device), **world.facts()},

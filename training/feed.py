@@ -16,6 +16,8 @@ from torch import Tensor
 if TYPE_CHECKING:
     from training.run import Run
 
+Taken = tuple[np.ndarray, np.ndarray]
+"""Rows with their epochs, int64[B] each."""
 Batch = tuple[dict[str, Tensor], int]
 """A recipe's batch, and how many items its losses are means of."""
 
@@ -66,19 +68,19 @@ class Feed:
     def _make(self, update: int) -> Fed:
         run = self._run
         rows, epochs = run.order.batch(update)
-        lanes = _pieces(np.arange(len(rows)), run.plan.lanes)
+        lanes = _pieces((rows, epochs), run.plan.lanes)
         own = {lane: _pieces(lanes[lane], run.plan.accumulation) for lane in run.world.share(run.plan.lanes)}
-        return Fed(
-            rows, epochs, {lane: [self._batch(rows[p], epochs[p]) for p in parts] for lane, parts in own.items()}
-        )
+        return Fed(rows, epochs, {lane: [self._batch(*part) for part in parts] for lane, parts in own.items()})
 
     def _batch(self, rows: np.ndarray, epochs: np.ndarray) -> Batch:
-        batch, items = self._run.batch(self._run.data, rows, epochs)
+        batch, items = self._run.batch(self._run.data, rows.copy(), epochs.copy())  # a recipe may sort its own
         if self._thread and self._run.device.type == "cuda":  # only from pinned memory is a copy asynchronous
             batch = {name: value.pin_memory() for name, value in batch.items()}
         return batch, items
 
 
-def _pieces(places: np.ndarray, count: int) -> list[np.ndarray]:
-    """``np.split``, which takes longer than many a kernel also where there is nothing to split."""
-    return [places] if count == 1 else np.split(places, count)
+def _pieces(given: Taken, count: int) -> list[Taken]:
+    """As many equal parts of rows and of their epochs. Where there is nothing to split, ``np.split`` would take longer
+    than many a kernel.
+    """
+    return [given] if count == 1 else list(zip(*(np.split(each, count) for each in given), strict=True))

@@ -1,8 +1,8 @@
-"""Keeps a non-finite loss or gradient out of the weights, without asking the device after every update.
+"""Keeps a non-finite loss or gradient out of the weights, without asking a device after every update.
 
 Where the optimizer can skip on the device (torch's fused ones, through the door gradient scalers use), the first bad
-update and every one after it change nothing, and the host learns of it at the next synchronisation. Elsewhere the host
-asks before each optimizer step. Either way the weights stay those from before the bad update.
+update and every one after it change nothing, and the host learns of it at the next synchronisation. Elsewhere, and on
+the CPU, the host looks before each optimizer step. Either way the weights stay those from before the bad update.
 """
 
 from __future__ import annotations
@@ -20,7 +20,28 @@ if TYPE_CHECKING:
     from training.run import Run
 
 
-class FiniteGuard:
+class HostGuard:
+    """On the CPU: looks at two numbers, which costs less than a kernel, and is asked before every step."""
+
+    can_skip = False
+
+    def __init__(self) -> None:
+        self.skip = False
+        """The optimizer must leave the weights alone."""
+        self._bad: int | None = None
+
+    def observe(self, update: int, loss: Tensor, grad_norm: Tensor, overflow: Tensor | None) -> None:
+        """Note update ``update``; ``overflow`` is 1 where fp16 excuses its gradients."""
+        self.skip = overflow is not None and overflow.item() > 0
+        if not math.isfinite(loss.item()) or not (self.skip or math.isfinite(grad_norm.item())):
+            self._bad = update
+
+    def first_bad_update(self) -> int | None:
+        """The update whose loss or gradient norm was not finite, or None."""
+        return self._bad
+
+
+class DeviceGuard:
     """Remembers, on the device, the first update whose loss or gradient norm was not finite, and which to skip."""
 
     def __init__(self, optimizer: torch.optim.Optimizer, device: torch.device) -> None:
@@ -33,15 +54,7 @@ class FiniteGuard:
             optimizer.found_inf = self.skip  # type: ignore[attr-defined]
 
     def observe(self, update: int, loss: Tensor, grad_norm: Tensor, overflow: Tensor | None) -> None:
-        """Note update ``update``; ``overflow`` is 1 where fp16 excuses its gradients. Costs a few scalar kernels, and
-        none where the device is the host: there two numbers are looked at.
-        """
-        if loss.device.type == "cpu" and overflow is None:
-            if not (math.isfinite(loss.item()) and math.isfinite(grad_norm.item())):
-                self._first.copy_(torch.where(self._first < 0, update, self._first))
-                self._bad.fill_(1)
-                self.skip.fill_(1)
-            return
+        """Note update ``update``, by a few scalar kernels; ``overflow`` is 1 where fp16 excuses its gradients."""
         fine = torch.isfinite(grad_norm) if overflow is None else torch.isfinite(grad_norm) | (overflow > 0)
         bad = ~(torch.isfinite(loss) & fine)
         self._first.copy_(torch.where(bad & (self._first < 0), update, self._first))
@@ -52,6 +65,14 @@ class FiniteGuard:
         """The first non-finite update, or None. Synchronises with the device."""
         first = int(self._first)
         return None if first < 0 else first
+
+
+FiniteGuard = HostGuard | DeviceGuard
+
+
+def finite_guard(optimizer: torch.optim.Optimizer, device: torch.device) -> FiniteGuard:
+    """The guard of a run on ``device``."""
+    return HostGuard() if device.type == "cpu" else DeviceGuard(optimizer, device)
 
 
 def blame(run: Run, update: int) -> TrainingError:

@@ -110,8 +110,8 @@ class Run:
         return self.finished or (every > 0 and self.update % every == 0)
 
     def asks_device(self, update: int) -> bool:
-        """Whether the host looks at the device's numbers in this update: always on the CPU, else where it must."""
-        if self.device.type == "cpu" or not self.guard.can_skip or update == self.plan.updates:
+        """Whether the host looks at the update's numbers: always where it must do the skipping, else at intervals."""
+        if not self.guard.can_skip or update == self.plan.updates:
             return True
         plan = self.plan
         measures = (plan.monitor_every, plan.validate_every, plan.collapse_every)

@@ -1,5 +1,8 @@
 """Contenders that train in turn: only one is awake, each has its update, and waiting counts for nobody."""
 
+import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -68,3 +71,17 @@ def test_what_a_contender_raises_is_raised_after_the_others_ended():
     with pytest.raises(ValueError, match="not a number"):
         turns.run({"fails": fails, "goes on": goes_on})
     assert ended == [True]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system keeps no process on a core")
+def test_on_one_core_are_the_threads_that_come_and_what_is_started_in_its_place():
+    told = "import os; print(os.sched_getaffinity(0))"
+    script = f"""if True:
+        import os, sys, threading
+        from benchmarks.turns import stay_on_one_core
+        assert stay_on_one_core()
+        thread = threading.Thread(target=lambda: exec({told!r}))
+        thread.start(); thread.join(); sys.stdout.flush()
+        os.execv(sys.executable, [sys.executable, "-c", {told!r}])"""
+    run = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert run.stdout.splitlines() == [str({max(os.sched_getaffinity(0))})] * 2

@@ -1,6 +1,5 @@
 """Callbacks look on: which are there, what they write, and that they ask the device once per log interval."""
 
-import dataclasses
 import importlib
 
 import numpy as np
@@ -9,10 +8,10 @@ import torch
 
 from assets_data.lineage import ConfigError
 from tests.training.toy import ToyRecipe, toy_config, toy_data
-from training import run as run_module
+from training import beginning
 from training.callbacks import Callback
 from training.checkpoint import read_state
-from training.finite import FiniteGuard
+from training.finite import DeviceGuard
 from training.journal import Journal
 from training.loop import train
 from training.metrics import read_lines
@@ -91,12 +90,8 @@ def test_the_device_is_asked_once_per_log_interval(tmp_path, monkeypatch):
 
         monkeypatch.setattr(cls, name, counted)
 
-    real = run_module.Run.asks_device
-    cuda = torch.device("cuda")
-    monkeypatch.setattr(
-        run_module.Run, "asks_device", lambda run, update: real(dataclasses.replace(run, device=cuda), update)
-    )
-    count(FiniteGuard, "first_bad_update", "finite")
+    monkeypatch.setattr(beginning, "finite_guard", DeviceGuard)
+    count(DeviceGuard, "first_bad_update", "finite")
     count(Journal, "commit", "numbers", lambda journal: bool(journal._pending))
     data = toy_data(rows=100)  # no epoch's edge before the end, which is a look of its own
     sparse = {"train.log_every": 5, "train.monitor_every": 0, "train.checkpoint_every": 12}

@@ -8,6 +8,7 @@ from assets_data.lineage import ConfigError
 from tests.training.test_kill import outcome
 from tests.training.toy import ToyRecipe, toy_config, toy_data
 from training.callbacks import Callback
+from training.checkpoint import read_state
 from training.feed import Feed
 from training.loop import train
 from training.parallel.world import World, joined
@@ -40,6 +41,19 @@ def test_batches_made_ahead_change_no_bit_and_each_is_made_once(tmp_path, ahead,
     assert [made[1:] for made in fed.made] == [made[1:] for made in plain.made]
     assert {made[0] for made in fed.made} == {"batches"} != {made[0] for made in plain.made}
     assert not any(thread.name.startswith("batches") for thread in threading.enumerate())
+
+
+@pytest.mark.parametrize("overrides", [{}, {"train.accumulation": 2}, {"train.lanes": 2}], ids=str)
+def test_a_recipe_that_changes_the_rows_it_is_given_changes_nobody_elses(tmp_path, overrides):
+    class Spoiling(ToyRecipe):
+        def batch(self, data, config, rows, epochs):
+            made = super().batch(data, config, rows, epochs)
+            rows[:], epochs[:] = 0, 9
+            return made
+
+    plain, spoilt = (go(tmp_path / type(r).__name__, 0, r, **overrides) for r in (ToyRecipe(), Spoiling()))
+    assert outcome(spoilt.directory) == outcome(plain.directory)
+    assert read_state(spoilt.final)["rows_digest"] == read_state(plain.final)["rows_digest"]
 
 
 def test_a_batch_that_cannot_be_made_is_said_at_its_update_and_no_thread_stays(tmp_path):

@@ -6,9 +6,10 @@ import torch
 
 from assets_data.lineage import TrainingError
 from tests.training.toy import ToyRecipe, toy_config, toy_data
-from training import run as run_module
+from training import beginning
 from training.callbacks import Callback
 from training.config import derived_seed
+from training.finite import DeviceGuard
 from training.loop import train
 from training.order import Order
 from training.run_directory import CHECKPOINTS
@@ -61,8 +62,7 @@ def test_f29_a_non_finite_gradient_behind_a_finite_loss_is_caught(tmp_path):
 @pytest.mark.parametrize("optimizer", ["AdamW", "Lion"])
 def test_f29_without_a_look_at_every_update_the_weights_still_stay_untouched(tmp_path, monkeypatch, optimizer):
     """As on CUDA: the host looks at log edges only. A fused optimizer skips on the device, another one is asked."""
-    asked = run_module.Run.asks_device
-    monkeypatch.setattr(run_module.Run, "asks_device", lambda run, update: asked(PretendCuda(run), update))
+    monkeypatch.setattr(beginning, "finite_guard", DeviceGuard)
     data, row = poisoned(np.nan)
     kept = {}
 
@@ -89,21 +89,8 @@ def test_f29_without_a_look_at_every_update_the_weights_still_stay_untouched(tmp
 
 def test_f29_between_looks_an_epochs_edge_still_names_the_fault(tmp_path, monkeypatch):
     """The epoch's summary fetches numbers too: the fault is named there, not lost in writing the log."""
-    asked = run_module.Run.asks_device
-    monkeypatch.setattr(run_module.Run, "asks_device", lambda run, update: asked(PretendCuda(run), update))
+    monkeypatch.setattr(beginning, "finite_guard", DeviceGuard)
     data, row = poisoned(np.nan, rows=4 * (BAD_UPDATE + 1))  # the bad update is the last of its epoch
     with pytest.raises(TrainingError) as caught:
         train(ToyRecipe(), toy_config(**SPARSE), data, tmp_path, code="c")
     assert caught.value.code == "NON_FINITE" and f"rows [{row}]" in str(caught.value.found)
-
-
-class PretendCuda:
-    """A run that says it is on CUDA and is otherwise the run."""
-
-    device = torch.device("cuda")
-
-    def __init__(self, run):
-        self._run = run
-
-    def __getattr__(self, name):
-        return getattr(self._run, name)

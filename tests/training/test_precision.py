@@ -7,10 +7,12 @@ import torch
 
 from assets_data.lineage import TrainingError
 from tests.training.toy import ToyRecipe, toy_config, toy_data
+from training import beginning
 from training.callbacks import Callback
 from training.checkpoint import read_state
 from training.config import TrainConfig
 from training.environment import autocast
+from training.finite import DeviceGuard, finite_guard
 from training.loop import train
 from training.metrics import read_lines
 from training.precision import Precision
@@ -58,14 +60,16 @@ def test_scaled_gradients_are_unscaled_before_they_are_clipped_and_logged(tmp_pa
     assert skipped(tmp_path / "none") == [] and skipped(tmp_path / "fp16") == [0] * 12
 
 
+@pytest.mark.parametrize("guard", [finite_guard, DeviceGuard])
 @pytest.mark.parametrize("optimizer", ["AdamW", "Lion"])
-def test_an_overflown_update_is_skipped_and_counted(tmp_path, optimizer):
+def test_an_overflown_update_is_skipped_and_counted(tmp_path, monkeypatch, optimizer, guard):
     """The scale begins at 65536 and is halved: the first two updates overflow 3e4, the third does not."""
 
     class Keep(Callback):
         def step_end(self, run):
             kept.append(torch.cat([p.detach().flatten() for p in run.model.parameters()]))
 
+    monkeypatch.setattr(beginning, "finite_guard", guard)
     kept: list[torch.Tensor] = []
     change = {"train.optimizer": {"name": optimizer, "lr": 1e-2, "weight_decay": 0.0, "kwargs": {}}}
     change |= {"train.schedule.name": "constant", "train.schedule.warmup": 0}
