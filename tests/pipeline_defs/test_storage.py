@@ -1,5 +1,7 @@
 """Events stored together: others see all of them or none, and an error leaves the log as it was."""
 
+import contextlib
+
 import dagster as dg
 import pytest
 
@@ -46,3 +48,29 @@ def test_an_error_leaves_the_log_as_it_was_and_open_for_what_follows(instance):
         store(instance, ["a"])
     store(instance, ["b"])
     assert seen(instance) == {"a", "b"}
+
+
+def evaluations(instance, *told, together):
+    """What is on record of a check after a run's evaluations for slice "a", told one after the other."""
+
+    @dg.op(out={})
+    def tell(context):
+        for passed in told:
+            with stored_together(instance) if together else contextlib.nullcontext():
+                yield dg.AssetCheckEvaluation(KEY, "schema", passed, partition="a", metadata={"rows": len(told)})
+
+    @dg.job
+    def job():
+        tell()
+
+    run = job.execute_in_process(instance=instance).run_id
+    check = dg.AssetCheckKey(KEY, "schema")
+    history = instance.event_log_storage.get_asset_check_execution_history(check, limit=10)
+    mine = [kept for kept in history if kept.run_id == run]
+    return [(kept.status.value, kept.partition, kept.event.dagster_event.event_specific_data) for kept in mine]
+
+
+@pytest.mark.parametrize("told", [[True], [False], [False, True], [True, False]])
+def test_a_check_stored_together_is_on_record_as_one_stored_alone(instance, told):
+    alone, together = (evaluations(instance, *told, together=together) for together in (False, True))
+    assert alone == together and [status for status, *_ in together] == ["SUCCEEDED" if told[-1] else "FAILED"]
