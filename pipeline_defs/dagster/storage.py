@@ -87,10 +87,11 @@ class KeptEngines(SqliteEventLogStorage):
         """The row of an evaluation. Dagster looks for the row of a planned one first, which for what is stored together
         is never there; with a row for each slice that search is half of what an evaluation costs.
         """
-        if self._together is not None:
-            with suppress(IntegrityError):  # the row of an earlier attempt of the same run is the one to change
-                return self._store_runless_asset_check_evaluation(event, event_id)
-        super()._update_asset_check_evaluation(event, event_id)
+        with self._db_lock:  # what another thread stores together is none of this one's
+            if self._together is not None:
+                with suppress(IntegrityError):  # the row of an earlier attempt of the same run is the one to change
+                    return self._store_runless_asset_check_evaluation(event, event_id)
+            super()._update_asset_check_evaluation(event, event_id)
 
     def has_table(self, table_name: str) -> bool:
         """Whether the index has the table; one that is there stays, and is asked for with every check."""
