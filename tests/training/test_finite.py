@@ -9,10 +9,11 @@ from tests.training.toy import ToyRecipe, toy_config, toy_data
 from training import beginning
 from training.callbacks import Callback
 from training.config import derived_seed
-from training.finite import DeviceGuard
+from training.finite import DeviceGuard, HostGuard, finite_guard
 from training.loop import train
+from training.metrics import read_lines
 from training.order import Order
-from training.run_directory import CHECKPOINTS
+from training.run_directory import CHECKPOINTS, METRICS
 
 BAD_UPDATE = 6  # counted from 0
 SPARSE = {"train.log_every": 10, "train.monitor_every": 0, "train.checkpoint_every": 6}  # the next look is at 10
@@ -85,6 +86,22 @@ def test_f29_without_a_look_at_every_update_the_weights_still_stay_untouched(tmp
     with pytest.raises(TrainingError):
         train(ToyRecipe(), config, data, tmp_path / "good", code="c", callbacks=[Keep()])
     assert all(torch.equal(a, b) for a, b in zip(kept["model"].parameters(), kept["good"], strict=True))
+
+
+def test_f29_the_last_update_is_looked_at_before_it_is_logged_or_saved(tmp_path, monkeypatch):
+    monkeypatch.setattr(beginning, "finite_guard", DeviceGuard)
+    data, row = poisoned(np.nan)
+    with pytest.raises(TrainingError) as caught:
+        train(ToyRecipe(), toy_config(**SPARSE, **{"train.updates": BAD_UPDATE + 1}), data, tmp_path, code="c")
+    assert caught.value.code == "NON_FINITE" and f"rows [{row}]" in str(caught.value.found)
+    assert [path.name for path in (tmp_path / CHECKPOINTS).iterdir()] == [f"{BAD_UPDATE:08d}"]
+    assert max(line["update"] for line in read_lines(tmp_path / METRICS)) == BAD_UPDATE
+
+
+def test_only_on_the_cpu_the_host_looks_by_itself():
+    optimizer = torch.optim.AdamW([torch.zeros(1, requires_grad=True)], fused=True)
+    assert isinstance(finite_guard(optimizer, torch.device("cpu")), HostGuard) and not hasattr(optimizer, "found_inf")
+    assert isinstance(finite_guard(optimizer, torch.device("meta")), DeviceGuard) and optimizer.found_inf.is_meta
 
 
 def test_f29_between_looks_an_epochs_edge_still_names_the_fault(tmp_path, monkeypatch):
